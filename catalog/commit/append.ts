@@ -1,0 +1,50 @@
+import type { Catalog, TableIdentifier } from '../rest/catalog.ts';
+import type { ObjectStore } from '../store/object-store.ts';
+import type { TableMetadata } from '../spec/table-metadata.ts';
+import type { DataFile } from '../manifest/data-file.ts';
+
+/**
+ * What the owner of an append says about one state of the table. It is asked anew for each parent,
+ * so an acceptance rule is always judged against the very snapshot that the commit asserts.
+ */
+export type AppendVerdict =
+  /** Go: these go into the new snapshot's summary and, in the same request, the table's properties. */
+  | {
+      kind: 'append';
+      summary: Readonly<Record<string, string>>;
+      properties: Readonly<Record<string, string>>;
+    }
+  /** Our own commit is in this table already. */
+  | { kind: 'landed' }
+  /** The append must not land (a duplicate, a zombie, a gap): give it up; its files become orphans. */
+  | { kind: 'drop'; reason: string };
+
+export type AppendOptions = {
+  catalog: Catalog;
+  store: ObjectStore;
+  identifier: TableIdentifier;
+  /** The table that the data files were written for; another UUID is `fenced`. */
+  tableUuid: string;
+  commitId: string;
+  /** May be empty: progress without rows is an empty append. */
+  dataFiles: readonly DataFile[];
+  decide: (metadata: TableMetadata) => AppendVerdict;
+  clock: { nowMs: () => number; sleep: (ms: number) => Promise<void>; random: () => number };
+  limits: { attemptsMax: number; unknownWaitMsMax: number; backoffMsMax: number };
+  /** Told of everything but a first-attempt success, with all that is needed to understand it. */
+  onEvent?: (event: AppendEvent) => void;
+  signal?: AbortSignal;
+};
+
+export type AppendEvent = {
+  step: 'conflict' | 'unknown-outcome' | 'resend' | 'rebase' | 'landed-elsewhere' | 'dropped';
+  attempt: number;
+  message: string;
+  context: Readonly<Record<string, unknown>>;
+};
+
+export type AppendOutcome =
+  | { kind: 'committed'; metadata: TableMetadata; snapshotId: bigint; attempts: number }
+  /** Found in the table after an unknown outcome or by an identical resend. */
+  | { kind: 'landed'; metadata: TableMetadata; attempts: number }
+  | { kind: 'dropped'; metadata: TableMetadata; reason: string };

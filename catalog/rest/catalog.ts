@@ -1,0 +1,55 @@
+import type {
+  PartitionSpec,
+  SortOrder,
+  TableMetadata,
+  TableRequirement,
+  TableUpdate,
+} from '../spec/table-metadata.ts';
+import type { TableSchema } from '../spec/table-schema.ts';
+
+export type TableIdentifier = { namespace: readonly string[]; name: string };
+
+export type LoadedTable = {
+  metadata: TableMetadata;
+  metadataLocation: string | undefined;
+  /** Table-scoped configuration of the catalog, for example vended storage credentials. */
+  config: Readonly<Record<string, string>>;
+};
+
+export type CreateTableRequest = {
+  identifier: TableIdentifier;
+  schema: TableSchema;
+  partitionSpec: PartitionSpec;
+  sortOrder: SortOrder;
+  properties: Readonly<Record<string, string>>;
+};
+
+export type CommitTableRequest = {
+  identifier: TableIdentifier;
+  requirements: readonly TableRequirement[];
+  updates: readonly TableUpdate[];
+};
+
+/**
+ * A catalog of Iceberg tables. Two implementations keep the same contract suite:
+ * the REST client and the in-memory twin.
+ *
+ * Errors, by kind: `unavailable` for reads that may be retried; `conflict` for a commit whose
+ * requirement failed (409) or a create of what exists; `commit-unknown` for a commit whose outcome
+ * cannot be known (5xx, time-out, reset, any 4xx but 401, 403, 404, 409, 419); `fenced` for a commit
+ * to a table that is gone (404); `unauthorized` for 401 and 419 that a token refresh did not cure;
+ * `config` for 403 and for a missing table on load where the caller did not ask for `undefined`.
+ */
+export interface Catalog {
+  ensureNamespace(namespace: readonly string[]): Promise<void>;
+  /** Resolves to undefined when the table does not exist. */
+  loadTable(identifier: TableIdentifier): Promise<LoadedTable | undefined>;
+  createTable(request: CreateTableRequest): Promise<LoadedTable>;
+  dropTable(identifier: TableIdentifier): Promise<void>;
+  /** Serialises once: `send` may be called again and then repeats the identical bytes. */
+  prepareCommit(request: CommitTableRequest): PreparedCommit;
+}
+
+export interface PreparedCommit {
+  send(): Promise<LoadedTable>;
+}

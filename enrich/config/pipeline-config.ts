@@ -1,0 +1,62 @@
+/** pipeline.yaml after validation: every default filled in, every `${VAR}` resolved. */
+
+export type SecretString = { reveal: () => string; toJSON: () => string; toString: () => string };
+
+export type NormaliserName = 'none' | 'url' | 'lower-case' | 'trim';
+
+export type DimensionConfig = {
+  name: string;
+  topic: string;
+  /** Name of the contract in `schemas/`, without `.avsc`. */
+  contract: string;
+  /** Column of the source table that identifies a row. */
+  primaryKey: string;
+  /** Column that clicks join on; the primary key unless said otherwise. */
+  joinKey: string;
+  /** Field of the stream that is looked up. */
+  streamField: string;
+  normaliser: NormaliserName;
+  /** Columns carried into the table, as `prefix + column`. */
+  columns: readonly string[];
+  prefix: string;
+};
+
+export type PipelineConfig = {
+  pipeline: string;
+  kafka: {
+    brokers: readonly string[];
+    groupId: string;
+    clientId: string;
+    tls: boolean;
+    sasl?: { mechanism: string; username: string; password: SecretString };
+  };
+  registry: { url: string; username?: string; password?: SecretString };
+  stream: { topic: string; contract: string; eventTime: string };
+  dimensions: readonly DimensionConfig[];
+  readiness: { heartbeatTopic?: string; notificationTopic: string };
+  catalog: {
+    uri: string;
+    warehouse?: string;
+    token?: SecretString;
+    oauth2?: { tokenUri?: string; clientId: string; clientSecret: SecretString; scope?: string };
+  };
+  storage: {
+    endpoint?: string;
+    region: string;
+    pathStyle: boolean;
+    accessKeyId?: SecretString;
+    secretAccessKey?: SecretString;
+  };
+  table: {
+    namespace: readonly string[];
+    name: string;
+    deadLetterName: string;
+    location?: string;
+    partition: readonly string[];
+    sort: readonly string[];
+    properties: Readonly<Record<string, string>>;
+  };
+  commit: { intervalMs: number; rowsMax: number; bytesMax: number };
+  state: { directory: string };
+  http: { host: string; port: number };
+};
