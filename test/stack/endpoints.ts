@@ -1,0 +1,37 @@
+/** Where the running components listen, as a test needs to know it. */
+export type Endpoints = {
+  /** PostgreSQL on 127.0.0.1, database `app`. */
+  readonly postgresPort: number;
+  /** Bootstrap servers, `host:port`. */
+  readonly kafkaBrokers: readonly string[];
+  readonly connectUrl: string;
+  /** Base of the Confluent-compatible API. */
+  readonly registryUrl: string;
+  readonly s3Endpoint: string;
+  readonly s3AccessKeyId: string;
+  readonly s3SecretAccessKey: string;
+  readonly catalogUri: string;
+  readonly trinoUrl: string;
+};
+
+/** Reads the addresses that the suite's set-up exported; without them, those of the `demo` stack. */
+export function readEndpoints(env: Readonly<Record<string, string | undefined>>): Endpoints {
+  const port = (name: string, fallback: number): number =>
+    Number(env[`TRIBUTARY_${name}_PORT`] ?? fallback);
+  const url = (name: string, fallback: number, path = ''): string =>
+    `http://127.0.0.1:${port(name, fallback)}${path}`;
+  return {
+    postgresPort: port('POSTGRES', 15432),
+    kafkaBrokers: [`127.0.0.1:${port('KAFKA', 19092)}`],
+    connectUrl: url('CONNECT', 18083),
+    registryUrl: url('REGISTRY', 18080, '/apis/ccompat/v7'),
+    s3Endpoint: url('S3', 17070),
+    s3AccessKeyId: env['S3_ACCESS_KEY_ID'] ?? 'tributary',
+    s3SecretAccessKey: env['S3_SECRET_ACCESS_KEY'] ?? 'tributary-secret',
+    catalogUri: url('CATALOG', 18181),
+    trinoUrl: url('TRINO', 18088),
+  };
+}
+
+/** The addresses of the stack that this test process talks to. */
+export const endpoints: Endpoints = readEndpoints(process.env);
