@@ -1,0 +1,166 @@
+import { CatalogError } from '../error.ts';
+import type { CreateTableRequest } from '../rest/catalog.ts';
+import { fieldsById } from './field-ids.ts';
+import type { PartitionSpec, SortOrder, TableMetadata } from './table-metadata.ts';
+import type { IcebergType, NestedField, TableSchema } from './table-schema.ts';
+
+/** Format version where the request names none; the pipeline writes this one. */
+const FORMAT_VERSION_DEFAULT = 2;
+/** Partition field ids count from here; a table without partition fields has one less. */
+const PARTITION_FIELD_ID_FIRST = 1000;
+
+/**
+ * Properties that steer the creation or mirror other metadata; the reference implementation
+ * consumes them and never stores them.
+ */
+const RESERVED_PROPERTIES: ReadonlySet<string> = new Set([
+  'format-version',
+  'uuid',
+  'snapshot-count',
+  'current-snapshot-summary',
+  'current-snapshot-id',
+  'current-snapshot-timestamp-ms',
+  'current-schema',
+  'default-partition-spec',
+  'default-sort-order',
+]);
+
+/**
+ * The metadata of a table that has just been created. As on a server, the ids in the request are
+ * only labels: fields get fresh ids (siblings first, then their children), and the spec, the sort
+ * order and the identifier fields follow them.
+ * Errors: `config` where the request refers to a field it does not have.
+ * Source: Iceberg REST spec, `CreateTableRequest`; table spec, "Field IDs", "Partition specs".
+ */
+export function newTableMetadata(
+  request: CreateTableRequest,
+  options: { location: string; tableUuid: string; nowMs: number },
+): TableMetadata {
+  const fresh = withFreshIds(request.schema);
+  const partitionSpec = freshSpec(request.partitionSpec, fresh.idOf);
+  const sortOrder = freshSortOrder(request.sortOrder, fresh.idOf);
+  return {
+    formatVersion: formatVersionOf(request.properties),
+    tableUuid: options.tableUuid,
+    location: options.location,
+    lastSequenceNumber: 0n,
+    lastUpdatedMs: options.nowMs,
+    lastColumnId: fresh.lastColumnId,
+    schemas: [fresh.tableSchema],
+    currentSchemaId: fresh.tableSchema.schemaId,
+    partitionSpecs: [partitionSpec],
+    defaultSpecId: partitionSpec.specId,
+    lastPartitionId: PARTITION_FIELD_ID_FIRST + partitionSpec.fields.length - 1,
+    sortOrders: [sortOrder],
+    defaultSortOrderId: sortOrder.orderId,
+    properties: {
+      'write.parquet.compression-codec': 'zstd',
+      ...Object.fromEntries(
+        Object.entries(request.properties).filter(([name]) => !RESERVED_PROPERTIES.has(name)),
+      ),
+    },
+    snapshots: [],
+    refs: {},
+    snapshotLog: [],
+  };
+}
+
+function formatVersionOf(properties: Readonly<Record<string, string>>): number {
+  const text = properties['format-version'];
+  if (text === undefined) return FORMAT_VERSION_DEFAULT;
+  if (!/^[123]$/.test(text)) {
+    throw new CatalogError(
+      'config',
+      `table property format-version: expected 1, 2 or 3, got ${text}`,
+    );
+  }
+  return Number(text);
+}
+
+type IdOf = (requestedId: number, usedBy: string) => number;
+
+function withFreshIds(requested: TableSchema): {
+  tableSchema: TableSchema;
+  lastColumnId: number;
+  idOf: IdOf;
+} {
+  const freshIds = new Map<number, number>();
+  let lastColumnId = 0;
+  const assign = (requestedId: number): number => {
+    lastColumnId += 1;
+    freshIds.set(requestedId, lastColumnId);
+    return lastColumnId;
+  };
+  const fields = freshFields(requested.fields, assign);
+  const idOf: IdOf = (requestedId, usedBy) => {
+    const freshId = freshIds.get(requestedId);
+    if (freshId === undefined || !fieldsById(requested).has(requestedId)) {
+      throw new CatalogError('config', `${usedBy} refers to unknown field id ${requestedId}`);
+    }
+    return freshId;
+  };
+  const identifierFieldIds = (requested.identifierFieldIds ?? []).map((id) =>
+    idOf(id, 'identifier-field-ids'),
+  );
+  return {
+    tableSchema: {
+      schemaId: 0,
+      fields,
+      ...(identifierFieldIds.length > 0 ? { identifierFieldIds } : {}),
+    },
+    lastColumnId,
+    idOf,
+  };
+}
+
+function freshFields(
+  fields: readonly NestedField[],
+  assign: (requestedId: number) => number,
+): readonly NestedField[] {
+  const ids = fields.map((field) => assign(field.id));
+  return fields.map((field, index) => ({
+    ...field,
+    id: ids[index] ?? field.id,
+    type: freshType(field.type, assign),
+  }));
+}
+
+function freshType(type: IcebergType, assign: (requestedId: number) => number): IcebergType {
+  if (typeof type === 'string') return type;
+  switch (type.type) {
+    case 'struct':
+      return { ...type, fields: freshFields(type.fields, assign) };
+    case 'list': {
+      const elementId = assign(type.elementId);
+      return { ...type, elementId, element: freshType(type.element, assign) };
+    }
+    case 'map': {
+      const keyId = assign(type.keyId);
+      const valueId = assign(type.valueId);
+      const key = freshType(type.key, assign);
+      return { ...type, keyId, valueId, key, value: freshType(type.value, assign) };
+    }
+  }
+}
+
+function freshSpec(requested: PartitionSpec, idOf: IdOf): PartitionSpec {
+  return {
+    specId: 0,
+    fields: requested.fields.map((field, index) => ({
+      ...field,
+      sourceId: idOf(field.sourceId, `partition field ${field.name}`),
+      fieldId: PARTITION_FIELD_ID_FIRST + index,
+    })),
+  };
+}
+
+/** Order id 0 is reserved for the unsorted order. */
+function freshSortOrder(requested: SortOrder, idOf: IdOf): SortOrder {
+  return {
+    orderId: requested.fields.length === 0 ? 0 : 1,
+    fields: requested.fields.map((field) => ({
+      ...field,
+      sourceId: idOf(field.sourceId, 'the sort order'),
+    })),
+  };
+}
