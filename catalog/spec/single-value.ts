@@ -21,18 +21,11 @@ const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  * Values as in `applyTransform`. Source: Iceberg table spec, appendix D, "Binary single-value".
  */
 export function encodeSingleValue(type: PrimitiveType, value: PrimitiveValue): Uint8Array {
-  switch (typeof value) {
-    case 'boolean':
-      return Uint8Array.of(value ? 1 : 0);
-    case 'string':
-      return utf8.encode(value);
-    case 'number':
-      return encodeNumber(type, value);
-    case 'bigint':
-      return isDecimal(type) ? twosComplement(value) : encodeInt64(value);
-    default:
-      return value;
-  }
+  if (value instanceof Uint8Array) return value;
+  if (typeof value === 'boolean') return Uint8Array.of(value ? 1 : 0);
+  if (typeof value === 'string') return utf8.encode(value);
+  if (typeof value === 'number') return encodeNumber(type, value);
+  return isDecimal(type) ? twosComplement(value) : encodeInt64(value);
 }
 
 /**
