@@ -1,0 +1,45 @@
+import pg from 'pg';
+import { GenerateError } from './error.ts';
+
+/** What the generator needs of a PostgreSQL connection; statements run one after the other. */
+export type SqlConnection = {
+  query(text: string, values?: readonly unknown[]): Promise<{ rowCount: number; rows: unknown[] }>;
+  close(): Promise<void>;
+};
+
+export type PostgresAddress = {
+  host: string;
+  port: number;
+  user: string;
+  password?: string;
+  database: string;
+};
+
+/** Opens one connection. Errors: `unavailable` when the server cannot be reached or says no. */
+export async function openPostgres(address: PostgresAddress): Promise<SqlConnection> {
+  const client = new pg.Client({ ...address, connectionTimeoutMillis: 10_000 });
+  try {
+    await client.connect();
+  } catch (cause) {
+    const where = `${address.host}:${address.port}/${address.database}`;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new GenerateError('unavailable', `cannot connect to PostgreSQL at ${where}: ${reason}`, {
+      cause,
+    });
+  }
+  return {
+    async query(text, values = []) {
+      try {
+        const result = await client.query(text, [...values]);
+        return { rowCount: result.rowCount ?? 0, rows: result.rows };
+      } catch (cause) {
+        const reason = cause instanceof Error ? cause.message : String(cause);
+        throw new GenerateError('unavailable', `PostgreSQL refused a statement: ${reason}`, {
+          context: { statement: text.slice(0, 200) },
+          cause,
+        });
+      }
+    },
+    close: () => client.end(),
+  };
+}
