@@ -27,15 +27,22 @@ export type BatchClaim = {
  * The acceptance rule (INVARIANTS.md 3): a batch lands only if, for every partition in it, its start
  * equals the position that this very parent holds. Less means a duplicate or a zombie, more means a gap;
  * both drop the batch. A partition without a position accepts any start: nothing of it was ever taken.
+ * The dead-letter table allows gaps: batches without rejects do not touch it, and the events table has
+ * decided already what it gets.
  */
-export function judgeAppend(metadata: TableMetadata, claim: BatchClaim): AppendVerdict {
+export function judgeAppend(
+  metadata: TableMetadata,
+  claim: BatchClaim,
+  gaps: 'gaps-refused' | 'gaps-allowed' = 'gaps-refused',
+): AppendVerdict {
   if (standsInAncestry(metadata, claim.pipeline, claim.commitId)) return { kind: 'landed' };
   const committed = readCommitted(metadata, claim.pipeline, claim.forgottenCommitId);
   if (committed?.commitId === claim.commitId) return { kind: 'landed' };
   if (committed !== undefined) assertSameLog(committed.identity, claim.identity);
   for (const [partition, range] of claim.ranges) {
     const expected = committed?.next.get(partition);
-    if (expected !== undefined && expected !== range.start) {
+    if (expected === undefined || expected === range.start) continue;
+    if (expected > range.start || gaps === 'gaps-refused') {
       const relation = range.start < expected ? 'already committed' : 'a gap lies before it';
       return {
         kind: 'drop',
@@ -53,11 +60,7 @@ export function judgeAppend(metadata: TableMetadata, claim: BatchClaim): AppendV
 /** Another cluster or a recreated topic makes every stored offset meaningless: `fenced` (INVARIANTS.md 9). */
 export function assertSameLog(committed: LogIdentity, actual: LogIdentity): void {
   const { clusterId, topic, topicId } = committed;
-  if (
-    clusterId === actual.clusterId &&
-    topic === actual.topic &&
-    topicId === actual.topicId
-  ) {
+  if (clusterId === actual.clusterId && topic === actual.topic && topicId === actual.topicId) {
     return;
   }
   const what =

@@ -1,5 +1,8 @@
 import { ancestors, headSnapshot } from '@iceberg-js/rest-client-shim/spec/snapshot-walk.ts';
-import { dataFileFromJson, dataFileToJson } from '@iceberg-js/rest-client-shim/manifest/data-file-json.ts';
+import {
+  dataFileFromJson,
+  dataFileToJson,
+} from '@iceberg-js/rest-client-shim/manifest/data-file-json.ts';
 import type { DataFileJson } from '@iceberg-js/rest-client-shim/manifest/data-file-json.ts';
 import type { DataFile } from '@iceberg-js/rest-client-shim/manifest/data-file.ts';
 import type { Snapshot, TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
@@ -249,9 +252,7 @@ function fromJson(counts: Record<string, string>): Map<number, bigint> {
   return new Map(Object.entries(counts).map(([key, value]) => [Number(key), BigInt(value)]));
 }
 
-function rangesToJson(
-  ranges: ReadonlyMap<number, OffsetRange>,
-): Record<string, [string, string]> {
+function rangesToJson(ranges: ReadonlyMap<number, OffsetRange>): Record<string, [string, string]> {
   return Object.fromEntries(
     [...ranges].map(([partition, { start, end }]) => [partition, [String(start), String(end)]]),
   );

@@ -1,0 +1,67 @@
+import type { RowBuffer } from '../../schemas/row-buffer.ts';
+import type { OffsetRange } from './position.ts';
+import type { Reject } from './dead-letters.ts';
+
+/**
+ * Clicks that wait, unjoined, for the next flush, with the exact account of every offset they came from:
+ * each offset of `ranges` is one row, one reject or one count of `filtered` (INVARIANTS.md 5).
+ */
+export type ClickBatch = {
+  rows: RowBuffer;
+  /** Kafka partition of row i. */
+  partitions: Int32Array;
+  /** Kafka offset of row i as (low, high) words, the memory layout of a BigInt64Array. */
+  offsetWords: Int32Array;
+  ranges: Map<number, OffsetRange>;
+  rejects: Reject[];
+  rejectBytes: number;
+  /** Offsets by partition that are no records: control batches, aborted transactions, compacted away. */
+  filtered: Map<number, bigint>;
+  /** When the first record came in, epoch ms; undefined while the batch is empty. */
+  openedAtMs: number | undefined;
+  /** The oldest Kafka timestamp of a record in it, epoch ms. */
+  oldestTimestampMs: number | undefined;
+};
+
+/** An empty batch over a row buffer of the same capacity; the buffers are reused from flush to flush. */
+export function createClickBatch(rows: RowBuffer, rowsMax: number): ClickBatch {
+  return {
+    rows,
+    partitions: new Int32Array(rowsMax),
+    offsetWords: new Int32Array(2 * rowsMax),
+    ranges: new Map(),
+    rejects: [],
+    rejectBytes: 0,
+    filtered: new Map(),
+    openedAtMs: undefined,
+    oldestTimestampMs: undefined,
+  };
+}
+
+/** Forgets everything the batch holds and keeps its memory. */
+export function clearClickBatch(batch: ClickBatch): void {
+  batch.rows.rowCount = 0;
+  batch.ranges.clear();
+  batch.rejects = [];
+  batch.rejectBytes = 0;
+  batch.filtered.clear();
+  batch.openedAtMs = undefined;
+  batch.oldestTimestampMs = undefined;
+}
+
+/** True when there is nothing to commit: no offset was taken. */
+export function isEmpty(batch: ClickBatch): boolean {
+  return batch.ranges.size === 0;
+}
+
+/** Bytes of row and reject data held, for the bound on a batch's size. */
+export function batchBytes(batch: ClickBatch): number {
+  let bytes = batch.rejectBytes;
+  for (const column of batch.rows.columns) {
+    bytes +=
+      column.kind === 'bytes'
+        ? (column.offsets[batch.rows.rowCount] ?? 0)
+        : batch.rows.rowCount * 8;
+  }
+  return bytes;
+}

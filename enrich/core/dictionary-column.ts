@@ -1,0 +1,70 @@
+import { twosComplement } from '@iceberg-js/rest-client-shim/spec/single-value.ts';
+import type { DictionaryValues } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
+import type { IcebergType } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
+import { EnrichError } from '../error.ts';
+import type { ProjectionValue } from '../state/projection.ts';
+
+/**
+ * Distinct dimension values as a dictionary of the given Iceberg type. Values are in the form in which the
+ * state keeps them for that type: text, number, bigint, boolean, bytes (decimal: the unscaled bigint).
+ */
+export function dictionaryColumn(
+  type: IcebergType,
+  values: readonly ProjectionValue[],
+): DictionaryValues {
+  const size = values.length;
+  switch (type) {
+    case 'int':
+    case 'date':
+      return {
+        size,
+        values: { kind: 'int32', values: Int32Array.from(values, Number), valid: undefined },
+      };
+    case 'long':
+    case 'time':
+    case 'timestamp':
+    case 'timestamptz': {
+      const words = BigInt64Array.from(values, (value) => BigInt(value as bigint | number));
+      return { size, values: { kind: 'int64', values: words, valid: undefined } };
+    }
+    case 'float':
+      return {
+        size,
+        values: { kind: 'float32', values: Float32Array.from(values, Number), valid: undefined },
+      };
+    case 'double':
+      return {
+        size,
+        values: { kind: 'float64', values: Float64Array.from(values, Number), valid: undefined },
+      };
+    case 'boolean': {
+      const flags = Uint8Array.from(values, (value) => (value === true ? 1 : 0));
+      return { size, values: { kind: 'boolean', values: flags, valid: undefined } };
+    }
+    default:
+      return {
+        size,
+        values: { kind: 'bytes', slices: byteSlices(type, values), valid: undefined },
+      };
+  }
+}
+
+function byteSlices(type: IcebergType, values: readonly ProjectionValue[]) {
+  const encoder = new TextEncoder();
+  const encoded = values.map((value) => {
+    if (value instanceof Uint8Array) return value;
+    if (typeof value === 'string') return encoder.encode(value);
+    if (typeof value === 'bigint') return twosComplement(value);
+    throw new EnrichError(
+      'config',
+      `a ${typeof value} cannot be carried as ${JSON.stringify(type)}`,
+    );
+  });
+  const offsets = new Int32Array(encoded.length + 1);
+  for (const [index, bytes] of encoded.entries()) {
+    offsets[index + 1] = (offsets[index] ?? 0) + bytes.length;
+  }
+  const bytes = new Uint8Array(offsets[encoded.length] ?? 0);
+  for (const [index, entry] of encoded.entries()) bytes.set(entry, offsets[index]);
+  return { bytes, offsets };
+}

@@ -1,0 +1,216 @@
+import type {
+  Column,
+  ColumnBatch,
+  DictionaryValues,
+} from '@iceberg-js/rest-client-shim/parquet/columns.ts';
+import type { IcebergType } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
+import type { BufferColumn, RowBuffer } from '../../schemas/row-buffer.ts';
+import { EnrichError } from '../error.ts';
+import { normaliseSlices } from '../state/normalise.ts';
+import type { NormaliserName } from '../config/pipeline-config.ts';
+import type { Projection, ProjectionValue } from '../state/projection.ts';
+import type { ClickBatch } from './click-batch.ts';
+import { dictionaryColumn } from './dictionary-column.ts';
+
+/** A dimension as the join sees it: what to look up, where, and which columns to carry. */
+export type JoinDimension = {
+  name: string;
+  streamField: string;
+  normaliser: NormaliserName;
+  projection: Projection;
+  /** In the order of the projection's columns; `fieldId` and `type` are the table's. */
+  columns: readonly { fieldId: number; type: IcebergType }[];
+  matchFieldId: number;
+};
+
+/** Field ids of the table by name, for the stream's fields and the bookkeeping columns. */
+export type JoinTarget = {
+  fieldIds: ReadonlyMap<string, number>;
+  dimensions: readonly JoinDimension[];
+};
+
+export type JoinResult = {
+  batch: ColumnBatch;
+  /** Rows that found a dimension row, by dimension. */
+  hits: ReadonlyMap<string, number>;
+};
+
+const MATCH_VALUES = ['hit', 'miss'] as const;
+const HIT = 0;
+const MISS = 1;
+
+/**
+ * Left-joins every row of the batch to each dimension and gives the table's columns. Synchronous, so that
+ * all rows see one and the same state. The result views the batch's memory: use it before clearing.
+ */
+export function joinBatch(
+  clicks: ClickBatch,
+  target: JoinTarget,
+  ingestedAtMs: number,
+): JoinResult {
+  const rowCount = clicks.rows.rowCount;
+  const columns = new Map<number, Column>();
+  for (const column of clicks.rows.columns) {
+    columns.set(idOf(target, column.name), streamColumn(column, rowCount));
+  }
+  columns.set(idOf(target, '_kafka_partition'), {
+    kind: 'int32',
+    values: clicks.partitions.subarray(0, rowCount),
+    valid: undefined,
+  });
+  columns.set(idOf(target, '_kafka_offset'), {
+    kind: 'int64',
+    values: asInt64(clicks.offsetWords, rowCount),
+    valid: undefined,
+  });
+  columns.set(idOf(target, '_ingested_at'), constantTimestamp(ingestedAtMs, rowCount));
+  const hits = new Map<string, number>();
+  const slots = new Int32Array(rowCount);
+  for (const dimension of target.dimensions) {
+    probe(dimension, clicks.rows, slots);
+    hits.set(dimension.name, carry(dimension, slots, columns));
+  }
+  return { batch: { rowCount, columns }, hits };
+}
+
+function idOf(target: JoinTarget, name: string): number {
+  const id = target.fieldIds.get(name);
+  if (id === undefined) throw new EnrichError('config', `the table has no column "${name}"`);
+  return id;
+}
+
+/** A view of the buffered column over the rows it holds. */
+function streamColumn(column: BufferColumn, rowCount: number): Column {
+  const valid = column.valid.subarray(0, rowCount);
+  switch (column.kind) {
+    case 'int32':
+      return { kind: 'int32', values: column.values.subarray(0, rowCount), valid };
+    case 'int64':
+      return { kind: 'int64', values: asInt64(column.words, rowCount), valid };
+    case 'float32':
+      return { kind: 'float32', values: column.values.subarray(0, rowCount), valid };
+    case 'float64':
+      return { kind: 'float64', values: column.values.subarray(0, rowCount), valid };
+    case 'boolean':
+      return { kind: 'boolean', values: column.values.subarray(0, rowCount), valid };
+    case 'bytes':
+      return {
+        kind: 'bytes',
+        slices: { bytes: column.bytes, offsets: column.offsets.subarray(0, rowCount + 1) },
+        valid,
+      };
+  }
+}
+
+function asInt64(words: Int32Array, count: number): BigInt64Array {
+  return new BigInt64Array(words.buffer, words.byteOffset, count);
+}
+
+function constantTimestamp(ms: number, rowCount: number): Column {
+  const values = new BigInt64Array(1);
+  values[0] = BigInt(Math.trunc(ms)) * 1000n;
+  const dictionary: DictionaryValues = {
+    size: 1,
+    values: { kind: 'int64', values, valid: undefined },
+  };
+  return { kind: 'dictionary', codes: new Int32Array(rowCount), dictionary };
+}
+
+function probe(dimension: JoinDimension, rows: RowBuffer, slots: Int32Array): void {
+  const column = rows.columns.find(({ name }) => name === dimension.streamField);
+  const count = rows.rowCount;
+  switch (column?.kind) {
+    case 'int64': {
+      const { words, valid } = column;
+      dimension.projection.probeInt64({ words, valid, count }, slots);
+      return;
+    }
+    case 'bytes': {
+      const { valid } = column;
+      const normalised = normaliseSlices(dimension.normaliser, column, count);
+      dimension.projection.probeBytes({ ...normalised, valid, count }, slots);
+      return;
+    }
+    case 'int32':
+    case 'float32':
+    case 'float64':
+    case 'boolean':
+    case undefined:
+      throw new EnrichError(
+        'config',
+        `dimension ${dimension.name} cannot join on the stream field "${dimension.streamField}": ` +
+          'it must be a long or a string of the stream contract',
+      );
+  }
+}
+
+/** Fills the carried columns and the match status from the slots; returns the number of hits. */
+function carry(dimension: JoinDimension, slots: Int32Array, columns: Map<number, Column>): number {
+  const status = new Int32Array(slots.length);
+  let hits = 0;
+  for (let i = 0; i < slots.length; i++) {
+    const hit = (slots[i] ?? -1) >= 0;
+    status[i] = hit ? HIT : MISS;
+    if (hit) hits++;
+  }
+  const dictionary = dictionaryColumn('string', MATCH_VALUES);
+  columns.set(dimension.matchFieldId, { kind: 'dictionary', codes: status, dictionary });
+  for (const [index, { fieldId, type }] of dimension.columns.entries()) {
+    const codes = dimension.projection.codes(index);
+    const { values } = dimension.projection.dictionary(index);
+    columns.set(fieldId, gather({ slots, codes, values, type }));
+  }
+  return hits;
+}
+
+/** The carried column over a dictionary of just the values that this batch uses. */
+function gather(options: {
+  slots: Int32Array;
+  codes: Uint32Array;
+  values: readonly (ProjectionValue | null)[];
+  type: IcebergType;
+}): Column {
+  const { slots, codes, values, type } = options;
+  const local = new Int32Array(slots.length);
+  const used: ProjectionValue[] = [];
+  const dense = values.length <= Math.max(65_536, 4 * slots.length);
+  const assign = dense ? denseAssignment(values.length) : sparseAssignment();
+  for (let i = 0; i < slots.length; i++) {
+    const slot = slots[i] ?? -1;
+    const code = slot < 0 ? 0 : (codes[slot] ?? 0);
+    local[i] = code === 0 ? -1 : assign(code, values, used);
+  }
+  return { kind: 'dictionary', codes: local, dictionary: dictionaryColumn(type, used) };
+}
+
+type Assign = (
+  code: number,
+  values: readonly (ProjectionValue | null)[],
+  used: ProjectionValue[],
+) => number;
+
+/** Local codes by an array over the whole dictionary: fast while it is not far larger than the batch. */
+function denseAssignment(size: number): Assign {
+  const localOf = new Int32Array(size).fill(-1);
+  return (code, values, used) => {
+    const known = localOf[code] ?? -1;
+    if (known >= 0) return known;
+    const value = values[code];
+    if (value === null || value === undefined) return -1;
+    localOf[code] = used.length;
+    return used.push(value) - 1;
+  };
+}
+
+/** Local codes by a map, for a dictionary of millions of which the batch uses a few. */
+function sparseAssignment(): Assign {
+  const localOf = new Map<number, number>();
+  return (code, values, used) => {
+    const known = localOf.get(code);
+    if (known !== undefined) return known;
+    const value = values[code];
+    if (value === null || value === undefined) return -1;
+    localOf.set(code, used.length);
+    return used.push(value) - 1;
+  };
+}

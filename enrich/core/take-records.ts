@@ -1,0 +1,153 @@
+import type { CodecCache } from '../../schemas/codec-cache.ts';
+import { readSchemaId } from '../../schemas/row-decoder.ts';
+import type { RowDecoder } from '../../schemas/row-decoder.ts';
+import type { DecodeFailure } from '../../schemas/row-buffer.ts';
+import type { RecordColumns } from '../source/log.ts';
+import type { ClickBatch } from './click-batch.ts';
+
+/** Confluent frame: one zero byte and a 4-byte schema id. */
+const FRAME_BYTES = 5;
+
+export type TakeOptions = {
+  topic: string;
+  partition: number;
+  records: RecordColumns;
+  /** The offset that this partition is at: where the batch, or the one before it, ended. */
+  nextOffset: bigint;
+  batch: ClickBatch;
+  codecs: CodecCache;
+  rowsMax: number;
+};
+
+export type TakeResult = {
+  nextOffset: bigint;
+  /** Why the rest of the records was left: to be read again once the reason is gone. */
+  stopped: 'full' | { schemaId: number } | undefined;
+};
+
+/**
+ * Decodes records into the batch's columns, from `nextOffset` on. Each record becomes a row or a reject;
+ * offsets that no record has are counted as filtered. Stops, keeping what was taken, where the batch is
+ * full or where a schema id is met whose decoder must be loaded first.
+ */
+export function takeRecords(options: TakeOptions): TakeResult {
+  const { records, batch, codecs, rowsMax, partition } = options;
+  const baseOffset = Number(records.baseOffset);
+  const first = Number(options.nextOffset);
+  let next = first;
+  let filtered = 0;
+  let stopped: TakeResult['stopped'];
+  let decoderId = -1;
+  let decoder: RowDecoder | 'unknown' | undefined;
+  const { rows, partitions, offsetWords } = batch;
+  const { bytes, offsetDelta, valueStart, valueLength } = records;
+  for (let i = 0; i < records.count; i++) {
+    const offset = baseOffset + at(offsetDelta, i);
+    if (offset < next) continue;
+    if (rows.rowCount >= rowsMax) {
+      stopped = 'full';
+      break;
+    }
+    const start = at(valueStart, i);
+    const length = at(valueLength, i);
+    const schemaId = length < 0 ? -1 : readSchemaId(bytes, start, start + length);
+    if (schemaId >= 0 && schemaId !== decoderId) {
+      decoder = codecs.decoder(schemaId);
+      if (decoder === undefined) {
+        stopped = { schemaId };
+        break;
+      }
+      decoderId = schemaId;
+    }
+    filtered += offset - next;
+    next = offset + 1;
+    const row = rows.rowCount;
+    const failure =
+      schemaId < 0 || decoder === undefined || decoder === 'unknown'
+        ? frameFailure(length, schemaId)
+        : decoder.append(bytes, start + FRAME_BYTES, start + length, rows);
+    if (failure === undefined) {
+      partitions[row] = partition;
+      offsetWords[2 * row] = offset | 0;
+      offsetWords[2 * row + 1] = Math.floor(offset / 0x1_0000_0000);
+    } else {
+      addReject(options, i, { offset, schemaId, failure });
+    }
+  }
+  if (next > first) {
+    extendRange(batch, partition, BigInt(first), BigInt(next));
+    const oldest = records.baseTimestampMs + (records.timestampDeltaMs[0] ?? 0);
+    batch.oldestTimestampMs = Math.min(batch.oldestTimestampMs ?? oldest, oldest);
+  }
+  if (filtered > 0) countFiltered(batch, partition, BigInt(filtered));
+  return { nextOffset: BigInt(next), stopped };
+}
+
+/** Takes note that the log moved on to `nextOffset` without any record: all of it is filtered. */
+export function skipTo(
+  batch: ClickBatch,
+  partition: number,
+  from: bigint,
+  nextOffset: bigint,
+): void {
+  if (nextOffset <= from) return;
+  extendRange(batch, partition, from, nextOffset);
+  countFiltered(batch, partition, nextOffset - from);
+}
+
+function frameFailure(length: number, schemaId: number): DecodeFailure {
+  if (length < 0) return { kind: 'null-value', message: 'the record has no value' };
+  if (schemaId < 0) {
+    return {
+      kind: 'no-magic-byte',
+      message: 'the value is not framed by a zero byte and a schema id',
+    };
+  }
+  return {
+    kind: 'unknown-schema-id',
+    message: `the registry has no schema with id ${schemaId}`,
+  };
+}
+
+function addReject(
+  { batch, topic, partition, records }: TakeOptions,
+  index: number,
+  { offset, schemaId, failure }: { offset: number; schemaId: number; failure: DecodeFailure },
+): void {
+  const key = copyOf(records.bytes, at(records.keyStart, index), at(records.keyLength, index));
+  const value = copyOf(
+    records.bytes,
+    at(records.valueStart, index),
+    at(records.valueLength, index),
+  );
+  batch.rejects.push({
+    topic,
+    partition,
+    offset: BigInt(offset),
+    timestampMs: records.baseTimestampMs + (records.timestampDeltaMs[index] ?? 0),
+    schemaId: schemaId < 0 ? undefined : schemaId,
+    kind: failure.kind,
+    message: failure.message,
+    key,
+    value,
+  });
+  batch.rejectBytes += (key?.length ?? 0) + (value?.length ?? 0) + failure.message.length;
+}
+
+function copyOf(bytes: Uint8Array, start: number, length: number): Uint8Array | undefined {
+  return length < 0 ? undefined : bytes.slice(start, start + length);
+}
+
+function extendRange(batch: ClickBatch, partition: number, start: bigint, end: bigint): void {
+  const range = batch.ranges.get(partition);
+  if (range === undefined) batch.ranges.set(partition, { start, end });
+  else range.end = end;
+}
+
+function countFiltered(batch: ClickBatch, partition: number, count: bigint): void {
+  batch.filtered.set(partition, (batch.filtered.get(partition) ?? 0n) + count);
+}
+
+function at(array: Int32Array, index: number): number {
+  return array[index] ?? 0;
+}

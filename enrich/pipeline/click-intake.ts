@@ -1,0 +1,128 @@
+import type { CodecCache } from '../../schemas/codec-cache.ts';
+import type { ClickBatch } from '../core/click-batch.ts';
+import { batchBytes, isEmpty } from '../core/click-batch.ts';
+import { skipTo, takeRecords } from '../core/take-records.ts';
+import type { TakeResult } from '../core/take-records.ts';
+import type { LogReader, PartitionProgress, RecordColumns } from '../source/log.ts';
+
+/** Rows that one poll may add beyond the flush bound; the buffers are that much larger. */
+export const POLL_ROWS_MAX = 200_000;
+const POLL_BYTES_MAX = 8 * 1024 ** 2;
+
+export type IntakeLimits = { rowsMax: number; bytesMax: number; intervalMs: number };
+
+/**
+ * Takes records of the assigned partitions into a batch. It alone knows where each partition is: what a
+ * poll delivered but the batch could not take (full, or a schema not yet loaded) is read again.
+ */
+export class ClickIntake {
+  readonly #reader: LogReader;
+  readonly #codecs: CodecCache;
+  readonly #topic: string;
+  readonly #limits: IntakeLimits;
+  readonly #next = new Map<number, bigint>();
+  /** End of the log by partition, as of the last poll, for the lag. */
+  readonly endOffsets = new Map<number, bigint>();
+
+  constructor(options: {
+    reader: LogReader;
+    codecs: CodecCache;
+    topic: string;
+    limits: IntakeLimits;
+  }) {
+    this.#reader = options.reader;
+    this.#codecs = options.codecs;
+    this.#topic = options.topic;
+    this.#limits = options.limits;
+  }
+
+  /** Starts over at these offsets; nothing that was taken before counts any more. */
+  assign(position: ReadonlyMap<number, bigint>): void {
+    this.#next.clear();
+    this.endOffsets.clear();
+    for (const [partition, nextOffset] of position) this.#next.set(partition, nextOffset);
+    this.#seek();
+  }
+
+  get position(): ReadonlyMap<number, bigint> {
+    return this.#next;
+  }
+
+  isFull(batch: ClickBatch): boolean {
+    return (
+      batch.rows.rowCount >= this.#limits.rowsMax || batchBytes(batch) >= this.#limits.bytesMax
+    );
+  }
+
+  /** Milliseconds until the batch is due by its age; 0 when it is due, undefined while it is empty. */
+  dueInMs(batch: ClickBatch, nowMs: number): number | undefined {
+    if (isEmpty(batch) || batch.openedAtMs === undefined) return undefined;
+    if (this.isFull(batch)) return 0;
+    return Math.max(0, batch.openedAtMs + this.#limits.intervalMs - nowMs);
+  }
+
+  /**
+   * Polls once and takes what comes. Loads decoders of schema ids met for the first time.
+   * Errors: those of the log and the registry, by kind; what was taken before them stays taken.
+   */
+  async poll(batch: ClickBatch, options: { waitMsMax: number; nowMs: number }): Promise<void> {
+    const stopped = new Map<number, NonNullable<TakeResult['stopped']>>();
+    const sink = (_topic: string, partition: number, records: RecordColumns): void => {
+      if (!stopped.has(partition)) this.#take(batch, partition, records, stopped);
+    };
+    const progress = await this.#reader.poll(sink, {
+      waitMsMax: options.waitMsMax,
+      bytesMax: POLL_BYTES_MAX,
+    });
+    for (const entry of progress) this.#advance(batch, entry, stopped);
+    if (!isEmpty(batch)) batch.openedAtMs ??= options.nowMs;
+    if (stopped.size > 0) await this.#resume(stopped);
+  }
+
+  #take(
+    batch: ClickBatch,
+    partition: number,
+    records: RecordColumns,
+    stopped: Map<number, NonNullable<TakeResult['stopped']>>,
+  ): void {
+    const nextOffset = this.#next.get(partition);
+    if (nextOffset === undefined) return;
+    const result = takeRecords({
+      topic: this.#topic,
+      partition,
+      records,
+      nextOffset,
+      batch,
+      codecs: this.#codecs,
+      rowsMax: this.#limits.rowsMax + POLL_ROWS_MAX,
+    });
+    this.#next.set(partition, result.nextOffset);
+    if (result.stopped !== undefined) stopped.set(partition, result.stopped);
+  }
+
+  /** Offsets that the poll passed without a record (control batches, aborted) are counted as filtered. */
+  #advance(batch: ClickBatch, entry: PartitionProgress, stopped: ReadonlyMap<number, unknown>) {
+    this.endOffsets.set(entry.partition, entry.endOffset);
+    const from = this.#next.get(entry.partition);
+    if (from === undefined || stopped.has(entry.partition) || entry.nextOffset <= from) return;
+    skipTo(batch, entry.partition, from, entry.nextOffset);
+    this.#next.set(entry.partition, entry.nextOffset);
+  }
+
+  async #resume(stopped: ReadonlyMap<number, NonNullable<TakeResult['stopped']>>): Promise<void> {
+    this.#seek();
+    const ids = new Set<number>();
+    for (const reason of stopped.values()) if (reason !== 'full') ids.add(reason.schemaId);
+    for (const id of ids) await this.#codecs.load(id);
+  }
+
+  #seek(): void {
+    this.#reader.assign(
+      [...this.#next].map(([partition, nextOffset]) => ({
+        topic: this.#topic,
+        partition,
+        nextOffset,
+      })),
+    );
+  }
+}

@@ -1,0 +1,275 @@
+import type { ClickBatch } from '../core/click-batch.ts';
+import { clearClickBatch, isEmpty } from '../core/click-batch.ts';
+import { assertSameLog } from '../core/acceptance.ts';
+import { readCommitted } from '../core/position.ts';
+import type { LogIdentity } from '../core/position.ts';
+import { EnrichError } from '../error.ts';
+import type { GroupMember, Log } from '../source/log.ts';
+import type { ClickIntake } from './click-intake.ts';
+import { flushBatch, settleRejects } from './flush.ts';
+import type { FlushContext, FlushOutcome } from './flush.ts';
+import { isUnavailable, retryUntilAvailable } from './retry.ts';
+
+const POLL_WAIT_MS_MAX = 250;
+const POLL_BACKOFF_MS = 500;
+/** How long a revocation waits for the flush of what it takes away; then the batch is given up. */
+const REVOKE_WAIT_MS_MAX = 15_000;
+
+/**
+ * Takes clicks, flushes them, and starts over from the table's position whenever the assignment changes
+ * or a batch is dropped. Two batches take turns: one fills while the other is written and committed. When
+ * both are full, nothing is fetched (INVARIANTS.md 12).
+ */
+export class ClickLoop {
+  readonly #log: Log;
+  readonly #member: GroupMember;
+  readonly #intake: ClickIntake;
+  readonly #context: FlushContext;
+  readonly #onFreshStart: (position: ReadonlyMap<number, bigint>) => void;
+  #filling: ClickBatch;
+  #spare: ClickBatch | undefined;
+  #flushing: Promise<void> | undefined;
+  #abandon = new AbortController();
+  #generation = -1;
+  #startOver = false;
+
+  constructor(options: {
+    log: Log;
+    member: GroupMember;
+    intake: ClickIntake;
+    context: FlushContext;
+    batches: readonly [ClickBatch, ClickBatch];
+    onFreshStart?: (position: ReadonlyMap<number, bigint>) => void;
+  }) {
+    this.#log = options.log;
+    this.#member = options.member;
+    this.#intake = options.intake;
+    this.#context = options.context;
+    this.#onFreshStart = options.onFreshStart ?? (() => undefined);
+    [this.#filling, this.#spare] = options.batches;
+  }
+
+  /** Runs until the signal, then commits what it holds, waiting at most `drainWaitMsMax`. */
+  async run(signal: AbortSignal, drainWaitMsMax: number): Promise<void> {
+    while (!signal.aborted) await this.#turn(signal);
+    await this.#drain(drainWaitMsMax);
+  }
+
+  async #turn(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#context;
+    const assignment = this.#member.assignment();
+    if (assignment === undefined) {
+      await clock.sleep(50, signal);
+      return;
+    }
+    if (this.#member.generation() !== this.#generation || this.#startOver) {
+      await this.#reassign(signal);
+      return;
+    }
+    const dueInMs = this.#intake.dueInMs(this.#filling, clock.nowMs());
+    if (dueInMs === 0 && this.#spare !== undefined) this.#startFlush();
+    if (this.#intake.isFull(this.#filling)) {
+      await this.#flushing;
+      return;
+    }
+    await this.#poll(Math.min(POLL_WAIT_MS_MAX, dueInMs ?? POLL_WAIT_MS_MAX), signal);
+  }
+
+  async #poll(waitMsMax: number, signal: AbortSignal): Promise<void> {
+    const { clock, metrics, logger } = this.#context;
+    try {
+      await this.#intake.poll(this.#filling, {
+        waitMsMax: Math.max(1, waitMsMax),
+        nowMs: clock.nowMs(),
+      });
+      this.#observe();
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      metrics.fetchErrors.inc({ reader: 'clicks' });
+      logger.warn('reading clicks: unavailable, trying again', { error });
+      await clock.sleep(POLL_BACKOFF_MS * (1 + clock.random()), signal);
+    }
+  }
+
+  #observe(): void {
+    const { metrics } = this.#context;
+    metrics.bufferedRows.set(this.#filling.rows.rowCount);
+    metrics.bufferedBytes.set(this.#filling.rejectBytes);
+    for (const [partition, endOffset] of this.#intake.endOffsets) {
+      const next = this.#intake.position.get(partition) ?? endOffset;
+      metrics.lag.set({ partition: String(partition) }, Number(endOffset - next));
+    }
+  }
+
+  #startFlush(): void {
+    const batch = this.#filling;
+    const spare = this.#spare;
+    if (spare === undefined || isEmpty(batch)) return;
+    this.#filling = spare;
+    this.#spare = undefined;
+    this.#flushing = this.#flush(batch);
+    // The turn that awaits it sees a failure; until then it must not count as unhandled.
+    this.#flushing.catch(() => undefined);
+  }
+
+  async #flush(batch: ClickBatch): Promise<void> {
+    const outcome = await flushBatch(this.#context, batch, this.#abandon.signal);
+    await this.#finish(batch, outcome);
+  }
+
+  async #finish(batch: ClickBatch, outcome: FlushOutcome): Promise<void> {
+    const { logger } = this.#context;
+    const position = new Map([...batch.ranges].map(([partition, { end }]) => [partition, end]));
+    clearClickBatch(batch);
+    this.#spare = batch;
+    if (outcome.kind === 'dropped') {
+      logger.warn('batch dropped: the table has moved on without it', { reason: outcome.reason });
+      this.#startOver = true;
+      return;
+    }
+    try {
+      await this.#member.commitOffsets(position);
+    } catch (error) {
+      logger.warn('group offsets, which serve lag displays only, were not stored', { error });
+    }
+  }
+
+  /** Commits or gives up what is held, reads the table's position and seeks there. */
+  async #reassign(signal: AbortSignal): Promise<void> {
+    const generation = this.#member.generation();
+    if (this.#startOver) await this.#giveUp();
+    else await this.#commitOrGiveUp(REVOKE_WAIT_MS_MAX);
+    this.#startOver = false;
+    const assignment = this.#member.assignment();
+    if (assignment === undefined) return;
+    const position = await this.#startPosition(assignment, signal);
+    this.#intake.assign(position);
+    this.#generation = generation;
+    this.#onFreshStart(position);
+  }
+
+  async #giveUp(): Promise<void> {
+    await this.#flushing;
+    clearClickBatch(this.#filling);
+  }
+
+  async #commitOrGiveUp(waitMsMax: number): Promise<void> {
+    if (this.#flushing === undefined && isEmpty(this.#filling)) return;
+    const { clock, logger } = this.#context;
+    const done = new AbortController();
+    const timer = clock.sleep(waitMsMax, done.signal).then(() => {
+      if (done.signal.aborted) return;
+      logger.warn('giving up a batch that could not be committed in time', { waitMsMax });
+      this.#abandon.abort();
+    });
+    try {
+      await this.#flushing;
+      if (!this.#startOver && !this.#abandon.signal.aborted) {
+        this.#startFlush();
+        await this.#flushing;
+      }
+    } catch (error) {
+      if (!this.#abandon.signal.aborted) throw error;
+    } finally {
+      done.abort();
+      await timer;
+    }
+    this.#recover();
+  }
+
+  /** After a commit or its abandonment: both batches empty again, whatever happened. */
+  #recover(): void {
+    clearClickBatch(this.#filling);
+    if (this.#abandon.signal.aborted) this.#abandon = new AbortController();
+  }
+
+  async #startPosition(
+    assignment: readonly number[],
+    signal: AbortSignal,
+  ): Promise<Map<number, bigint>> {
+    const { clock, logger, identity } = this.#context;
+    const retry = { clock, logger, signal };
+    const committed = await retryUntilAvailable({
+      what: "reading the table's position",
+      attempt: () => this.#loadCommitted(),
+      ...retry,
+    });
+    for (const pending of committed?.pending ?? []) {
+      await settleRejects(this.#context, pending, signal);
+    }
+    const bounds = await retryUntilAvailable({
+      what: "reading the log's bounds",
+      attempt: () => this.#log.bounds(identity.topic),
+      ...retry,
+    });
+    return new Map(
+      assignment.map((partition) => {
+        const { startOffset, endOffset } = bounds.get(partition) ?? {
+          startOffset: 0n,
+          endOffset: 0n,
+        };
+        const next = committed?.next.get(partition);
+        if (next !== undefined) {
+          assertWithinLog({ identity, partition, next, startOffset, endOffset });
+        }
+        return [partition, next ?? startOffset] as const;
+      }),
+    );
+  }
+
+  async #loadCommitted() {
+    const { catalog, tables, pipeline, identity, forgottenCommitId } = this.#context;
+    const { identifier } = tables.events;
+    const loaded = await catalog.loadTable(identifier);
+    const known = tables.events.metadata.tableUuid;
+    if (loaded === undefined || loaded.metadata.tableUuid !== known) {
+      throw new EnrichError(
+        'fenced',
+        `table ${[...identifier.namespace, identifier.name].join('.')} was dropped or recreated while the ` +
+          'pipeline ran; start it again to write to the new table from the start of the log',
+        { context: { expected: known, found: loaded?.metadata.tableUuid } },
+      );
+    }
+    tables.events.metadata = loaded.metadata;
+    const committed = readCommitted(loaded.metadata, pipeline, forgottenCommitId);
+    if (committed !== undefined) assertSameLog(committed.identity, identity);
+    return committed;
+  }
+
+  async #drain(waitMsMax: number): Promise<void> {
+    const { logger } = this.#context;
+    const rows = this.#filling.rows.rowCount;
+    if (this.#flushing !== undefined || rows > 0)
+      logger.info('stopping: committing what is held', { rows });
+    await this.#commitOrGiveUp(waitMsMax);
+  }
+}
+
+function assertWithinLog(at: {
+  identity: LogIdentity;
+  partition: number;
+  next: bigint;
+  startOffset: bigint;
+  endOffset: bigint;
+}): void {
+  const { identity, partition, next, startOffset, endOffset } = at;
+  if (next >= startOffset && next <= endOffset) return;
+  const where = `${identity.topic}-${partition}`;
+  const [what, remedy] =
+    next < startOffset
+      ? [
+          `the log starts at ${startOffset}: ${startOffset - next} records were deleted before they were read`,
+          'Restore them, or accept the loss with "tributary run --accept-gap"',
+        ]
+      : [
+          `the log ends at ${endOffset}: it has lost records that were committed`,
+          'Restore the log, or write to another pipeline name',
+        ];
+  throw new EnrichError(
+    'fenced',
+    `the table is at offset ${next} of ${where}, but ${what}. ${remedy}`,
+    {
+      context: { ...identity, partition, next, startOffset, endOffset },
+    },
+  );
+}

@@ -1,0 +1,264 @@
+import { commitAppend } from '@iceberg-js/rest-client-shim/commit/commit-append.ts';
+import type { AppendEvent, AppendOutcome } from '@iceberg-js/rest-client-shim/commit/append.ts';
+import type { DataFile } from '@iceberg-js/rest-client-shim/manifest/data-file.ts';
+import type { ColumnBatch } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
+import type { DataFileWriter } from '@iceberg-js/rest-client-shim/parquet/data-file-writer.ts';
+import type { Catalog } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
+import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
+import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
+import { writeDataFiles } from '@iceberg-js/rest-client-shim/write/write-data-files.ts';
+import type { Clock } from '../clock.ts';
+import { judgeAppend } from '../core/acceptance.ts';
+import type { BatchClaim } from '../core/acceptance.ts';
+import type { ClickBatch } from '../core/click-batch.ts';
+import { deadLetterBatch } from '../core/dead-letters.ts';
+import { joinBatch } from '../core/join.ts';
+import type { JoinTarget } from '../core/join.ts';
+import type { LogIdentity, OffsetRange, PendingRejects } from '../core/position.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Position } from '../source/log.ts';
+import { retryUntilAvailable } from './retry.ts';
+import type { PipelineTables, TableHandle } from './tables.ts';
+
+const COMMIT_ATTEMPTS_MAX = 20;
+const COMMIT_UNKNOWN_WAIT_MS_MAX = 30_000;
+const COMMIT_BACKOFF_MS_MAX = 5_000;
+const UPLOADS_MAX = 4;
+
+/** What a flush needs; one object for the life of a pipeline. */
+export type FlushContext = {
+  pipeline: string;
+  identity: LogIdentity;
+  catalog: Catalog;
+  store: ObjectStore;
+  writer: DataFileWriter;
+  tables: PipelineTables;
+  joinTarget: JoinTarget;
+  /** Positions of the dimension topics that the projections stand at, read in the tick of the join. */
+  dimensionPositions: () => ReadonlyMap<string, { topicId: string; next: Position }>;
+  /** Commits whose pending rejects have reached the dead-letter table. */
+  settled: Set<string>;
+  forgottenCommitId: string | undefined;
+  clock: Clock;
+  logger: Logger;
+  metrics: Metrics;
+};
+
+export type FlushOutcome = { kind: 'committed' } | { kind: 'dropped'; reason: string };
+
+/**
+ * Joins a batch, writes its files and commits it: exactly once, or dropped because the table has moved on
+ * without it. Infrastructure that is away is waited for, visibly, until the signal; nothing is lost by
+ * that, since the position moves only with the commit. The files of a dropped batch become orphans.
+ */
+export async function flushBatch(
+  context: FlushContext,
+  batch: ClickBatch,
+  signal: AbortSignal,
+): Promise<FlushOutcome> {
+  const { clock, metrics } = context;
+  const startedMs = clock.nowMs();
+  const commitId = clock.newId();
+  const { batch: columns, hits } = joinBatch(batch, context.joinTarget, startedMs);
+  const dimensions = context.dimensionPositions();
+  const joinedMs = clock.nowMs();
+  metrics.commitSeconds.observe({ step: 'join' }, (joinedMs - startedMs) / 1000);
+  const files = await writeFiles(context, context.tables.events, columns, commitId, signal);
+  const pending = await writeRejects(context, batch, commitId, signal);
+  const writtenMs = clock.nowMs();
+  metrics.commitSeconds.observe({ step: 'write' }, (writtenMs - joinedMs) / 1000);
+  const claim = claimOf(context, { batch, commitId, dimensions, pending });
+  const outcome = await append(context, {
+    table: context.tables.events,
+    commitId,
+    files,
+    decide: (metadata) => judgeAppend(metadata, claim),
+    signal,
+  });
+  metrics.commitSeconds.observe({ step: 'commit' }, (clock.nowMs() - writtenMs) / 1000);
+  if (outcome.kind === 'dropped') return { kind: 'dropped', reason: outcome.reason };
+  context.settled.clear();
+  observeCommit(context, batch, hits);
+  if (pending !== undefined) await settleRejects(context, pending, signal);
+  return { kind: 'committed' };
+}
+
+/** Appends pending rejects to the dead-letter table, once: found there already is as good. */
+export async function settleRejects(
+  context: FlushContext,
+  pending: PendingRejects,
+  signal: AbortSignal,
+): Promise<void> {
+  const rejects = new Map([...pending.ranges.keys()].map((partition) => [partition, 0n]));
+  const rows = Number(pending.files.reduce((sum, file) => sum + file.recordCount, 0n));
+  const claim: BatchClaim = {
+    pipeline: context.pipeline,
+    commitId: pending.commitId,
+    identity: context.identity,
+    ranges: pending.ranges,
+    rows,
+    rejects,
+    filtered: new Map(),
+    dimensions: new Map(),
+    pending: undefined,
+    settled: new Set(),
+    forgottenCommitId: undefined,
+  };
+  await append(context, {
+    table: context.tables.deadLetter,
+    commitId: pending.commitId,
+    files: pending.files,
+    decide: (metadata) => judgeAppend(metadata, claim, 'gaps-allowed'),
+    signal,
+  });
+  context.settled.add(pending.commitId);
+}
+
+async function writeFiles(
+  context: FlushContext,
+  table: TableHandle,
+  batch: ColumnBatch,
+  commitId: string,
+  signal: AbortSignal,
+): Promise<DataFile[]> {
+  if (batch.rowCount === 0) return [];
+  const { clock, logger, writer, store } = context;
+  let attempt = 0;
+  return retryUntilAvailable({
+    what: `writing data files of ${table.identifier.name}`,
+    attempt: () => {
+      const round = attempt++;
+      let file = 0;
+      const newFileName = (): string => `${commitId}-${round}-${file++}`;
+      return writeDataFiles({
+        metadata: table.metadata,
+        batch,
+        writer,
+        store,
+        newFileName,
+        uploadsMax: UPLOADS_MAX,
+      });
+    },
+    clock,
+    logger,
+    signal,
+  });
+}
+
+async function writeRejects(
+  context: FlushContext,
+  batch: ClickBatch,
+  commitId: string,
+  signal: AbortSignal,
+): Promise<PendingRejects | undefined> {
+  if (batch.rejects.length === 0) return undefined;
+  const { clock, tables } = context;
+  const columns = deadLetterBatch(batch.rejects, tables.deadLetter.fieldIds, clock.nowMs());
+  const files = await writeFiles(context, tables.deadLetter, columns, commitId, signal);
+  const ranges = new Map<number, OffsetRange>();
+  for (const { partition } of batch.rejects) {
+    const range = batch.ranges.get(partition);
+    if (range !== undefined) ranges.set(partition, { ...range });
+  }
+  return { commitId, ranges, files };
+}
+
+function claimOf(
+  context: FlushContext,
+  made: {
+    batch: ClickBatch;
+    commitId: string;
+    dimensions: BatchClaim['dimensions'];
+    pending: PendingRejects | undefined;
+  },
+): BatchClaim {
+  const { batch, commitId, dimensions, pending } = made;
+  const rejects = new Map<number, bigint>();
+  for (const { partition } of batch.rejects) {
+    rejects.set(partition, (rejects.get(partition) ?? 0n) + 1n);
+  }
+  return {
+    pipeline: context.pipeline,
+    commitId,
+    identity: context.identity,
+    ranges: batch.ranges,
+    rows: batch.rows.rowCount,
+    rejects,
+    filtered: batch.filtered,
+    dimensions,
+    pending,
+    settled: new Set(context.settled),
+    forgottenCommitId: context.forgottenCommitId,
+  };
+}
+
+async function append(
+  context: FlushContext,
+  wish: {
+    table: TableHandle;
+    commitId: string;
+    files: readonly DataFile[];
+    decide: (metadata: TableMetadata) => ReturnType<typeof judgeAppend>;
+    signal: AbortSignal;
+  },
+): Promise<AppendOutcome> {
+  const { catalog, store, clock, logger, metrics } = context;
+  const { table, commitId, files, decide, signal } = wish;
+  const { name } = table.identifier;
+  const onEvent = (event: AppendEvent): void => {
+    const { step, attempt, message, context: details } = event;
+    logger.warn(`commit to ${name}: ${step}`, { commitId, attempt, detail: message, ...details });
+  };
+  const outcome = await retryUntilAvailable({
+    what: `commit ${commitId} to ${name}`,
+    attempt: () =>
+      commitAppend({
+        catalog,
+        store,
+        identifier: table.identifier,
+        tableUuid: table.metadata.tableUuid,
+        commitId,
+        dataFiles: files,
+        decide,
+        clock,
+        limits: {
+          attemptsMax: COMMIT_ATTEMPTS_MAX,
+          unknownWaitMsMax: COMMIT_UNKNOWN_WAIT_MS_MAX,
+          backoffMsMax: COMMIT_BACKOFF_MS_MAX,
+        },
+        onEvent,
+        signal,
+      }),
+    clock,
+    logger,
+    signal,
+    kinds: ['unavailable', 'commit-unknown', 'conflict'],
+  });
+  table.metadata = outcome.metadata;
+  metrics.commits.inc({ table: name, outcome: outcome.kind });
+  return outcome;
+}
+
+function observeCommit(
+  { metrics, clock, joinTarget }: FlushContext,
+  batch: ClickBatch,
+  hits: ReadonlyMap<string, number>,
+): void {
+  const rows = batch.rows.rowCount;
+  const nowMs = clock.nowMs();
+  metrics.events.inc({ outcome: 'row' }, rows);
+  metrics.events.inc({ outcome: 'reject' }, batch.rejects.length);
+  for (const count of batch.filtered.values()) {
+    metrics.events.inc({ outcome: 'filtered' }, Number(count));
+  }
+  for (const { name } of joinTarget.dimensions) {
+    const hit = hits.get(name) ?? 0;
+    metrics.joined.inc({ dimension: name, match: 'hit' }, hit);
+    metrics.joined.inc({ dimension: name, match: 'miss' }, rows - hit);
+  }
+  metrics.lastCommit.set(nowMs / 1000);
+  if (batch.oldestTimestampMs !== undefined) {
+    metrics.freshness.observe(Math.max(0, nowMs - batch.oldestTimestampMs) / 1000);
+  }
+}

@@ -1,0 +1,47 @@
+import type { Clock } from '../clock.ts';
+import type { Logger } from '../log.ts';
+
+const BACKOFF_MS_MIN = 200;
+const BACKOFF_MS_MAX = 10_000;
+
+/** True for a fault of the infrastructure, which waits and is tried again; it never makes a reject. */
+export function isUnavailable(error: unknown): boolean {
+  return errorKind(error) === 'unavailable';
+}
+
+/** The `kind` of one of our typed errors, or undefined. */
+export function errorKind(error: unknown): string | undefined {
+  const kind = (error as { kind?: unknown } | undefined)?.kind;
+  return typeof kind === 'string' ? kind : undefined;
+}
+
+/**
+ * Runs `attempt` until it succeeds, backing off with jitter while it fails with one of `kinds`
+ * (default: `unavailable`). Visible: the first failure of a row is a warning, the recovery is told too.
+ * Anything else, and the signal, ends it with the error.
+ */
+export async function retryUntilAvailable<T>(options: {
+  what: string;
+  attempt: () => Promise<T>;
+  clock: Clock;
+  logger: Logger;
+  signal: AbortSignal;
+  kinds?: readonly string[];
+}): Promise<T> {
+  const { what, attempt, clock, logger, signal, kinds = ['unavailable'] } = options;
+  let failures = 0;
+  for (;;) {
+    try {
+      const result = await attempt();
+      if (failures > 0) logger.info(`${what}: works again`, { failures });
+      return result;
+    } catch (error) {
+      if (signal.aborted || !kinds.includes(errorKind(error) ?? '')) throw error;
+      if (failures === 0) logger.warn(`${what}: unavailable, trying again`, { error });
+      failures++;
+      const ceiling = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** Math.min(failures, 10));
+      await clock.sleep(ceiling * (0.5 + clock.random() / 2), signal);
+      if (signal.aborted) throw error;
+    }
+  }
+}

@@ -1,0 +1,190 @@
+import type { Catalog, TableIdentifier } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
+import { parseTransform } from '@iceberg-js/rest-client-shim/spec/transform.ts';
+import type {
+  PartitionField,
+  SortField,
+  TableMetadata,
+} from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
+import type { NestedField } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
+import type { Contract } from '../../schemas/contract.ts';
+import {
+  deriveDeadLetterSchema,
+  deriveTableSchema,
+  reconcileFieldIds,
+} from '../../schemas/table-schema.ts';
+import { EnrichError } from '../error.ts';
+import type { PipelineConfig } from '../config/pipeline-config.ts';
+
+/** A table that the pipeline appends to. `metadata` is the newest that we have seen. */
+export type TableHandle = {
+  identifier: TableIdentifier;
+  metadata: TableMetadata;
+  /** Field ids, as the table assigned them, by column name. */
+  fieldIds: ReadonlyMap<string, number>;
+  fieldsByName: ReadonlyMap<string, NestedField>;
+};
+
+export type PipelineTables = { events: TableHandle; deadLetter: TableHandle };
+
+/** Partition fields number from 1000, as the specification asks. */
+const FIRST_PARTITION_FIELD_ID = 1000;
+
+/**
+ * Loads the events table and the dead-letter table, creating what is missing from the contracts and
+ * pipeline.yaml. A table that lacks a column we write, or has it in another type, is `config`.
+ */
+export async function openTables(options: {
+  catalog: Catalog;
+  config: PipelineConfig;
+  stream: Contract;
+  dimensions: ReadonlyMap<string, Contract>;
+}): Promise<PipelineTables> {
+  const { catalog, config } = options;
+  const { namespace, name, deadLetterName } = config.table;
+  await catalog.ensureNamespace(namespace);
+  const derived = eventFields(options);
+  const events = await openTable(catalog, {
+    identifier: { namespace, name },
+    fields: derived,
+    partition: config.table.partition,
+    sort: config.table.sort,
+    properties: tableProperties(config),
+  });
+  const deadLetter = await openTable(catalog, {
+    identifier: { namespace, name: deadLetterName },
+    fields: deriveDeadLetterSchema(),
+    partition: ['day(_ingested_at)'],
+    sort: [],
+    properties: tableProperties(config),
+  });
+  return { events, deadLetter };
+}
+
+/** The columns that this configuration writes, with the ids that a new table would give them. */
+export function eventFields(options: {
+  config: PipelineConfig;
+  stream: Contract;
+  dimensions: ReadonlyMap<string, Contract>;
+}): readonly NestedField[] {
+  const { config, stream, dimensions } = options;
+  return deriveTableSchema({
+    streamContract: stream,
+    eventTimeField: config.stream.eventTime,
+    dimensions: config.dimensions.map(({ name, prefix, columns }) => {
+      const contract = dimensions.get(name);
+      if (contract === undefined) {
+        throw new EnrichError('config', `no contract was loaded for dimension ${name}`);
+      }
+      return { name, prefix, columns, contract };
+    }),
+  });
+}
+
+function tableProperties(config: PipelineConfig): Record<string, string> {
+  return {
+    'format-version': '2',
+    'write.format.default': 'parquet',
+    'write.parquet.compression-codec': 'zstd',
+    'write.metadata.delete-after-commit.enabled': 'true',
+    'write.metadata.previous-versions-max': '100',
+    ...config.table.properties,
+  };
+}
+
+type TableWish = {
+  identifier: TableIdentifier;
+  fields: readonly NestedField[];
+  partition: readonly string[];
+  sort: readonly string[];
+  properties: Record<string, string>;
+};
+
+async function openTable(catalog: Catalog, wish: TableWish): Promise<TableHandle> {
+  const existing = await catalog.loadTable(wish.identifier);
+  const loaded = existing ?? (await createOrLoad(catalog, wish));
+  return handleOf(wish, loaded.metadata);
+}
+
+async function createOrLoad(catalog: Catalog, wish: TableWish) {
+  const { identifier, fields, properties } = wish;
+  try {
+    return await catalog.createTable({
+      identifier,
+      schema: { schemaId: 0, fields },
+      partitionSpec: { specId: 0, fields: wish.partition.map(partitionField(fields)) },
+      sortOrder: {
+        orderId: wish.sort.length === 0 ? 0 : 1,
+        fields: wish.sort.map((column) => sortField(fields, column)),
+      },
+      properties,
+    });
+  } catch (error) {
+    // Another process may have created it between our look and our wish.
+    const loaded = await catalog.loadTable(identifier);
+    if (loaded === undefined) throw error;
+    return loaded;
+  }
+}
+
+function handleOf(wish: TableWish, metadata: TableMetadata): TableHandle {
+  const tableSchema = metadata.schemas.find(
+    ({ schemaId }) => schemaId === metadata.currentSchemaId,
+  );
+  const qualified = [...wish.identifier.namespace, wish.identifier.name].join('.');
+  if (tableSchema === undefined) {
+    throw new EnrichError('config', `table ${qualified} has no current schema`);
+  }
+  const { fieldIds, differences } = reconcileFieldIds(wish.fields, tableSchema);
+  if (differences.length > 0) {
+    throw new EnrichError(
+      'config',
+      `table ${qualified} does not fit pipeline.yaml and the contracts: ${differences.join('; ')}. ` +
+        'Alter the table, or name another one in pipeline.yaml',
+    );
+  }
+  const fieldsByName = new Map(tableSchema.fields.map((field) => [field.name, field]));
+  return { identifier: wish.identifier, metadata, fieldIds, fieldsByName };
+}
+
+/** `day(event_time)`, `bucket[16](user_id)` or a bare column (identity) as a partition field. */
+function partitionField(fields: readonly NestedField[]) {
+  return (text: string, index: number): PartitionField => {
+    const { transform, column } = parsePartitionText(text);
+    const source = requireField(fields, column, `table.partition "${text}"`);
+    const suffix = transform === 'identity' ? '' : `_${transform.replace(/\[.*\]/, '')}`;
+    return {
+      sourceId: source.id,
+      fieldId: FIRST_PARTITION_FIELD_ID + index,
+      name: `${column}${suffix}`,
+      transform,
+    };
+  };
+}
+
+/** Splits `transform(column)`; an unknown transform or a malformed text is `config`. */
+export function parsePartitionText(text: string): { transform: string; column: string } {
+  const match = /^(?:([a-z]+(?:\[\d+\])?)\()?([A-Za-z_][A-Za-z0-9_]*)\)?$/.exec(text.trim());
+  const transform = match?.[1] ?? 'identity';
+  const column = match?.[2];
+  const closed = text.includes('(') === text.trimEnd().endsWith(')');
+  if (column === undefined || !closed) {
+    throw new EnrichError(
+      'config',
+      `table.partition "${text}": expected a column or transform(column), for example day(event_time)`,
+    );
+  }
+  parseTransform(transform);
+  return { transform, column };
+}
+
+function sortField(fields: readonly NestedField[], column: string): SortField {
+  const source = requireField(fields, column, `table.sort "${column}"`);
+  return { sourceId: source.id, transform: 'identity', direction: 'asc', nullOrder: 'nulls-first' };
+}
+
+function requireField(fields: readonly NestedField[], name: string, where: string): NestedField {
+  const field = fields.find((candidate) => candidate.name === name);
+  if (field !== undefined) return field;
+  const known = fields.map((candidate) => candidate.name).join(', ');
+  throw new EnrichError('config', `${where}: no such column; the table has ${known}`);
+}
