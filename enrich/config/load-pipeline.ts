@@ -3,8 +3,7 @@ import type { ConfigIssue, Environment, ReadSecretFile } from './yaml-section.ts
 import type { DimensionConfig, PipelineConfig, SecretString } from './pipeline-config.ts';
 
 export type PipelineFile =
-  | { kind: 'valid'; config: PipelineConfig }
-  | { kind: 'invalid'; issues: readonly ConfigIssue[] };
+  { kind: 'valid'; config: PipelineConfig } | { kind: 'invalid'; issues: readonly ConfigIssue[] };
 
 /**
  * Parses and validates the text of pipeline.yaml. Every finding is returned at once with its line;

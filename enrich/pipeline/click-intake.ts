@@ -21,6 +21,7 @@ export class ClickIntake {
   readonly #topic: string;
   readonly #limits: IntakeLimits;
   readonly #next = new Map<number, bigint>();
+  readonly #logStart = new Map<number, bigint>();
   /** End of the log by partition, as of the last poll, for the lag. */
   readonly endOffsets = new Map<number, bigint>();
 
@@ -36,11 +37,16 @@ export class ClickIntake {
     this.#limits = options.limits;
   }
 
-  /** Starts over at these offsets; nothing that was taken before counts any more. */
-  assign(position: ReadonlyMap<number, bigint>): void {
+  /**
+   * Starts over at these offsets; nothing that was taken before counts any more. Where the log starts
+   * later than the position, reading starts there and what lies between is counted as filtered.
+   */
+  assign(position: ReadonlyMap<number, bigint>, logStart: ReadonlyMap<number, bigint>): void {
     this.#next.clear();
+    this.#logStart.clear();
     this.endOffsets.clear();
     for (const [partition, nextOffset] of position) this.#next.set(partition, nextOffset);
+    for (const [partition, startOffset] of logStart) this.#logStart.set(partition, startOffset);
     this.#seek();
   }
 
@@ -118,11 +124,11 @@ export class ClickIntake {
 
   #seek(): void {
     this.#reader.assign(
-      [...this.#next].map(([partition, nextOffset]) => ({
-        topic: this.#topic,
-        partition,
-        nextOffset,
-      })),
+      [...this.#next].map(([partition, next]) => {
+        const start = this.#logStart.get(partition) ?? 0n;
+        const nextOffset = next > start ? next : start;
+        return { topic: this.#topic, partition, nextOffset };
+      }),
     );
   }
 }

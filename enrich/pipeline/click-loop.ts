@@ -1,8 +1,7 @@
 import type { ClickBatch } from '../core/click-batch.ts';
-import { clearClickBatch, isEmpty } from '../core/click-batch.ts';
+import { batchBytes, clearClickBatch, isEmpty } from '../core/click-batch.ts';
 import { assertSameLog } from '../core/acceptance.ts';
 import { readCommitted } from '../core/position.ts';
-import type { LogIdentity } from '../core/position.ts';
 import { EnrichError } from '../error.ts';
 import type { GroupMember, Log } from '../source/log.ts';
 import type { ClickIntake } from './click-intake.ts';
@@ -14,6 +13,7 @@ const POLL_WAIT_MS_MAX = 250;
 const POLL_BACKOFF_MS = 500;
 /** How long a revocation waits for the flush of what it takes away; then the batch is given up. */
 const REVOKE_WAIT_MS_MAX = 15_000;
+const EMPTY_LOG = { startOffset: 0n, endOffset: 0n };
 
 /**
  * Takes clicks, flushes them, and starts over from the table's position whenever the assignment changes
@@ -25,13 +25,15 @@ export class ClickLoop {
   readonly #member: GroupMember;
   readonly #intake: ClickIntake;
   readonly #context: FlushContext;
-  readonly #onFreshStart: (position: ReadonlyMap<number, bigint>) => void;
+  readonly #acceptGap: boolean;
   #filling: ClickBatch;
   #spare: ClickBatch | undefined;
   #flushing: Promise<void> | undefined;
   #abandon = new AbortController();
   #generation = -1;
   #startOver = false;
+  /** What a flush failed with for good; the next turn throws it. */
+  #failure: unknown;
 
   constructor(options: {
     log: Log;
@@ -39,13 +41,14 @@ export class ClickLoop {
     intake: ClickIntake;
     context: FlushContext;
     batches: readonly [ClickBatch, ClickBatch];
-    onFreshStart?: (position: ReadonlyMap<number, bigint>) => void;
+    /** Read on where the log has lost records that the table has not seen, as the user allowed. */
+    acceptGap: boolean;
   }) {
     this.#log = options.log;
     this.#member = options.member;
     this.#intake = options.intake;
     this.#context = options.context;
-    this.#onFreshStart = options.onFreshStart ?? (() => undefined);
+    this.#acceptGap = options.acceptGap;
     [this.#filling, this.#spare] = options.batches;
   }
 
@@ -57,6 +60,7 @@ export class ClickLoop {
 
   async #turn(signal: AbortSignal): Promise<void> {
     const { clock } = this.#context;
+    if (this.#failure !== undefined) throw this.#failure;
     const assignment = this.#member.assignment();
     if (assignment === undefined) {
       await clock.sleep(50, signal);
@@ -94,7 +98,7 @@ export class ClickLoop {
   #observe(): void {
     const { metrics } = this.#context;
     metrics.bufferedRows.set(this.#filling.rows.rowCount);
-    metrics.bufferedBytes.set(this.#filling.rejectBytes);
+    metrics.bufferedBytes.set(batchBytes(this.#filling));
     for (const [partition, endOffset] of this.#intake.endOffsets) {
       const next = this.#intake.position.get(partition) ?? endOffset;
       metrics.lag.set({ partition: String(partition) }, Number(endOffset - next));
@@ -107,14 +111,22 @@ export class ClickLoop {
     if (spare === undefined || isEmpty(batch)) return;
     this.#filling = spare;
     this.#spare = undefined;
-    this.#flushing = this.#flush(batch);
-    // The turn that awaits it sees a failure; until then it must not count as unhandled.
-    this.#flushing.catch(() => undefined);
+    this.#flushing = this.#flush(batch).then(() => {
+      this.#flushing = undefined;
+    });
   }
 
   async #flush(batch: ClickBatch): Promise<void> {
-    const outcome = await flushBatch(this.#context, batch, this.#abandon.signal);
-    await this.#finish(batch, outcome);
+    const { signal } = this.#abandon;
+    try {
+      const outcome = await flushBatch(this.#context, batch, signal);
+      await this.#finish(batch, outcome);
+    } catch (error) {
+      clearClickBatch(batch);
+      this.#spare = batch;
+      this.#startOver = true;
+      if (!signal.aborted) this.#failure = error;
+    }
   }
 
   async #finish(batch: ClickBatch, outcome: FlushOutcome): Promise<void> {
@@ -142,10 +154,9 @@ export class ClickLoop {
     this.#startOver = false;
     const assignment = this.#member.assignment();
     if (assignment === undefined) return;
-    const position = await this.#startPosition(assignment, signal);
-    this.#intake.assign(position);
+    const { position, logStart } = await this.#startPosition(assignment, signal);
+    this.#intake.assign(position, logStart);
     this.#generation = generation;
-    this.#onFreshStart(position);
   }
 
   async #giveUp(): Promise<void> {
@@ -162,23 +173,14 @@ export class ClickLoop {
       logger.warn('giving up a batch that could not be committed in time', { waitMsMax });
       this.#abandon.abort();
     });
-    try {
+    await this.#flushing;
+    if (!this.#startOver) {
+      this.#startFlush();
       await this.#flushing;
-      if (!this.#startOver && !this.#abandon.signal.aborted) {
-        this.#startFlush();
-        await this.#flushing;
-      }
-    } catch (error) {
-      if (!this.#abandon.signal.aborted) throw error;
-    } finally {
-      done.abort();
-      await timer;
     }
-    this.#recover();
-  }
-
-  /** After a commit or its abandonment: both batches empty again, whatever happened. */
-  #recover(): void {
+    done.abort();
+    await timer;
+    if (this.#failure !== undefined) throw this.#failure;
     clearClickBatch(this.#filling);
     if (this.#abandon.signal.aborted) this.#abandon = new AbortController();
   }
@@ -186,7 +188,7 @@ export class ClickLoop {
   async #startPosition(
     assignment: readonly number[],
     signal: AbortSignal,
-  ): Promise<Map<number, bigint>> {
+  ): Promise<{ position: Map<number, bigint>; logStart: Map<number, bigint> }> {
     const { clock, logger, identity } = this.#context;
     const retry = { clock, logger, signal };
     const committed = await retryUntilAvailable({
@@ -202,19 +204,16 @@ export class ClickLoop {
       attempt: () => this.#log.bounds(identity.topic),
       ...retry,
     });
-    return new Map(
-      assignment.map((partition) => {
-        const { startOffset, endOffset } = bounds.get(partition) ?? {
-          startOffset: 0n,
-          endOffset: 0n,
-        };
-        const next = committed?.next.get(partition);
-        if (next !== undefined) {
-          assertWithinLog({ identity, partition, next, startOffset, endOffset });
-        }
-        return [partition, next ?? startOffset] as const;
-      }),
-    );
+    const position = new Map<number, bigint>();
+    const logStart = new Map<number, bigint>();
+    for (const partition of assignment) {
+      const { startOffset, endOffset } = bounds.get(partition) ?? EMPTY_LOG;
+      const next = committed?.next.get(partition) ?? startOffset;
+      this.#assertWithinLog({ partition, next, startOffset, endOffset });
+      position.set(partition, next);
+      logStart.set(partition, startOffset);
+    }
+    return { position, logStart };
   }
 
   async #loadCommitted() {
@@ -243,33 +242,30 @@ export class ClickLoop {
       logger.info('stopping: committing what is held', { rows });
     await this.#commitOrGiveUp(waitMsMax);
   }
-}
 
-function assertWithinLog(at: {
-  identity: LogIdentity;
-  partition: number;
-  next: bigint;
-  startOffset: bigint;
-  endOffset: bigint;
-}): void {
-  const { identity, partition, next, startOffset, endOffset } = at;
-  if (next >= startOffset && next <= endOffset) return;
-  const where = `${identity.topic}-${partition}`;
-  const [what, remedy] =
-    next < startOffset
-      ? [
-          `the log starts at ${startOffset}: ${startOffset - next} records were deleted before they were read`,
-          'Restore them, or accept the loss with "tributary run --accept-gap"',
-        ]
-      : [
-          `the log ends at ${endOffset}: it has lost records that were committed`,
-          'Restore the log, or write to another pipeline name',
-        ];
-  throw new EnrichError(
-    'fenced',
-    `the table is at offset ${next} of ${where}, but ${what}. ${remedy}`,
-    {
-      context: { ...identity, partition, next, startOffset, endOffset },
-    },
-  );
+  #assertWithinLog(at: {
+    partition: number;
+    next: bigint;
+    startOffset: bigint;
+    endOffset: bigint;
+  }): void {
+    const { identity, logger } = this.#context;
+    const { partition, next, startOffset, endOffset } = at;
+    if (next >= startOffset && next <= endOffset) return;
+    const where = `the table is at offset ${next} of ${identity.topic}-${partition}, but the log`;
+    const context = { ...identity, ...at };
+    if (next > endOffset) {
+      const message =
+        `${where} ends at ${endOffset}: it has lost records that were committed. Restore the log, or ` +
+        'give the pipeline another name in pipeline.yaml to start over on this log';
+      throw new EnrichError('fenced', message, { context });
+    }
+    const lost = `${where} starts at ${startOffset}: ${startOffset - next} offsets were deleted unread`;
+    if (this.#acceptGap) {
+      logger.warn(`${lost}; going on as --accept-gap allows, counted as filtered`, context);
+      return;
+    }
+    const message = `${lost}. Restore them, or accept the loss with "tributary run --accept-gap"`;
+    throw new EnrichError('fenced', message, { context });
+  }
 }

@@ -1,0 +1,32 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Clock } from '../enrich/clock.ts';
+
+/** The process environment, read here and nowhere else. */
+export const environment: Readonly<Record<string, string | undefined>> = process.env;
+
+/** The real clock, read here and nowhere else. */
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  random: () => Math.random(),
+  newId: () => randomUUID(),
+  sleep: async (ms, signal) => {
+    try {
+      await delay(ms, undefined, signal === undefined ? {} : { signal });
+    } catch {
+      // An aborted sleep just ends early.
+    }
+  },
+};
+
+/** Aborts at SIGTERM or SIGINT; a second signal ends the process at once. */
+export function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  const stop = (): void => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort();
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  return controller.signal;
+}

@@ -1,0 +1,92 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { formatIssues, parsePipelineFile } from '../../../enrich/config/load-pipeline.ts';
+import type { PipelineConfig } from '../../../enrich/config/pipeline-config.ts';
+
+const shipped = readFileSync('pipeline.yaml', 'utf8');
+const noFiles = (path: string): string => {
+  throw new Error(`no such file: ${path}`);
+};
+
+function parse(text: string, environment: Record<string, string> = {}, readFile = noFiles) {
+  return parsePipelineFile(text, environment, readFile);
+}
+
+function configOf(text: string, environment: Record<string, string> = {}): PipelineConfig {
+  const parsed = parse(text, environment);
+  if (parsed.kind === 'invalid') throw new Error(formatIssues('pipeline.yaml', parsed.issues));
+  return parsed.config;
+}
+
+function complaints(text: string, environment: Record<string, string> = {}): string[] {
+  const parsed = parse(text, environment);
+  return parsed.kind === 'valid' ? [] : formatIssues('pipeline.yaml', parsed.issues).split('\n');
+}
+
+describe('pipeline.yaml', () => {
+  it('as shipped is valid and reads as documented', () => {
+    const config = configOf(shipped);
+    expect(config.dimensions.map(({ name, joinKey }) => [name, joinKey])).toEqual([
+      ['users', 'user_id'],
+      ['devices', 'device_id'],
+      ['urls', 'url'],
+    ]);
+    expect(config.commit).toEqual({
+      intervalMs: 30_000,
+      rowsMax: 500_000,
+      bytesMax: 256 * 1024 ** 2,
+    });
+    expect(config.table.namespace).toEqual(['lake']);
+  });
+
+  it('names the line of an unknown key and suggests the right one', () => {
+    const text = shipped.replace('  topic: clicks\n', '  topik: clicks\n');
+    const line = text.split('\n').indexOf('  topik: clicks') + 1;
+    expect(complaints(text)).toContain(
+      `pipeline.yaml:${line}:3 stream.topik: unknown key "topik"; did you mean "topic"?`,
+    );
+  });
+
+  it('reports every mistake at once, in the order of the lines', () => {
+    const text = shipped
+      .replace('normaliser: url', 'normaliser: ulr')
+      .replace('interval: 30s', 'interval: soon')
+      .replace('port: ${HTTP_PORT:-18099}', 'port: 99999');
+    const found = complaints(text);
+    expect(found).toHaveLength(3);
+    expect(found[0]).toMatch(/normaliser: expected one of .* did you mean "url"\?$/);
+    expect(found[1]).toMatch(/commit.interval: expected a duration/);
+    expect(found[2]).toMatch(/http.port: expected an integer from 0 to 65535/);
+  });
+
+  it('takes values from the environment, from files it names, and else the default', () => {
+    expect(configOf(shipped, { KAFKA_BROKERS: 'a:1,b:2' }).kafka.brokers).toEqual(['a:1', 'b:2']);
+    const parsed = parse(shipped, { S3_SECRET_ACCESS_KEY_FILE: '/run/secret' }, () => 'hush\n');
+    expect(parsed.kind === 'valid' && parsed.config.storage.secretAccessKey?.reveal()).toBe('hush');
+    expect(configOf(shipped).kafka.brokers).toEqual(['127.0.0.1:19092']);
+  });
+
+  it('says which variable is missing and how to set it', () => {
+    const text = shipped.replace('${CATALOG_URI:-http://127.0.0.1:18181}', '${CATALOG_URI}');
+    expect(complaints(text).join('\n')).toContain(
+      'environment variable CATALOG_URI is not set; set it, or CATALOG_URI_FILE',
+    );
+  });
+
+  it('never shows a secret', () => {
+    const config = configOf(shipped, { S3_SECRET_ACCESS_KEY: 'hush-hush' });
+    expect(JSON.stringify(config)).not.toContain('hush-hush');
+    expect(`${config.storage.secretAccessKey?.toString()}`).toBe('***');
+  });
+
+  it('refuses a file that is no YAML with its line', () => {
+    expect(complaints('pipeline: [unclosed\n')[0]).toMatch(/^pipeline\.yaml:\d+:\d+ /);
+    expect(complaints('just text')[0]).toContain('expected a mapping');
+  });
+
+  it('refuses two dimensions of one name', () => {
+    expect(complaints(shipped.replace('name: devices', 'name: users')).join('\n')).toContain(
+      'dimension "users" is named twice',
+    );
+  });
+});
