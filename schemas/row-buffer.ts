@@ -1,3 +1,7 @@
+import { contractFields } from './contract-field.ts';
+import type { ContractField } from './contract-field.ts';
+import type { Contract } from './contract.ts';
+
 /**
  * Growable columns that a decoder appends rows to. A row counts only once `rowCount` is raised, so a
  * decoder that fails in the middle of a record leaves nothing behind: the next row overwrites it.
@@ -14,6 +18,8 @@ export type BufferColumn =
   /** Row i is `bytes[offsets[i] .. offsets[i + 1])`. */
   | { kind: 'bytes'; name: string; bytes: Uint8Array; offsets: Int32Array; valid: Uint8Array };
 
+export type BytesColumn = Extract<BufferColumn, { kind: 'bytes' }>;
+
 export type RowBuffer = { rowCount: number; columns: BufferColumn[] };
 
 /** Why a record is a reject. `kind` is stable and stands in the dead-letter table. */
@@ -29,3 +35,89 @@ export type DecodeFailure = {
     | 'contract-violation';
   message: string;
 };
+
+/** Bound of one bytes column: offsets are 32-bit. Callers flush by size long before. */
+export const columnBytesMax = 1 << 30;
+
+const columnBytesInitial = 1 << 16;
+
+/**
+ * Empty columns for the fields of a contract, in its order, with room for `rowsMax` rows. Bytes columns
+ * start small and grow up to `columnBytesMax`. Errors: `config` for a contract that has no columns.
+ */
+export function createRowBuffer(contract: Contract, rowsMax: number): RowBuffer {
+  if (!Number.isInteger(rowsMax) || rowsMax < 1) {
+    throw new Error(`a row buffer holds at least one row: expected rowsMax >= 1, got ${rowsMax}`);
+  }
+  return {
+    rowCount: 0,
+    columns: contractFields(contract).map((field) => createColumn(field, rowsMax)),
+  };
+}
+
+/** Forgets the rows and keeps the memory. */
+export function clearRowBuffer(buffer: RowBuffer): void {
+  buffer.rowCount = 0;
+}
+
+/** Bytes that the counted rows take, for a flush by size: fixed columns by width, bytes columns by content. */
+export function rowBufferBytes(buffer: RowBuffer): number {
+  let bytes = 0;
+  for (const column of buffer.columns) bytes += columnBytes(column, buffer.rowCount);
+  return bytes;
+}
+
+/** Makes room for `bytesNeeded` in a bytes column and returns its new memory. */
+export function growColumn(column: BytesColumn, bytesNeeded: number): Uint8Array {
+  if (bytesNeeded > columnBytesMax) {
+    throw new Error(
+      `column ${column.name} is full: expected a flush below ${columnBytesMax} bytes, got ${bytesNeeded}`,
+    );
+  }
+  const grown = new Uint8Array(
+    Math.min(columnBytesMax, Math.max(bytesNeeded, column.bytes.length * 2)),
+  );
+  grown.set(column.bytes);
+  column.bytes = grown;
+  return grown;
+}
+
+function createColumn(field: ContractField, rowsMax: number): BufferColumn {
+  const { column: kind, name } = field;
+  const valid = new Uint8Array(rowsMax);
+  switch (kind) {
+    case 'int32':
+      return { kind, name, values: new Int32Array(rowsMax), valid };
+    case 'int64':
+      return { kind, name, words: new Int32Array(rowsMax * 2), valid };
+    case 'float32':
+      return { kind, name, values: new Float32Array(rowsMax), valid };
+    case 'float64':
+      return { kind, name, values: new Float64Array(rowsMax), valid };
+    case 'boolean':
+      return { kind, name, values: new Uint8Array(rowsMax), valid };
+    case 'bytes':
+      return {
+        kind,
+        name,
+        bytes: new Uint8Array(columnBytesInitial),
+        offsets: new Int32Array(rowsMax + 1),
+        valid,
+      };
+  }
+}
+
+function columnBytes(column: BufferColumn, rowCount: number): number {
+  switch (column.kind) {
+    case 'boolean':
+      return rowCount;
+    case 'int32':
+    case 'float32':
+      return rowCount * 4;
+    case 'int64':
+    case 'float64':
+      return rowCount * 8;
+    case 'bytes':
+      return (column.offsets[rowCount] ?? 0) + rowCount * 4;
+  }
+}
