@@ -68,7 +68,7 @@ export function createMemoryCatalog(options: MemoryCatalogOptions): MemoryCatalo
         throw new CatalogError('conflict', `table ${nameOf(identifier)} exists already`);
       }
       const metadata = newTableMetadata(request, {
-        location: [warehouse, ...identifier.namespace, identifier.name].join('/'),
+        location: request.location ?? `${warehouse}/${nameOf(identifier, '/')}`,
         tableUuid: options.uuid(),
         nowMs: nowMs(),
       });
@@ -177,6 +177,6 @@ function keyOf(identifier: TableIdentifier): string {
   return JSON.stringify([identifier.namespace, identifier.name]);
 }
 
-function nameOf(identifier: TableIdentifier): string {
-  return [...identifier.namespace, identifier.name].join('.');
+function nameOf(identifier: TableIdentifier, separator = '.'): string {
+  return [...identifier.namespace, identifier.name].join(separator);
 }

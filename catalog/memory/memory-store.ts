@@ -33,7 +33,15 @@ export function createMemoryStore(options: { nowMs?: () => number } = {}): Objec
       return read(location).slice();
     },
     async getRange(location, start, end) {
-      return read(location).slice(start, end);
+      const bytes = read(location);
+      if (end > bytes.byteLength) {
+        throw new CatalogError(
+          'corrupt',
+          `${location}: bytes ${start} to ${end} are beyond its end`,
+          { context: { location } },
+        );
+      }
+      return bytes.slice(start, end);
     },
     async size(location) {
       return objects.get(location)?.bytes.byteLength;

@@ -22,6 +22,8 @@ export type CreateTableRequest = {
   partitionSpec: PartitionSpec;
   sortOrder: SortOrder;
   properties: Readonly<Record<string, string>>;
+  /** Where the table's files go; the catalog chooses where this is absent. */
+  location?: string;
 };
 
 export type CommitTableRequest = {

@@ -7,7 +7,7 @@ import {
 } from './metadata-json.ts';
 import { tableSchemaToWire } from './schema-json.ts';
 import type { TableRequirement, TableUpdate } from './table-metadata.ts';
-import type { WireObject } from './wire.ts';
+import { present, type WireObject } from './wire.ts';
 
 /**
  * A create request as its JSON object. `stage-create` is always said: servers exist that fail
@@ -16,6 +16,7 @@ import type { WireObject } from './wire.ts';
 export function createTableToWire(request: CreateTableRequest): WireObject {
   return {
     name: request.identifier.name,
+    ...present('location', request.location),
     schema: tableSchemaToWire(request.schema),
     'partition-spec': partitionSpecToWire(request.partitionSpec),
     'write-order': sortOrderToWire(request.sortOrder),
