@@ -46,12 +46,15 @@ export type DimensionChangesOptions = {
 /** Keys that only changes give, far above those of first loads and new rows. */
 const CHANGED_KEY_BASE = 3_000_000_000;
 const DUPLICATE_KEY_BASE = 4_000_000_000;
-/** Repeats are weights. */
-const OPS: readonly ChangeOp[] = [
-  ...['update', 'update', 'update', 'update', 'update', 'update', 'update', 'update'],
-  ...['insert', 'insert', 'insert', 'delete', 'delete'],
-  ...['primary-key-change', 'rename', 'rename', 'duplicate'],
-] as ChangeOp[];
+const WEIGHTS: readonly (readonly [ChangeOp, number])[] = [
+  ['update', 8],
+  ['insert', 3],
+  ['delete', 2],
+  ['primary-key-change', 1],
+  ['rename', 2],
+  ['duplicate', 1],
+];
+const OPS = WEIGHTS.flatMap(([op, weight]) => Array.from({ length: weight }, () => op));
 
 /**
  * A seeded stream of changes to the source tables, each one statement of its own: updates of

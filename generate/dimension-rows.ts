@@ -58,10 +58,8 @@ const GIVEN = [
 ];
 const FAMILY = ['Abe', 'Brandt', 'Costa', 'Duarte', 'Eriksen', 'Fofana', 'Gupta', 'Haas', 'Ito'];
 /** Repeats are weights. */
-const COUNTRIES = [
-  ...['DE', 'DE', 'DE', 'DE', 'US', 'US', 'US', 'US', 'US', 'FR', 'FR', 'GB', 'GB', 'IT', 'ES'],
-  ...['PL', 'NL', 'AT', 'CH', 'SE', 'DK', 'JP', 'BR', 'IN', 'CA'],
-];
+const COUNTRIES =
+  'DE DE DE DE US US US US US FR FR GB GB IT ES PL NL AT CH SE DK JP BR IN CA'.split(' ');
 const TIERS = ['free', 'free', 'free', 'free', 'free', 'free', 'free', 'pro', 'pro', 'vip'];
 const DEVICES = [
   {
@@ -82,8 +80,12 @@ const DEVICES = [
 ];
 const FORM_FACTORS = ['phone', 'phone', 'tablet', 'desktop', 'desktop', 'desktop', 'tv'];
 const DOMAINS = [
-  ...['www.harbour-books.example', 'shop.northlamp.example', 'news.tidewater.example'],
-  ...['www.kettle-and-co.example', 'play.brightwire.example', 'garden.oakline.example'],
+  'www.harbour-books.example',
+  'shop.northlamp.example',
+  'news.tidewater.example',
+  'www.kettle-and-co.example',
+  'play.brightwire.example',
+  'garden.oakline.example',
 ];
 const CATEGORIES = ['books', 'lighting', 'news', 'kitchen', 'games', 'garden', 'travel', 'music'];
 const WORDS = [

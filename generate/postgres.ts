@@ -1,4 +1,4 @@
-import pg from 'pg';
+import { Client } from 'pg';
 import { GenerateError } from './error.ts';
 
 /** What the generator needs of a PostgreSQL connection; statements run one after the other. */
@@ -17,7 +17,7 @@ export type PostgresAddress = {
 
 /** Opens one connection. Errors: `unavailable` when the server cannot be reached or says no. */
 export async function openPostgres(address: PostgresAddress): Promise<SqlConnection> {
-  const client = new pg.Client({ ...address, connectionTimeoutMillis: 10_000 });
+  const client = new Client({ ...address, connectionTimeoutMillis: 10_000 });
   try {
     await client.connect();
   } catch (cause) {

@@ -57,7 +57,8 @@ async function seedTable<Row>(
 ): Promise<number> {
   const statement = upsertStatement(namespace, table);
   let changed = 0;
-  for (let first = 1; first <= count && signal?.aborted !== true; first += ROWS_PER_STATEMENT) {
+  for (let first = 1; first <= count; first += ROWS_PER_STATEMENT) {
+    if (signal?.aborted === true) break;
     const length = Math.min(ROWS_PER_STATEMENT, count - first + 1);
     const rows = Array.from({ length }, (_, i) => rowOf(first + i));
     changed += (await pg.query(statement, columnArrays(table, rows))).rowCount;

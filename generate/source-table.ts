@@ -26,7 +26,7 @@ export const USERS: SourceTable<UserRow> = {
     { name: 'birth_year', sqlType: 'integer', value: (row) => row.birthYear },
     { name: 'signup_date', sqlType: 'date', value: (row) => dateText(row.signupDate) },
     { name: 'bio', sqlType: 'text', value: (row) => row.bio },
-    { name: 'updated_at', sqlType: 'timestamp', value: (row) => timestampText(row.updatedAtMs) },
+    { name: 'updated_at', sqlType: 'timestamptz', value: (row) => timestampText(row.updatedAtMs) },
   ],
 };
 
@@ -46,7 +46,7 @@ export const DEVICES: SourceTable<DeviceRow> = {
       notNull: "'unknown'",
       value: (row) => row.formFactor,
     },
-    { name: 'updated_at', sqlType: 'timestamp', value: (row) => timestampText(row.updatedAtMs) },
+    { name: 'updated_at', sqlType: 'timestamptz', value: (row) => timestampText(row.updatedAtMs) },
   ],
 };
 
@@ -61,7 +61,7 @@ export const URLS: SourceTable<UrlRow> = {
     { name: 'category', sqlType: 'text', value: (row) => row.category },
     { name: 'title', sqlType: 'text', value: (row) => row.title },
     { name: 'price', sqlType: 'numeric(12,2)', value: (row) => priceText(row.priceHundredths) },
-    { name: 'updated_at', sqlType: 'timestamp', value: (row) => timestampText(row.updatedAtMs) },
+    { name: 'updated_at', sqlType: 'timestamptz', value: (row) => timestampText(row.updatedAtMs) },
   ],
 };
 
@@ -104,9 +104,9 @@ export function dateText(days: number | null): string | null {
   return days === null ? null : new Date(days * 86_400_000).toISOString().slice(0, 10);
 }
 
-/** `2026-01-31 10:00:00.000`, UTC, for a column without time zone. */
+/** `2026-01-31T10:00:00.000Z`. */
 export function timestampText(ms: number): string {
-  return new Date(ms).toISOString().replace('T', ' ').replace('Z', '');
+  return new Date(ms).toISOString();
 }
 
 /** `12.30` for 1230 hundredths. */
