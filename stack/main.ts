@@ -1,0 +1,109 @@
+import { parseArgs } from 'node:util';
+import { type ComponentName, componentNames } from './components.ts';
+import { fetchModules } from './fetch.ts';
+import { type Instance, readInstance } from './instance.ts';
+import { findJdk } from './java.ts';
+import {
+  findConflicts,
+  findMissing,
+  readLogEnd,
+  selectComponents,
+  startComponents,
+  stopComponents,
+  wipe,
+} from './launch.ts';
+import { findPostgres } from './postgres/find.ts';
+import { findRunning } from './processes.ts';
+
+const usage = `usage: node stack/main.ts up|down|status|logs [component...]
+
+  up      fetch what is missing, start, wait until every component answers
+  down    stop, the last started first; --wipe also removes the instance's data
+  status  what runs, and where
+  logs    the last lines that each component printed
+
+components: ${componentNames.join(', ')}`;
+
+const env = process.env;
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+async function up(instance: Instance, names: readonly ComponentName[]): Promise<void> {
+  const selected = selectComponents(names);
+  const missing = await findMissing(instance, selected, print);
+  if (missing.length === 0) return;
+  const conflicts = await findConflicts(instance, missing);
+  if (conflicts.length > 0) throw new Error(conflicts.join('\n'));
+  const jdk = await findJdk(env);
+  await fetchModules({ instance, jdk, env, print }, [
+    ...new Set(missing.flatMap(({ modules }) => modules)),
+  ]);
+  const postgres = await findPostgres(instance, env, print);
+  await startComponents({ instance, jdk, postgres }, missing, { env, print });
+}
+
+async function status(instance: Instance, names: readonly ComponentName[]): Promise<void> {
+  for (const { name, ports } of selectComponents(names)) {
+    const pid = await findRunning(instance, name);
+    const where = ports.map((port) => `127.0.0.1:${instance.ports[port]}`).join(' ');
+    const state = pid === undefined ? 'stopped' : `running  process ${pid}`;
+    print(`${name.padEnd(10)}${state.padEnd(26)}${where}`);
+    if (pid === undefined) process.exitCode = 1;
+  }
+}
+
+async function logs(instance: Instance, names: readonly ComponentName[]): Promise<void> {
+  const chosen = names.length === 0 ? componentNames : names;
+  for (const name of chosen) print(await readLogEnd(instance, name, 50));
+}
+
+async function down(
+  instance: Instance,
+  names: readonly ComponentName[],
+  all: boolean,
+): Promise<void> {
+  const selected = selectComponents([]).filter(
+    ({ name }) => names.length === 0 || names.includes(name),
+  );
+  await stopComponents(instance, selected, print);
+  if (all) await wipe(instance);
+}
+
+function readNames(words: readonly string[]): ComponentName[] {
+  const known = new Set<string>(componentNames);
+  const unknown = words.filter((word) => !known.has(word));
+  if (unknown.length > 0) throw new Error(`no component '${unknown.join("', '")}'\n${usage}`);
+  return words as ComponentName[];
+}
+
+async function main(): Promise<void> {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { wipe: { type: 'boolean', default: false } },
+  });
+  const [command, ...words] = positionals;
+  const names = readNames(words);
+  const instance = readInstance(env);
+  switch (command) {
+    case 'up':
+      return up(instance, names);
+    case 'down':
+      if (values.wipe && names.length > 0) throw new Error('--wipe takes no component names');
+      return down(instance, names, values.wipe);
+    case 'status':
+      return status(instance, names);
+    case 'logs':
+      return logs(instance, names);
+    default:
+      throw new Error(usage);
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,112 @@
+import { execFile } from 'node:child_process';
+import { access, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { Client } from 'pg';
+
+const run = promisify(execFile);
+
+/** The superuser of a stack that only loopback reaches. */
+const superuser = { user: 'postgres', password: 'postgres' };
+
+/** The PostgreSQL programs of this machine, and the user they run as where ours is root. */
+export type PostgresServer = {
+  /** Folder that holds `initdb` and `postgres`. */
+  readonly binaries: string;
+  readonly user?: { readonly uid: number; readonly gid: number; readonly name: string };
+};
+
+/** Makes an empty cluster in `directory`, once. Throws an Error that says what to change when it cannot. */
+export async function initialiseCluster(server: PostgresServer, directory: string): Promise<void> {
+  if (await exists(join(directory, 'PG_VERSION'))) return;
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const passwordFile = `${directory}.password`;
+  await writeFile(passwordFile, superuser.password, { mode: 0o600 });
+  try {
+    if (server.user !== undefined) await handOver(server, directory, passwordFile);
+    await run(
+      join(server.binaries, 'initdb'),
+      [
+        ...['-D', directory, '-U', superuser.user, `--pwfile=${passwordFile}`],
+        ...['--auth=scram-sha-256', '--encoding=UTF8', '--locale=C'],
+      ],
+      { cwd: directory, ...server.user },
+    );
+  } finally {
+    await rm(passwordFile);
+  }
+}
+
+async function handOver(
+  { binaries, user }: PostgresServer,
+  directory: string,
+  passwordFile: string,
+): Promise<void> {
+  if (user === undefined) return;
+  await chown(directory, user.uid, user.gid);
+  await chown(passwordFile, user.uid, user.gid);
+  const reachable = run('test', ['-w', directory, '-a', '-x', join(binaries, 'initdb')], {
+    uid: user.uid,
+    gid: user.gid,
+  });
+  await reachable.catch((cause: unknown) => {
+    throw new Error(
+      `PostgreSQL refuses to run as root, and user '${user.name}' cannot enter ${directory}: ` +
+        'set TRIBUTARY_STACK_DIR to a folder whose parents every user can enter, or run as another user',
+      { cause },
+    );
+  });
+}
+
+/** True when the server accepts a connection. */
+export async function answersPostgres(port: number): Promise<boolean> {
+  try {
+    await withClient(port, 'postgres', (client) => client.query('select 1'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Creates database `app` with the tables, roles and publication of the SQL file, once and as a whole. */
+export async function createDatabase(port: number, sqlFile: string): Promise<void> {
+  await withClient(port, 'postgres', async (client) => {
+    const { rowCount } = await client.query("select 1 from pg_database where datname = 'app'");
+    if (rowCount === 0) await client.query('create database app');
+  });
+  await withClient(port, 'app', async (client) => {
+    const { rowCount } = await client.query(
+      "select 1 from pg_publication where pubname = 'tributary_pub'",
+    );
+    // Several statements in one simple query are one transaction.
+    if (rowCount === 0) await client.query(await readFile(sqlFile, 'utf8'));
+  });
+}
+
+async function withClient<T>(
+  port: number,
+  database: string,
+  use: (client: Client) => Promise<T>,
+): Promise<T> {
+  const client = new Client({
+    host: '127.0.0.1',
+    port,
+    database,
+    ...superuser,
+    connectionTimeoutMillis: 2000,
+  });
+  await client.connect();
+  try {
+    return await use(client);
+  } finally {
+    await client.end();
+  }
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
