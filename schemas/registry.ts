@@ -1,7 +1,7 @@
 import { SchemaRegistry, SchemaType, COMPATIBILITY } from '@kafkajs/confluent-schema-registry';
 import type { AvroObject } from './contract.ts';
 import { ContractError } from './error.ts';
-import { createRegistryHttp, trimSlash } from './registry-http.ts';
+import { createHttp, trimSlash } from './registry-http.ts';
 import type { RegistryHttp, RegistryOptions } from './registry-http.ts';
 
 export type CompatibilityLevel =
@@ -129,7 +129,8 @@ async function versionOf(
 async function readCompatibility(http: RegistryHttp, subject: string): Promise<CompatibilityLevel> {
   const own = await http.find(`/config/${encodeURIComponent(subject)}`);
   const body = own ?? (await http.find('/config')) ?? {};
-  return String(body['compatibilityLevel'] ?? 'NONE').toUpperCase() as CompatibilityLevel;
+  const level = body['compatibilityLevel'];
+  return typeof level === 'string' ? (level.toUpperCase() as CompatibilityLevel) : 'NONE';
 }
 
 function parseSchema(text: string): AvroObject {
