@@ -5,6 +5,18 @@ import type { Clock } from '../enrich/clock.ts';
 /** The process environment, read here and nowhere else. */
 export const environment: Readonly<Record<string, string | undefined>> = process.env;
 
+function addressOf(variable: string, fallback: string): string {
+  const value = environment[variable];
+  return value === undefined || value === '' ? fallback : value;
+}
+
+/** Services that commands talk to but pipeline.yaml does not name; by default, those of the native stack. */
+export const addresses = {
+  trino: addressOf('TRINO_URL', 'http://127.0.0.1:18088'),
+  connect: addressOf('CONNECT_URL', 'http://127.0.0.1:18083'),
+  postgres: addressOf('POSTGRES_URL', 'postgres://postgres@127.0.0.1:15432/app'),
+} as const;
+
 /** The real clock, read here and nowhere else. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),

@@ -1,0 +1,23 @@
+import type { Command } from 'commander';
+import { registerContracts } from '../schemas/register-contracts.ts';
+import { loadConfig } from './load-config.ts';
+import { openSchemaRegistry } from './open-lake.ts';
+import { terminal } from './terminal.ts';
+
+export function addContractCommands(program: Command): void {
+  const contract = program.command('contract').description('the Avro contracts in schemas/');
+  contract
+    .command('register')
+    .description(
+      "register the stream's contract under <topic>-value; a second call changes nothing",
+    )
+    .addHelpText('after', '\nExample:\n  $ tributary contract register')
+    .action(async (_options, command: Command) => {
+      const { config, contracts } = await loadConfig(command.optsWithGlobals());
+      const { topic } = config.stream;
+      const registrations = await registerContracts(openSchemaRegistry(config), [
+        { topic, contract: contracts.stream },
+      ]);
+      for (const { message } of registrations) terminal.print(message);
+    });
+}

@@ -1,0 +1,54 @@
+import { openRestCatalog } from '@iceberg-js/rest-client-shim/rest/rest-catalog.ts';
+import type { Catalog } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
+import type { RestCredentials } from '@iceberg-js/rest-client-shim/rest/token.ts';
+import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
+import { openStore } from '@iceberg-js/rest-client-shim/store/open-store.ts';
+import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
+import { openRegistry } from '../schemas/registry.ts';
+import type { Registry } from '../schemas/registry.ts';
+
+export function openCatalog({ catalog }: PipelineConfig): Promise<Catalog> {
+  const { uri, warehouse } = catalog;
+  return openRestCatalog({
+    uri,
+    credentials: credentialsOf(catalog),
+    ...(warehouse === undefined ? {} : { warehouse }),
+  });
+}
+
+/** The store for tables at this location (a warehouse or table location). */
+export function openTableStore(
+  { storage }: PipelineConfig,
+  location: string,
+): { store: ObjectStore; close: () => void } {
+  const { endpoint, region, pathStyle, accessKeyId, secretAccessKey } = storage;
+  return openStore(location, {
+    s3: {
+      region,
+      pathStyle,
+      ...(endpoint === undefined ? {} : { endpoint }),
+      ...(accessKeyId === undefined ? {} : { accessKeyId: accessKeyId.reveal() }),
+      ...(secretAccessKey === undefined ? {} : { secretAccessKey: secretAccessKey.reveal() }),
+    },
+  });
+}
+
+export function openSchemaRegistry({ registry }: PipelineConfig): Registry {
+  const { url, username, password } = registry;
+  return username === undefined || password === undefined
+    ? openRegistry({ url })
+    : openRegistry({ url, username, password });
+}
+
+function credentialsOf({ token, oauth2 }: PipelineConfig['catalog']): RestCredentials {
+  if (token !== undefined) return { kind: 'bearer', token: token.reveal() };
+  if (oauth2 === undefined) return { kind: 'none' };
+  const { clientId, clientSecret, scope, tokenUri } = oauth2;
+  return {
+    kind: 'oauth2',
+    clientId,
+    clientSecret: clientSecret.reveal(),
+    ...(scope === undefined ? {} : { scope }),
+    ...(tokenUri === undefined ? {} : { tokenUri }),
+  };
+}

@@ -1,0 +1,48 @@
+import type { Clock } from '../clock.ts';
+import type { Health } from '../http-server.ts';
+
+/** A loop that has not turned for so long is stuck: a poll, a join and an upload all take less. */
+const STUCK_MS_MAX = 180_000;
+
+/** What the running pipeline knows of its own health, for `/livez`, `/readyz` and the log. */
+export class PipelineStatus implements Health {
+  readonly #clock: Clock;
+  readonly #turnedAtMs = new Map<string, number>();
+  #waitingFor: string | undefined = 'starting';
+  #failure: string | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** To be called by each loop, by name, at each of its turns. */
+  turned(loop: string): void {
+    this.#turnedAtMs.set(loop, this.#clock.nowMs());
+  }
+
+  waitFor(what: string): void {
+    this.#waitingFor = what;
+  }
+
+  ready(): void {
+    this.#waitingFor = undefined;
+  }
+
+  fail(reason: string): void {
+    this.#failure = reason;
+  }
+
+  failure(): string | undefined {
+    if (this.#failure !== undefined) return this.#failure;
+    const nowMs = this.#clock.nowMs();
+    for (const [loop, turnedAtMs] of this.#turnedAtMs) {
+      const idleMs = nowMs - turnedAtMs;
+      if (idleMs > STUCK_MS_MAX) return `${loop} has been stuck for ${Math.round(idleMs / 1000)} s`;
+    }
+    return undefined;
+  }
+
+  waitingFor(): string | undefined {
+    return this.#waitingFor;
+  }
+}
