@@ -4,12 +4,35 @@
  *
  * Key equality is always checked on the key itself (INVARIANTS.md 13). Where several rows share a join
  * key, the row with the lowest primary key answers.
+ *
+ * Slots, codes and the arrays behind them may be reused or replaced when a change is applied: read them
+ * in the same turn as the probe, and ask for them again after any `await`.
+ */
+
+/**
+ * A carried value by the type of its column: string `string`; int and date (days) `number`; float and
+ * double `number`; long, time and timestamps (µs) `bigint`; boolean `boolean`; decimal `bigint`, unscaled
+ * at the scale of the contract; binary, fixed and uuid (16 bytes) `Uint8Array`.
  */
 export type ProjectionValue = string | number | bigint | boolean | Uint8Array;
 
 export type DictionaryView = {
-  /** Values by code; code 0 is null. */
+  /**
+   * Values by code; code 0 is null. Decoded at each access: ask once for each distinct code, not for
+   * each row. A code that no row refers to may read as anything.
+   */
   values: readonly (ProjectionValue | null)[];
+  /** Codes are below this. */
+  readonly size: number;
+  /** The value of one code: what `values[code]` reads. */
+  value(code: number): ProjectionValue | null;
+  /**
+   * Bytes of the value: UTF-8 for strings, raw for binary, fixed and uuid, big-endian two's complement of
+   * the unscaled value for decimals, little endian of the type's width for the rest. 0 for null.
+   */
+  byteLength(code: number): number;
+  /** Copies those bytes to `target` from `at` on, and returns how many they are. */
+  copyBytes(code: number, target: Uint8Array, at: number): number;
 };
 
 export interface Projection {
