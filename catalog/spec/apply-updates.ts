@@ -13,8 +13,6 @@ const CLOCK_SKEW_MS_MAX = 60_000;
 /** What one request has done so far; the last steps depend on it. */
 type Draft = {
   metadata: TableMetadata;
-  /** Set by the updates that carry their own time; otherwise the server's clock decides. */
-  lastUpdatedMs: number | undefined;
   lastAddedSchemaId: number | undefined;
   addedSchemaIds: ReadonlySet<number>;
   addedSnapshotIds: ReadonlySet<bigint>;
@@ -25,11 +23,11 @@ type Draft = {
 
 /**
  * The table after a commit's updates, in their order and all together; the input is not changed.
- * `nowMs` (epoch ms) is the server's clock, used where no snapshot in the request carries a time.
- * Refuses what the reference implementation refuses. Errors: `conflict` for a snapshot whose
- * sequence number is stale (a retry with a new one may pass); `config` for a request that can never
- * pass: an existing snapshot id, a ref to an unknown snapshot, an unknown schema id, a column that a
- * spec needs gone, a snapshot more than a minute older than the log's last.
+ * `nowMs` (epoch ms) is the server's clock. Format version 2; refuses what the reference
+ * implementation refuses. Errors: `conflict` for a snapshot whose sequence number is stale (a retry
+ * with a new one may pass); `config` for a request that can never pass: an existing snapshot id, a
+ * ref to an unknown snapshot, an unknown schema id, a column that a spec needs gone, a snapshot more
+ * than a minute older than the log's last or ahead of the server's clock.
  * Source: Iceberg REST spec, `TableUpdate`; table spec, "Table metadata", "Sequence numbers".
  */
 export function applyUpdates(
@@ -39,7 +37,6 @@ export function applyUpdates(
 ): TableMetadata {
   let draft: Draft = {
     metadata,
-    lastUpdatedMs: undefined,
     lastAddedSchemaId: undefined,
     addedSchemaIds: new Set(),
     addedSnapshotIds: new Set(),
@@ -52,7 +49,7 @@ export function applyUpdates(
 
   const updated: TableMetadata = {
     ...draft.metadata,
-    lastUpdatedMs: draft.lastUpdatedMs ?? nowMs,
+    lastUpdatedMs: nowMs,
     snapshotLog: tidySnapshotLog(draft),
   };
   checkSources(updated);
@@ -136,8 +133,8 @@ function addSnapshot(draft: Draft, snapshot: Snapshot): Draft {
   if (metadata.snapshots.some((known) => known.snapshotId === snapshot.snapshotId)) {
     throw refused(`snapshot ${snapshot.snapshotId} already exists`);
   }
-  const numbered = metadata.formatVersion > 1 && snapshot.parentSnapshotId !== undefined;
-  if (numbered && snapshot.sequenceNumber <= metadata.lastSequenceNumber) {
+  const hasParent = snapshot.parentSnapshotId !== undefined;
+  if (hasParent && snapshot.sequenceNumber <= metadata.lastSequenceNumber) {
     throw new CatalogError(
       'conflict',
       `snapshot ${snapshot.snapshotId} has the stale sequence number ${snapshot.sequenceNumber}: ` +
@@ -151,7 +148,6 @@ function addSnapshot(draft: Draft, snapshot: Snapshot): Draft {
       lastSequenceNumber: snapshot.sequenceNumber,
       snapshots: [...metadata.snapshots, snapshot],
     },
-    lastUpdatedMs: snapshot.timestampMs,
     addedSnapshotIds: new Set([...draft.addedSnapshotIds, snapshot.snapshotId]),
   };
 }
@@ -163,14 +159,12 @@ function setRef(draft: Draft, name: string, ref: SnapshotRef, nowMs: number): Dr
   if (snapshot === undefined) {
     throw refused(`cannot set ref ${name} to unknown snapshot ${ref.snapshotId}`);
   }
-  const isAdded = draft.addedSnapshotIds.has(snapshot.snapshotId);
-  const lastUpdatedMs = isAdded ? snapshot.timestampMs : draft.lastUpdatedMs;
   const refs = { ...metadata.refs, [name]: ref };
-  if (name !== MAIN_BRANCH) return { ...draft, lastUpdatedMs, metadata: { ...metadata, refs } };
-  const timestampMs = lastUpdatedMs ?? nowMs;
+  if (name !== MAIN_BRANCH) return { ...draft, metadata: { ...metadata, refs } };
+  const isAdded = draft.addedSnapshotIds.has(snapshot.snapshotId);
+  const timestampMs = isAdded ? snapshot.timestampMs : nowMs;
   return {
     ...draft,
-    lastUpdatedMs: timestampMs,
     setAsMain: [...draft.setAsMain, ref.snapshotId],
     metadata: {
       ...metadata,
@@ -240,7 +234,7 @@ function checkSnapshotLogTimes(metadata: TableMetadata): void {
   for (const timestampMs of [...times, metadata.lastUpdatedMs]) {
     if (timestampMs < lastMs - CLOCK_SKEW_MS_MAX) {
       throw refused(
-        `update timestamp ${timestampMs} is more than ${CLOCK_SKEW_MS_MAX} ms before ` +
+        `invalid update timestamp ${timestampMs}: more than ${CLOCK_SKEW_MS_MAX} ms before ` +
           `the snapshot log's entry at ${lastMs}`,
       );
     }

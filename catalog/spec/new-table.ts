@@ -4,8 +4,8 @@ import { fieldsById } from './field-ids.ts';
 import type { PartitionSpec, SortOrder, TableMetadata } from './table-metadata.ts';
 import type { IcebergType, NestedField, TableSchema } from './table-schema.ts';
 
-/** Format version where the request names none; the pipeline writes this one. */
-const FORMAT_VERSION_DEFAULT = 2;
+/** The only one whose rules `applyUpdates` knows. */
+const FORMAT_VERSION = 2;
 /** Partition field ids count from here; a table without partition fields has one less. */
 const PARTITION_FIELD_ID_FIRST = 1000;
 
@@ -29,7 +29,8 @@ const RESERVED_PROPERTIES: ReadonlySet<string> = new Set([
  * The metadata of a table that has just been created. As on a server, the ids in the request are
  * only labels: fields get fresh ids (siblings first, then their children), and the spec, the sort
  * order and the identifier fields follow them.
- * Errors: `config` where the request refers to a field it does not have.
+ * Errors: `config` where the request refers to a field it does not have or asks for another format
+ * version than 2.
  * Source: Iceberg REST spec, `CreateTableRequest`; table spec, "Field IDs", "Partition specs".
  */
 export function newTableMetadata(
@@ -40,7 +41,7 @@ export function newTableMetadata(
   const partitionSpec = freshSpec(request.partitionSpec, fresh.idOf);
   const sortOrder = freshSortOrder(request.sortOrder, fresh.idOf);
   return {
-    formatVersion: formatVersionOf(request.properties),
+    formatVersion: supportedFormatVersion(request.properties),
     tableUuid: options.tableUuid,
     location: options.location,
     lastSequenceNumber: 0n,
@@ -65,16 +66,15 @@ export function newTableMetadata(
   };
 }
 
-function formatVersionOf(properties: Readonly<Record<string, string>>): number {
-  const text = properties['format-version'];
-  if (text === undefined) return FORMAT_VERSION_DEFAULT;
-  if (!/^[123]$/.test(text)) {
+function supportedFormatVersion(properties: Readonly<Record<string, string>>): number {
+  const requested = properties['format-version'] ?? String(FORMAT_VERSION);
+  if (requested !== String(FORMAT_VERSION)) {
     throw new CatalogError(
       'config',
-      `table property format-version: expected 1, 2 or 3, got ${text}`,
+      `table property format-version: expected ${FORMAT_VERSION}, got ${requested}`,
     );
   }
-  return Number(text);
+  return FORMAT_VERSION;
 }
 
 type IdOf = (requestedId: number, usedBy: string) => number;

@@ -281,6 +281,20 @@ export function describeCatalog(name: string, open: () => Promise<CatalogUnderTe
         await catalog.prepareCommit(append(identifier, one.metadata, within)).send();
       });
 
+      test('a snapshot from more than a minute ahead of the catalog is refused', async () => {
+        const { identifier, metadata } = await freshTable();
+        const ahead = (ms: number) =>
+          append(
+            identifier,
+            metadata,
+            snapshotOf(metadata, { timestampMs: metadata.lastUpdatedMs + ms }),
+          );
+        await expect(catalog.prepareCommit(ahead(120_000)).send()).rejects.toMatchObject({
+          kind: 'commit-unknown',
+        });
+        await expect(catalog.prepareCommit(ahead(30_000)).send()).resolves.toBeDefined();
+      });
+
       test('a ref to an unknown snapshot is refused', async () => {
         const { identifier } = await freshTable();
         const ref = { snapshotId: 42n, type: 'branch' } as const;
@@ -326,6 +340,17 @@ export function describeCatalog(name: string, open: () => Promise<CatalogUnderTe
         ]);
         expect(tagged.refs).toEqual({ ...one.metadata.refs, audit: tag, dev: branch });
         expect(tagged.snapshotLog).toEqual(one.metadata.snapshotLog);
+      });
+
+      test('expiring the head leaves a table without a current snapshot', async () => {
+        const { identifier, metadata } = await freshTable();
+        const first = snapshotOf(metadata);
+        await catalog.prepareCommit(append(identifier, metadata, first)).send();
+        const { metadata: emptied } = await commit(identifier, [
+          { action: 'remove-snapshots', snapshotIds: [first.snapshotId] },
+        ]);
+        expect(emptied).toMatchObject({ snapshots: [], refs: {}, snapshotLog: [] });
+        expect(emptied).not.toHaveProperty('currentSnapshotId');
       });
 
       test('expired snapshots leave the snapshots and the log; the head keeps its parent id', async () => {
