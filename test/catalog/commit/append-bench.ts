@@ -1,10 +1,14 @@
+import { commitAppend } from '../../../catalog/commit/commit-append.ts';
+import { scanDataFiles } from '../../../catalog/commit/scan.ts';
+import { CatalogError } from '../../../catalog/error.ts';
+import type { CatalogErrorKind } from '../../../catalog/error.ts';
 import type { AppendEvent, AppendOptions, AppendVerdict } from '../../../catalog/commit/append.ts';
 import type { DataFile } from '../../../catalog/manifest/data-file.ts';
 import { createMemoryCatalog } from '../../../catalog/memory/memory-catalog.ts';
 import type { CommitFault, MemoryCatalog } from '../../../catalog/memory/memory-catalog.ts';
 import { createMemoryStore } from '../../../catalog/memory/memory-store.ts';
 import { stringifyJson } from '../../../catalog/rest/json.ts';
-import type { TableIdentifier } from '../../../catalog/rest/catalog.ts';
+import type { Catalog, TableIdentifier } from '../../../catalog/rest/catalog.ts';
 import { commitTableToWire } from '../../../catalog/spec/commit-json.ts';
 import { ancestors } from '../../../catalog/spec/snapshot-walk.ts';
 import type { TableMetadata } from '../../../catalog/spec/table-metadata.ts';
@@ -186,4 +190,91 @@ export function recordSteps(): {
 } {
   const steps: AppendEvent['step'][] = [];
   return { steps, onEvent: (event) => steps.push(event.step) };
+}
+
+export async function locations(bench: AppendBench): Promise<string[]> {
+  const found: string[] = [];
+  for await (const object of bench.store.list('')) found.push(object.location);
+  return found;
+}
+
+export async function liveRows(bench: AppendBench): Promise<bigint> {
+  let rows = 0n;
+  const metadata = await bench.load();
+  for await (const file of scanDataFiles({ store: bench.store, metadata })) {
+    rows += file.dataFile.recordCount;
+  }
+  return rows;
+}
+
+export async function errorOf(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => {
+      throw new Error('it should have failed');
+    },
+    (error: unknown) => error,
+  );
+}
+
+export async function kindOf(promise: Promise<unknown>): Promise<string> {
+  const error = await errorOf(promise);
+  return error instanceof CatalogError ? error.kind : String(error);
+}
+
+/** The catalog, with the given error thrown instead of the nth (from 0) sendings, before they arrive. */
+export function failingSends(
+  catalog: Catalog,
+  failures: readonly (CatalogErrorKind | Error | undefined)[],
+): Catalog {
+  let sends = 0;
+  return {
+    ...catalog,
+    prepareCommit: (request) => {
+      const prepared = catalog.prepareCommit(request);
+      return {
+        send: async () => {
+          const failure = failures[sends];
+          sends += 1;
+          if (failure === undefined) return prepared.send();
+          throw failure instanceof Error ? failure : new CatalogError(failure, 'injected');
+        },
+      };
+    },
+  };
+}
+
+export function loadsFailing(catalog: Catalog, isFailing: () => boolean): Catalog {
+  return {
+    ...catalog,
+    loadTable: async (identifier) => {
+      if (isFailing()) throw new CatalogError('unavailable', 'injected');
+      return catalog.loadTable(identifier);
+    },
+  };
+}
+
+/** Answers the first load with an old state, as a cache would. */
+export function staleOnce(
+  bench: AppendBench,
+  metadata: Awaited<ReturnType<AppendBench['load']>>,
+): Catalog['loadTable'] {
+  let isStale = true;
+  return async (identifier) => {
+    if (!isStale) return bench.catalog.loadTable(identifier);
+    isStale = false;
+    return { metadata, metadataLocation: undefined, config: {} };
+  };
+}
+
+/** A commit by a writer that knows nothing of positions, 3 rows. */
+export async function foreignAppend(bench: AppendBench, commitId: string): Promise<void> {
+  await commitAppend(
+    bench.options(
+      commitId,
+      { start: 1000, end: 1003 },
+      {
+        decide: () => ({ kind: 'append', summary: {}, properties: {} }),
+      },
+    ),
+  );
 }

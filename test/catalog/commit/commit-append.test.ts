@@ -1,81 +1,33 @@
 import { describe, expect, test } from 'vitest';
-import type { AppendOptions, AppendOutcome } from '../../../catalog/commit/append.ts';
+import type {
+  AppendOptions,
+  AppendOutcome,
+  AppendVerdict,
+} from '../../../catalog/commit/append.ts';
 import { commitAppend } from '../../../catalog/commit/commit-append.ts';
 import { scanDataFiles } from '../../../catalog/commit/scan.ts';
 import { CatalogError } from '../../../catalog/error.ts';
-import type { CatalogErrorKind } from '../../../catalog/error.ts';
 import type { Catalog } from '../../../catalog/rest/catalog.ts';
+import type { TableMetadata } from '../../../catalog/spec/table-metadata.ts';
 import {
-  IDENTIFIER,
   createAppendBench,
   createTable,
   dataFileOf,
   landedRanges,
   recordSteps,
+  locations,
+  liveRows,
+  errorOf,
+  kindOf,
+  failingSends,
+  loadsFailing,
+  staleOnce,
+  foreignAppend,
+  IDENTIFIER,
 } from './append-bench.ts';
-import type { AppendBench } from './append-bench.ts';
 
 const FIRST = { start: 0, end: 10 };
 const SECOND = { start: 10, end: 25 };
-
-async function locations(bench: AppendBench): Promise<string[]> {
-  const found: string[] = [];
-  for await (const object of bench.store.list('')) found.push(object.location);
-  return found;
-}
-
-async function liveRows(bench: AppendBench): Promise<bigint> {
-  let rows = 0n;
-  const metadata = await bench.load();
-  for await (const file of scanDataFiles({ store: bench.store, metadata })) {
-    rows += file.dataFile.recordCount;
-  }
-  return rows;
-}
-
-async function errorOf(promise: Promise<unknown>): Promise<unknown> {
-  return promise.then(
-    () => expect.unreachable('it should have failed'),
-    (error: unknown) => error,
-  );
-}
-
-async function kindOf(promise: Promise<unknown>): Promise<string> {
-  const error = await errorOf(promise);
-  return error instanceof CatalogError ? error.kind : String(error);
-}
-
-/** The catalog, with the given error thrown instead of the nth (from 0) sendings, before they arrive. */
-function failingSends(
-  catalog: Catalog,
-  failures: readonly (CatalogErrorKind | Error | undefined)[],
-): Catalog {
-  let sends = 0;
-  return {
-    ...catalog,
-    prepareCommit: (request) => {
-      const prepared = catalog.prepareCommit(request);
-      return {
-        send: async () => {
-          const failure = failures[sends];
-          sends += 1;
-          if (failure === undefined) return prepared.send();
-          throw failure instanceof Error ? failure : new CatalogError(failure, 'injected');
-        },
-      };
-    },
-  };
-}
-
-function loadsFailing(catalog: Catalog, isFailing: () => boolean): Catalog {
-  return {
-    ...catalog,
-    loadTable: async (identifier) => {
-      if (isFailing()) throw new CatalogError('unavailable', 'injected');
-      return catalog.loadTable(identifier);
-    },
-  };
-}
 
 describe('200', () => {
   test('one request carries the snapshot, the move of main and the properties', async () => {
@@ -178,10 +130,11 @@ describe('200', () => {
       { ...dataFileOf({ start: 4, end: 10 }), specId: 1, partitionTuple: [] },
     ];
     await commitAppend(bench.options('c1', FIRST, { catalog: twoSpecs, dataFiles }));
-    const scanned = await Array.fromAsync(
-      scanDataFiles({ store: bench.store, metadata: await bench.load() }),
-    );
-    expect(scanned.map((file) => file.dataFile.specId)).toEqual([0, 1]);
+    const specIds: number[] = [];
+    for await (const file of scanDataFiles({ store: bench.store, metadata: await bench.load() })) {
+      specIds.push(file.dataFile.specId);
+    }
+    expect(specIds).toEqual([0, 1]);
   });
 });
 
@@ -239,11 +192,7 @@ describe('409', () => {
       bench.onSleep = undefined;
       await foreignAppend(bench, 'other');
     };
-    const decideByPosition: AppendOptions['decide'] = (metadata) =>
-      metadata.snapshots.length === 0
-        ? { kind: 'append', summary: { 't.range': '0-10' }, properties: {} }
-        : { kind: 'drop', reason: 'a rule that does not know its own commits' };
-    const outcome = await commitAppend(bench.options('c1', FIRST, { decide: decideByPosition }));
+    const outcome = await commitAppend(bench.options('c1', FIRST, { decide: acceptOnlyFirst }));
     expect(outcome.kind).toBe('landed');
   });
 
@@ -277,167 +226,6 @@ describe('409', () => {
     expect(await kindOf(commitAppend(bench.options('c1', FIRST, { catalog })))).toBe(
       'commit-unknown',
     );
-  });
-});
-
-describe('unknown outcome', () => {
-  test.each(['apply-then-fail', 'fail', 'delay'] as const)(
-    '%s: the range lands once',
-    async (fault) => {
-      const bench = await createAppendBench();
-      bench.faults = [fault];
-      const outcome = await commitAppend(bench.options('c1', FIRST));
-      bench.catalog.deliverDelayed();
-      expect(outcome.kind).toBe('landed');
-      expect(landedRanges(await bench.load())).toEqual(['0-10']);
-      expect(await liveRows(bench)).toBe(10n);
-    },
-  );
-
-  test('applied, the answer lost: found by reading, nothing is sent again', async () => {
-    const bench = await createAppendBench();
-    const { steps, onEvent } = recordSteps();
-    bench.faults = ['apply-then-fail'];
-    await commitAppend(bench.options('c1', FIRST, { onEvent }));
-    expect(bench.sent).toHaveLength(1);
-    expect(steps).toEqual(['unknown-outcome', 'landed-elsewhere']);
-  });
-
-  test('while main stands still, only the identical bytes are sent again', async () => {
-    const bench = await createAppendBench();
-    const { steps, onEvent } = recordSteps();
-    bench.faults = ['fail', 'fail', 'delay', 'fail'];
-    await commitAppend(bench.options('c1', FIRST, { onEvent }));
-    expect(bench.sent).toHaveLength(5);
-    expect(new Set(bench.sent)).toHaveLength(1);
-    expect(steps.filter((step) => step === 'resend')).toHaveLength(4);
-    expect(steps).not.toContain('rebase');
-  });
-
-  test('the delayed first copy lands before the resend, which is refused: landed', async () => {
-    const bench = await createAppendBench();
-    const { steps, onEvent } = recordSteps();
-    bench.faults = ['delay', 'apply'];
-    let reads = 0;
-    const catalog: Catalog = {
-      ...bench.catalog,
-      loadTable: async (identifier) => {
-        const loaded = await bench.catalog.loadTable(identifier);
-        reads += 1;
-        // Between the read that shows main unmoved and the resend.
-        if (reads === 2) expect(bench.catalog.deliverDelayed()).toBe(1);
-        return loaded;
-      },
-    };
-    const outcome = await commitAppend(bench.options('c1', FIRST, { catalog, onEvent }));
-    expect(outcome.kind).toBe('landed');
-    expect(new Set(bench.sent)).toHaveLength(1);
-    expect(bench.sent).toHaveLength(2);
-    expect(steps).toEqual(['unknown-outcome', 'resend', 'landed-elsewhere']);
-  });
-
-  test('main moved by others: the append moves on, and the late first copy is void', async () => {
-    const bench = await createAppendBench();
-    const { steps, onEvent } = recordSteps();
-    bench.faults = ['delay'];
-    bench.onSleep = async () => {
-      bench.onSleep = undefined;
-      await foreignAppend(bench, 'other');
-    };
-    const outcome = await commitAppend(bench.options('c1', FIRST, { onEvent }));
-    expect(outcome).toMatchObject({ kind: 'committed', attempts: 2 });
-    expect(steps).toEqual(['unknown-outcome', 'rebase']);
-    expect(new Set(bench.sent)).toHaveLength(3);
-    expect(bench.catalog.deliverDelayed()).toBe(0);
-    expect(landedRanges(await bench.load())).toEqual(['-', '0-10']);
-  });
-
-  test('main moved by a rival that took the range: dropped', async () => {
-    const bench = await createAppendBench();
-    bench.faults = ['delay'];
-    bench.onSleep = async () => {
-      bench.onSleep = undefined;
-      await commitAppend(bench.options('rival', FIRST));
-    };
-    const outcome = await commitAppend(bench.options('c1', FIRST));
-    expect(outcome.kind).toBe('dropped');
-    expect(bench.catalog.deliverDelayed()).toBe(0);
-    expect(landedRanges(await bench.load())).toEqual(['0-10']);
-  });
-
-  test('a server that never accepts the request is given up on after the bound', async () => {
-    const bench = await createAppendBench();
-    bench.faults = Array<'fail'>(1000).fill('fail');
-    const error = await errorOf(commitAppend(bench.options('c1', FIRST)));
-    expect(error).toMatchObject({
-      kind: 'commit-unknown',
-      context: { commitId: 'c1' },
-      cause: { message: 'no answer to the commit to shop.clicks' },
-    });
-    const sleptMs = bench.clock.sleptMs.reduce((sum, ms) => sum + ms, 0);
-    expect(sleptMs).toBeLessThanOrEqual(10_000);
-    expect(bench.sent.length).toBeLessThan(30);
-    expect(new Set(bench.sent)).toHaveLength(1);
-  });
-
-  test('the wait is bounded by the sleeping itself, whatever the clock says', async () => {
-    const bench = await createAppendBench();
-    bench.faults = Array<'fail'>(1000).fill('fail');
-    const options = bench.options('c1', FIRST);
-    const clock = { ...options.clock, nowMs: () => 0, sleep: async () => undefined };
-    expect(await kindOf(commitAppend({ ...options, clock }))).toBe('commit-unknown');
-  });
-
-  test.each(['before', 'after'] as const)(
-    'a second call after commit-unknown is safe when the late copy arrives %s it',
-    async (when) => {
-      const bench = await createAppendBench();
-      const limits = { attemptsMax: 5, unknownWaitMsMax: 0, backoffMsMax: 1_000 };
-      bench.faults = ['delay'];
-      expect(await kindOf(commitAppend(bench.options('c1', FIRST, { limits })))).toBe(
-        'commit-unknown',
-      );
-      if (when === 'before') expect(bench.catalog.deliverDelayed()).toBe(1);
-      const outcome = await commitAppend(bench.options('c1', FIRST));
-      expect(outcome.kind).toBe(when === 'before' ? 'landed' : 'committed');
-      if (when === 'after') expect(bench.catalog.deliverDelayed()).toBe(0);
-      expect(landedRanges(await bench.load())).toEqual(['0-10']);
-      expect(await liveRows(bench)).toBe(10n);
-    },
-  );
-
-  test('the late copy overtakes the second call: refused, then found', async () => {
-    const bench = await createAppendBench();
-    const limits = { attemptsMax: 5, unknownWaitMsMax: 0, backoffMsMax: 1_000 };
-    bench.faults = ['delay'];
-    await errorOf(commitAppend(bench.options('c1', FIRST, { limits })));
-    const stale = { ...bench.catalog, loadTable: staleOnce(bench, await bench.load()) };
-    bench.catalog.deliverDelayed();
-    const outcome = await commitAppend(bench.options('c1', FIRST, { catalog: stale }));
-    expect(outcome.kind).toBe('landed');
-    expect(await liveRows(bench)).toBe(10n);
-  });
-
-  test('while the table cannot be read, nothing is sent', async () => {
-    const bench = await createAppendBench();
-    bench.faults = ['apply-then-fail'];
-    let failures = 4;
-    const catalog = loadsFailing(bench.catalog, () => bench.sent.length > 0 && (failures -= 1) > 0);
-    expect((await commitAppend(bench.options('c1', FIRST, { catalog }))).kind).toBe('landed');
-    expect(bench.sent).toHaveLength(1);
-  });
-
-  test.each([
-    ['an unreadable answer', 'corrupt'],
-    ['a refused connection', 'unavailable'],
-    ['an error that is none of ours', new TypeError('terminated')],
-  ] as const)('%s is an unknown outcome', async (_name, failure) => {
-    const bench = await createAppendBench();
-    const { steps, onEvent } = recordSteps();
-    const catalog = failingSends(bench.catalog, [failure]);
-    const outcome = await commitAppend(bench.options('c1', FIRST, { catalog, onEvent }));
-    expect(outcome.kind).toBe('landed');
-    expect(steps).toEqual(['unknown-outcome', 'resend', 'landed-elsewhere']);
   });
 });
 
@@ -564,28 +352,9 @@ describe('whatever happens', () => {
   });
 });
 
-/** Answers the first load with an old state, as a cache would. */
-function staleOnce(
-  bench: AppendBench,
-  metadata: Awaited<ReturnType<AppendBench['load']>>,
-): Catalog['loadTable'] {
-  let isStale = true;
-  return async (identifier) => {
-    if (!isStale) return bench.catalog.loadTable(identifier);
-    isStale = false;
-    return { metadata, metadataLocation: undefined, config: {} };
-  };
-}
-
-/** A commit by a writer that knows nothing of positions, 3 rows. */
-async function foreignAppend(bench: AppendBench, commitId: string): Promise<void> {
-  await commitAppend(
-    bench.options(
-      commitId,
-      { start: 1000, end: 1003 },
-      {
-        decide: () => ({ kind: 'append', summary: {}, properties: {} }),
-      },
-    ),
-  );
+/** A rule that does not know its own commits. */
+function acceptOnlyFirst(metadata: TableMetadata): AppendVerdict {
+  return metadata.snapshots.length === 0
+    ? { kind: 'append', summary: { 't.range': '0-10' }, properties: {} }
+    : { kind: 'drop', reason: 'the table is not empty' };
 }
