@@ -120,11 +120,13 @@ function statementError({ id, error }: StatementResponse, sql: string): VerifyEr
   });
 }
 
-/** Whole numbers that a double cannot hold become bigints, from the source text of the number. */
+/** Whole numbers that a double cannot hold become bigints. */
 function parseJson(text: string): unknown {
-  const reviver = (_key: string, value: unknown, context?: { source: string }): unknown => {
-    if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
-    return context !== undefined && /^-?\d+$/.test(context.source) ? BigInt(context.source) : value;
-  };
-  return JSON.parse(text, reviver as (this: unknown, key: string, value: unknown) => unknown);
+  return JSON.parse(text, exactNumber);
+}
+
+/** A `JSON.parse` reviver that looks at the source text of a number. */
+function exactNumber(_key: string, value: unknown, context?: { source: string }): unknown {
+  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
+  return context !== undefined && /^-?\d+$/.test(context.source) ? BigInt(context.source) : value;
 }

@@ -1,0 +1,154 @@
+import avsc from 'avsc';
+import { VerifyError } from './error.ts';
+
+/** A value of a source row in the form in which it is compared: text that is equal when values are. */
+export type Canonical = string | null;
+
+/** One change of a source row. `row` is null for a delete; columns of it in canonical form. */
+export type ReplayedChange = {
+  rowKey: string;
+  lsn: bigint;
+  row: ReadonlyMap<string, Canonical> | null;
+};
+
+/** The Avro schema of an id, as JSON text. */
+export type FetchAvroSchema = (schemaId: number) => Promise<string>;
+
+export type EnvelopeDecoder = {
+  /** Undefined for tombstones. Errors: `corrupt` for a record that is no Debezium change. */
+  decode(key: Buffer | null, value: Buffer | null): Promise<ReplayedChange | undefined>;
+};
+
+/** Stands for a value that was too long to be sent again. Source: Debezium, `unavailable.value.placeholder`. */
+export const UNAVAILABLE = '__debezium_unavailable_value';
+
+const FRAME_BYTES = 5;
+
+type Reader = { type: avsc.Type; columnKinds: ReadonlyMap<string, string> };
+
+type Envelope = {
+  op: string;
+  before: Record<string, unknown> | null;
+  after: Record<string, unknown> | null;
+  source: { lsn: bigint | null };
+};
+
+/** Decodes Debezium's envelopes with avsc, schema by schema, longs exact. */
+export function openEnvelopeDecoder(fetchAvroSchema: FetchAvroSchema): EnvelopeDecoder {
+  const readers = new Map<number, Reader>();
+  const readerOf = async (frame: Buffer): Promise<Reader> => {
+    if (frame[0] !== 0 || frame.length < FRAME_BYTES) {
+      throw new VerifyError('corrupt', 'a change record is not framed Avro');
+    }
+    const schemaId = frame.readInt32BE(1);
+    const known = readers.get(schemaId);
+    if (known !== undefined) return known;
+    const reader = openReader(JSON.parse(await fetchAvroSchema(schemaId)));
+    readers.set(schemaId, reader);
+    return reader;
+  };
+  return {
+    async decode(key, value) {
+      if (value === null) return undefined;
+      if (key === null) throw new VerifyError('corrupt', 'a change record without a key');
+      const keyReader = await readerOf(key);
+      const keyRow = keyReader.type.fromBuffer(key.subarray(FRAME_BYTES)) as Record<
+        string,
+        unknown
+      >;
+      const { type, columnKinds } = await readerOf(value);
+      const { op, after, source } = type.fromBuffer(value.subarray(FRAME_BYTES)) as Envelope;
+      const rowKey = Object.values(keyRow).map(String).join('\u0000');
+      const lsn = source.lsn ?? 0n;
+      if (op === 'd') return { rowKey, lsn, row: null };
+      if (after === null) throw new VerifyError('corrupt', `a change "${op}" without a row`);
+      const row = Object.entries(after).map(
+        ([name, cell]) => [name, canonicalOf(columnKinds.get(name) ?? '', cell)] as const,
+      );
+      return { rowKey, lsn, row: new Map(row) };
+    },
+  };
+}
+
+function openReader(avroSchema: unknown): Reader {
+  const long = exactLong();
+  const type = avsc.Type.forSchema(avroSchema as avsc.Schema, {
+    logicalTypes: {},
+    typeHook: (schema) => (isLong(schema) ? long : undefined),
+  });
+  return { type, columnKinds: columnKindsOf(avroSchema) };
+}
+
+/** A long in a semantic dress is still a long: `{"type":"long","connect.name":…}`. */
+function isLong(schema: unknown): boolean {
+  return schema === 'long' || (schema as { type?: unknown } | null)?.type === 'long';
+}
+
+function exactLong(): avsc.Type {
+  return avsc.types.LongType.__with({
+    fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
+    toBuffer: (value: bigint) => {
+      const bytes = Buffer.alloc(8);
+      bytes.writeBigInt64LE(value);
+      return bytes;
+    },
+    fromJSON: BigInt,
+    toJSON: String,
+    isValid: (value: unknown) => typeof value === 'bigint',
+    compare: (a: bigint, b: bigint) => (a < b ? -1 : a > b ? 1 : 0),
+  });
+}
+
+/** `connect.name`, or the logical type, of each column of the record inside `before`. */
+function columnKindsOf(avroSchema: unknown): Map<string, string> {
+  type Named = { name: string; type: unknown };
+  const fieldsOf = (schema: unknown): Named[] => (schema as { fields?: Named[] }).fields ?? [];
+  const row = fieldsOf(avroSchema).find(({ name }) => name === 'before');
+  const value = row === undefined ? undefined : withoutNull(row.type);
+  if (value === undefined) return new Map();
+  return new Map(
+    fieldsOf(value).map(({ name, type }) => {
+      const plain = withoutNull(type) as { 'connect.name'?: string; logicalType?: string };
+      return [name, plain['connect.name'] ?? plain.logicalType ?? ''];
+    }),
+  );
+}
+
+function withoutNull(type: unknown): unknown {
+  return Array.isArray(type) ? type.find((branch) => branch !== 'null') : type;
+}
+
+/** Source: Debezium's PostgreSQL connector, "Data type mappings", temporal and decimal types. */
+function canonicalOf(kind: string, cell: unknown): Canonical {
+  if (cell === null || cell === undefined) return null;
+  if (cell instanceof Uint8Array) {
+    const isDecimal = kind === 'org.apache.kafka.connect.data.Decimal';
+    return isDecimal ? String(unscaledOf(cell)) : Buffer.from(cell).toString('hex');
+  }
+  const text = typeof cell === 'object' ? JSON.stringify(cell) : `${cell as Scalar}`;
+  switch (kind) {
+    case 'io.debezium.time.Timestamp':
+    case 'org.apache.kafka.connect.data.Timestamp':
+      return String(BigInt(text) * 1000n);
+    case 'io.debezium.time.NanoTimestamp':
+      return String(BigInt(text) / 1000n);
+    case 'io.debezium.time.ZonedTimestamp':
+      return String(microsOf(text));
+    default:
+      return text;
+  }
+}
+
+type Scalar = string | number | bigint | boolean;
+
+/** Microseconds of an ISO 8601 time with up to nine digits of fraction. */
+function microsOf(text: string): bigint {
+  const fraction = /\.(\d+)/.exec(text)?.[1] ?? '';
+  const seconds = BigInt(Date.parse(text.replace(/\.\d+/, '')) / 1000);
+  return seconds * 1_000_000n + BigInt(fraction.padEnd(6, '0').slice(0, 6));
+}
+
+function unscaledOf(bytes: Uint8Array): bigint {
+  const magnitude = BigInt(`0x${Buffer.from(bytes).toString('hex') || '0'}`);
+  return BigInt.asIntN(bytes.length * 8, magnitude);
+}

@@ -1,0 +1,272 @@
+import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
+import { openDimensionHistory, type DimensionHistory } from './dimension-history.ts';
+import { openEnvelopeDecoder, type Canonical, type FetchAvroSchema } from './envelope.ts';
+import { VerifyError } from './error.ts';
+import { recordedCommits, type RecordedCommit } from './recorded.ts';
+import { openFindings, type Findings, type Report } from './report.ts';
+import { bigintAt, numberAt, type Cell, type ReadRows, type RowBlock } from './table-rows.ts';
+import type { ReadTopic } from './topic-reader.ts';
+
+/** A dimension as pipeline.yaml describes it. */
+export type VerifiedDimension = {
+  name: string;
+  topic: string;
+  joinKey: string;
+  streamField: string;
+  normaliser: string;
+  columns: readonly string[];
+  prefix: string;
+};
+
+export type VerifyJoinsOptions = {
+  events: TableMetadata;
+  pipeline: string;
+  dimensions: readonly VerifiedDimension[];
+  readRows: ReadRows;
+  readTopic: ReadTopic;
+  fetchAvroSchema: FetchAvroSchema;
+  log: (line: string) => void;
+};
+
+type ReplayedDimension = VerifiedDimension & {
+  history: DimensionHistory;
+  normalise: (text: string) => string;
+  /** From this commit on, compaction cannot have removed what a join saw. */
+  certainFrom: number;
+};
+
+/**
+ * Joins every row a second time, by another way: replays the change topics up to the dimension
+ * positions that each commit recorded, and compares match status and every carried column. Rows whose
+ * commit has expired cannot be compared, and rows that differ where compaction may have removed the
+ * change they saw are counted apart. Memory: all versions of all dimension rows.
+ * Errors: `config`, `corrupt`, `unavailable`, those of the readers.
+ */
+export async function verifyJoins(options: VerifyJoinsOptions): Promise<Report> {
+  const commits = recordedCommits(options.events, options.pipeline);
+  if (commits.length === 0) {
+    throw new VerifyError('config', `no snapshot of pipeline "${options.pipeline}" is left`);
+  }
+  const dimensions: ReplayedDimension[] = [];
+  for (const dimension of options.dimensions) {
+    dimensions.push(await replayDimension(options, dimension, commits));
+  }
+  const findings = openFindings();
+  const seen = { compared: 0, expired: 0, hits: 0, repaired: 0, uncertain: 0 };
+  const commitOf = openCommitLookup(commits);
+  for await (const block of options.readRows(options.events, columnsOf(dimensions))) {
+    checkBlock(block, { dimensions, commitOf, findings, seen });
+    options.log(`${seen.compared} rows joined again`);
+  }
+  const notes = [
+    ...(seen.expired > 0 ? [`the commits of ${seen.expired} rows have expired: not compared`] : []),
+    ...(seen.uncertain > 0
+      ? [`${seen.uncertain} differences where compaction may have removed what the join saw`]
+      : []),
+  ];
+  const rows = dimensions.map(({ name, history }) => [`rows of ${name}`, history.rowCount]);
+  return {
+    title: 'every join gives what an independent replay gives',
+    facts: {
+      'rows compared': seen.compared,
+      'rows of expired commits': seen.expired,
+      'joins compared': seen.compared * dimensions.length,
+      hits: seen.hits,
+      repaired: seen.repaired,
+      'not decidable after compaction': seen.uncertain,
+      commits: commits.length,
+      ...(Object.fromEntries(rows) as Record<string, number>),
+    },
+    findings: findings.list(),
+    notes,
+  };
+}
+
+function columnsOf(dimensions: readonly ReplayedDimension[]): string[] {
+  const names = new Set(['_kafka_partition', '_kafka_offset']);
+  for (const { name, streamField, prefix, columns } of dimensions) {
+    names.add(streamField).add(`_${name}_match`);
+    for (const column of columns) names.add(prefix + column);
+  }
+  return [...names];
+}
+
+async function replayDimension(
+  options: VerifyJoinsOptions,
+  dimension: VerifiedDimension,
+  commits: readonly RecordedCommit[],
+): Promise<ReplayedDimension> {
+  const { name, topic, columns, joinKey } = dimension;
+  const recorded = commits.map((commit) => commit.dimensions.get(name));
+  if (new Set(recorded.map((at) => at?.topicId)).size > 1) {
+    throw new VerifyError('config', `topic ${topic} was recreated between commits`);
+  }
+  const until = recorded.at(-1)?.next ?? new Map<number, bigint>();
+  const normalise = normaliserOf(dimension.normaliser);
+  const history = openDimensionHistory({ joinKey, columns, normalise });
+  const decoder = openEnvelopeDecoder(options.fetchAvroSchema);
+  const expectedNext = new Map<number, bigint>();
+  const known = new Set<string>();
+  let certainFrom = 0;
+  await options.readTopic(topic, until, async ({ partition, offset, key, value }) => {
+    const hasHoles = offset !== (expectedNext.get(partition) ?? 0n);
+    // Once a hole was seen in a partition, everything behind it lies after a compaction.
+    expectedNext.set(partition, hasHoles ? -1n : offset + 1n);
+    const change = await decoder.decode(key, value);
+    if (change === undefined) return;
+    const visibleAt = firstCommitBeyond(recorded, partition, offset);
+    history.take(change, visibleAt);
+    // The first change that is left of a row: an earlier one may have stood in the hole.
+    if (hasHoles && !known.has(change.rowKey)) certainFrom = Math.max(certainFrom, visibleAt);
+    known.add(change.rowKey);
+  });
+  options.log(`${topic}: ${history.rowCount} rows replayed`);
+  return { ...dimension, history, normalise, certainFrom };
+}
+
+/** Index of the first commit whose join saw this offset. */
+function firstCommitBeyond(
+  recorded: readonly ({ next: ReadonlyMap<number, bigint> } | undefined)[],
+  partition: number,
+  offset: bigint,
+): number {
+  let [low, high] = [0, recorded.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((recorded[middle]?.next.get(partition) ?? 0n) > offset) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** The index of the commit that took an offset; undefined when it has expired. */
+function openCommitLookup(
+  commits: readonly RecordedCommit[],
+): (partition: number, offset: bigint) => number | undefined {
+  const byPartition = new Map<number, { start: bigint; end: bigint; commit: number }[]>();
+  for (const [commit, { ranges }] of commits.entries()) {
+    for (const [partition, range] of ranges) {
+      const list = byPartition.get(partition) ?? [];
+      byPartition.set(partition, list);
+      list.push({ ...range, commit });
+    }
+  }
+  return (partition, offset) => {
+    const ranges = byPartition.get(partition) ?? [];
+    let [low, high] = [0, ranges.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((ranges[middle]?.end ?? 0n) > offset) high = middle;
+      else low = middle + 1;
+    }
+    const range = ranges[low];
+    return range !== undefined && range.start <= offset ? range.commit : undefined;
+  };
+}
+
+type Checking = {
+  dimensions: readonly ReplayedDimension[];
+  commitOf: (partition: number, offset: bigint) => number | undefined;
+  findings: Findings;
+  seen: { compared: number; expired: number; hits: number; repaired: number; uncertain: number };
+};
+
+function checkBlock(block: RowBlock, { dimensions, commitOf, findings, seen }: Checking): void {
+  const [partitions, offsets] = [block.column('_kafka_partition'), block.column('_kafka_offset')];
+  const cells = dimensions.map((dimension) => ({
+    dimension,
+    key: block.column(dimension.streamField),
+    status: block.column(`_${dimension.name}_match`),
+    columns: dimension.columns.map((column) => block.column(dimension.prefix + column)),
+  }));
+  for (let row = 0; row < block.rowCount; row += 1) {
+    const [partition, offset] = [numberAt(partitions, row), bigintAt(offsets, row)];
+    const commit = commitOf(partition, offset);
+    if (commit === undefined) {
+      seen.expired += 1;
+      continue;
+    }
+    seen.compared += 1;
+    for (const { dimension, key, status, columns } of cells) {
+      const text = canonicalCell(key[row] ?? null);
+      const joinKey = text === null ? null : dimension.normalise(text);
+      const found = {
+        status: String(status[row]),
+        values: columns.map((column) => canonicalCell(column[row] ?? null)),
+      };
+      const difference = compareJoin(dimension, { joinKey, commit }, found);
+      if (found.status === 'hit') seen.hits += 1;
+      if (found.status === 'repaired') seen.repaired += 1;
+      if (difference === undefined) continue;
+      if (commit < dimension.certainFrom) seen.uncertain += 1;
+      else {
+        const at = `partition ${partition}, offset ${offset}, key ${joinKey}`;
+        findings.add(`wrong joins with ${dimension.name}`, () => `${at}: ${difference}`);
+      }
+    }
+  }
+}
+
+/** In words what differs from the replay; undefined when nothing does. */
+function compareJoin(
+  { history, columns }: ReplayedDimension,
+  at: { joinKey: string | null; commit: number },
+  found: { status: string; values: readonly Canonical[] },
+): string | undefined {
+  const expected = at.joinKey === null ? undefined : history.at(at.joinKey, at.commit);
+  switch (found.status) {
+    case 'hit':
+      if (expected === undefined) return 'a hit, but no row was there at this commit';
+      return differenceOf(columns, expected, found.values);
+    case 'miss':
+      if (expected !== undefined) return 'a miss, but a row was there at this commit';
+      return differenceOf(columns, [], found.values);
+    case 'repaired': {
+      if (expected !== undefined || at.joinKey === null) return 'repaired, but it was no miss';
+      const later = history.after(at.joinKey, at.commit);
+      const isOneOf = later.some((row) => differenceOf(columns, row, found.values) === undefined);
+      return isOneOf ? undefined : 'repaired with values that no later row has';
+    }
+    default:
+      return `unknown match status "${found.status}"`;
+  }
+}
+
+function differenceOf(
+  columns: readonly string[],
+  expected: readonly Canonical[],
+  found: readonly Canonical[],
+): string | undefined {
+  const i = columns.findIndex((_, at) => (expected[at] ?? null) !== (found[at] ?? null));
+  return i === -1 ? undefined : `${columns[i]} is ${found[i]}, the replay gives ${expected[i]}`;
+}
+
+/** The form of `envelope.ts` for a value of the table: dates are days, timestamps µs, decimals unscaled. */
+function canonicalCell(cell: Cell): Canonical {
+  if (cell === null) return null;
+  return cell instanceof Uint8Array ? Buffer.from(cell).toString('hex') : String(cell);
+}
+
+function normaliserOf(name: string): (text: string) => string {
+  switch (name) {
+    case 'url':
+      return normaliseUrl;
+    case 'lower-case':
+      return (text) => text.toLowerCase();
+    case 'trim':
+      return (text) => text.trim();
+    default:
+      return (text) => text;
+  }
+}
+
+/** Scheme and host in lower case, no fragment; path and query as they are. */
+export function normaliseUrl(url: string): string {
+  const [whole = ''] = url.split('#', 1);
+  const schemeEnd = whole.indexOf('://');
+  if (schemeEnd === -1) return whole;
+  const rest = whole.slice(schemeEnd + 3);
+  const hostLength = /^[^/?]*/.exec(rest)?.[0].length ?? 0;
+  const hostEnd = schemeEnd + 3 + hostLength;
+  return whole.slice(0, hostEnd).toLowerCase() + whole.slice(hostEnd);
+}

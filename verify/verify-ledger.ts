@@ -1,0 +1,202 @@
+import type { LedgerBatch } from '../generate/ledger.ts';
+import { openLedgerIndex, type ExpectedRecord, type LedgerIndex } from './ledger-index.ts';
+import { recordedState } from './recorded.ts';
+import { openFindings, type Findings, type Report } from './report.ts';
+import { rejectBlocks, type TableSource } from './reject-rows.ts';
+import { bigintAt, numberAt, type Cell, type RowBlock } from './table-rows.ts';
+
+export type VerifyLedgerOptions = TableSource & {
+  ledger: AsyncIterable<LedgerBatch>;
+  pipeline: string;
+};
+
+const ROW_COLUMNS = [
+  '_kafka_partition',
+  '_kafka_offset',
+  'event_time',
+  'user_id',
+  'url',
+  'device_id',
+  'session_id',
+];
+const REJECT_COLUMNS = ['_kafka_topic', '_kafka_partition', '_kafka_offset', 'error_kind'];
+
+/**
+ * Checks the table against what a generator wrote down: every good click below the position is one row
+ * with the same raw values, every corrupt record one reject of the right kind. A send of unknown
+ * outcome may be there or not; records at or above the position are counted, not judged.
+ * Memory: the ledger's records in typed arrays. Errors: `config`, `corrupt`, those of the readers.
+ */
+export async function verifyLedger(options: VerifyLedgerOptions): Promise<Report> {
+  const state = recordedState(options.events, options.pipeline);
+  const index = openLedgerIndex();
+  const unknown = openUnknownSends();
+  let produced = 0;
+  for await (const batch of options.ledger) {
+    if (batch.topic !== state.topic) continue;
+    produced += batch.count;
+    if (batch.baseOffset === undefined) unknown.add(batch);
+    else index.add(batch, batch.baseOffset);
+  }
+  const findings = openFindings();
+  const seen = { rows: 0, rejects: 0, resolved: 0, others: 0 };
+  for await (const block of options.readRows(options.events, ROW_COLUMNS)) {
+    takeRowBlock(block, { index, unknown, findings, seen });
+  }
+  for await (const block of rejectBlocks(options, state, REJECT_COLUMNS)) {
+    takeRejectBlock(block, state.topic, { index, unknown, findings, seen });
+  }
+  let waiting = 0;
+  for (const { partition, offset, kind, committed } of index.untaken(state.next)) {
+    if (committed) {
+      const what = kind === 'good' ? 'missing clicks' : 'missing rejects';
+      findings.add(what, () => `partition ${partition}, offset ${offset}, ${kind}`);
+    } else waiting += 1;
+  }
+  return {
+    title: 'every produced click is a row with its values, every corrupt record a reject',
+    facts: {
+      produced,
+      'found as rows': seen.rows,
+      'found as rejects': seen.rejects,
+      'not committed yet': waiting,
+      'sends of unknown outcome': unknown.count(),
+      'of these in the table': seen.resolved,
+      'records of other producers': seen.others,
+    },
+    findings: findings.list(),
+    notes: waiting > 0 ? [`${waiting} produced records lie at or above the position`] : [],
+  };
+}
+
+type Matching = {
+  index: LedgerIndex;
+  unknown: UnknownSends;
+  findings: Findings;
+  seen: { rows: number; rejects: number; resolved: number; others: number };
+};
+
+function takeRowBlock(block: RowBlock, { index, unknown, findings, seen }: Matching): void {
+  const [partitions, offsets] = [block.column('_kafka_partition'), block.column('_kafka_offset')];
+  const cells = {
+    eventTime: block.column('event_time'),
+    userId: block.column('user_id'),
+    url: block.column('url'),
+    deviceId: block.column('device_id'),
+    sessionId: block.column('session_id'),
+  };
+  for (let row = 0; row < block.rowCount; row += 1) {
+    const [partition, offset] = [numberAt(partitions, row), bigintAt(offsets, row)];
+    const found = rowAsExpected(cells, row);
+    const expected = index.take(partition, offset);
+    if (expected === undefined) {
+      if (unknown.resolve(partition, found)) seen.resolved += 1;
+      else seen.others += 1;
+      continue;
+    }
+    seen.rows += 1;
+    const place = `partition ${partition}, offset ${offset}`;
+    if (expected.again) findings.add('doubled clicks', () => place);
+    const difference = differenceOf(expected, found);
+    if (difference !== undefined) findings.add('wrong rows', () => `${place}: ${difference}`);
+  }
+}
+
+function takeRejectBlock(
+  block: RowBlock,
+  topic: string,
+  { index, unknown, findings, seen }: Matching,
+): void {
+  const [topics, kinds] = [block.column('_kafka_topic'), block.column('error_kind')];
+  const [partitions, offsets] = [block.column('_kafka_partition'), block.column('_kafka_offset')];
+  for (let row = 0; row < block.rowCount; row += 1) {
+    if (topics[row] !== topic) continue;
+    const [partition, offset] = [numberAt(partitions, row), bigintAt(offsets, row)];
+    const kind = String(kinds[row]);
+    const expected = index.take(partition, offset);
+    if (expected === undefined) {
+      if (unknown.resolveReject(partition, kind)) seen.resolved += 1;
+      else seen.others += 1;
+      continue;
+    }
+    seen.rejects += 1;
+    const place = `partition ${partition}, offset ${offset}`;
+    if (expected.again) findings.add('doubled clicks', () => place);
+    if (expected.kind !== kind) {
+      findings.add('wrong rejects', () => `${place}: ${kind}, made as ${expected.kind}`);
+    }
+  }
+}
+
+type RowCells = Record<'eventTime' | 'userId' | 'url' | 'deviceId' | 'sessionId', readonly Cell[]>;
+
+function rowAsExpected(cells: RowCells, row: number): ExpectedRecord {
+  const sessionId = cells.sessionId[row] ?? null;
+  return {
+    kind: 'good',
+    eventTimeMs: Number(bigintAt(cells.eventTime, row)) / 1000,
+    userId: numberAt(cells.userId, row),
+    url: String(cells.url[row]),
+    deviceId: String(cells.deviceId[row]),
+    sessionId: sessionId === null ? null : String(sessionId),
+  };
+}
+
+/** The first field that differs, in words; undefined when all are equal. */
+function differenceOf(expected: ExpectedRecord, found: ExpectedRecord): string | undefined {
+  if (expected.kind !== 'good') return `a row, but made as ${expected.kind}`;
+  const fields = ['eventTimeMs', 'userId', 'url', 'deviceId', 'sessionId'] as const;
+  const field = fields.find((name) => expected[name] !== found[name]);
+  if (field === undefined) return undefined;
+  return `${field} is ${String(found[field])}, produced as ${String(expected[field])}`;
+}
+
+/** Records that may be in the topic or not, and at unknown offsets: found again by their values. */
+type UnknownSends = {
+  add(batch: LedgerBatch): void;
+  resolve(partition: number, found: ExpectedRecord): boolean;
+  resolveReject(partition: number, kind: string): boolean;
+  count(): number;
+};
+
+function openUnknownSends(): UnknownSends {
+  const open = new Map<string, number>();
+  let count = 0;
+  const take = (signature: string): boolean => {
+    const left = open.get(signature) ?? 0;
+    if (left > 0) open.set(signature, left - 1);
+    return left > 0;
+  };
+  return {
+    add(batch) {
+      for (let i = 0; i < batch.count; i += 1) {
+        const kind = batch.kind[i] ?? 'good';
+        const record = {
+          kind,
+          eventTimeMs: batch.eventTimeMs[i] ?? 0,
+          userId: batch.userId[i] ?? 0,
+          url: batch.url[i] ?? '',
+          deviceId: batch.deviceId[i] ?? '',
+          sessionId: batch.sessionId[i] ?? null,
+        };
+        const { partition } = batch;
+        const signature =
+          kind === 'good' ? rowSignature(partition, record) : rejectSignature(partition, kind);
+        open.set(signature, (open.get(signature) ?? 0) + 1);
+        count += 1;
+      }
+    },
+    resolve: (partition, found) => take(rowSignature(partition, found)),
+    resolveReject: (partition, kind) => take(rejectSignature(partition, kind)),
+    count: () => count,
+  };
+}
+
+function rowSignature(partition: number, record: ExpectedRecord): string {
+  const { eventTimeMs, userId, url, deviceId, sessionId } = record;
+  return JSON.stringify([partition, eventTimeMs, userId, url, deviceId, sessionId]);
+}
+
+function rejectSignature(partition: number, kind: string): string {
+  return JSON.stringify([partition, kind]);
+}
