@@ -1,0 +1,157 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { DuckDBInstance, type DuckDBValue } from '@duckdb/node-api';
+import fc from 'fast-check';
+import { parquetMetadata } from 'hyparquet';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { PartitionValue } from '../../../catalog/manifest/data-file.ts';
+import { createMemoryStore } from '../../../catalog/memory/memory-store.ts';
+import type { EncodedFile } from '../../../catalog/parquet/data-file-writer.ts';
+import { createParquetWriter } from '../../../catalog/parquet/parquet-wasm-writer.ts';
+import { readDataFile } from '../../../catalog/read/read-columns.ts';
+import { compareValues, decodeSingleValue } from '../../../catalog/spec/single-value.ts';
+import type { PrimitiveType } from '../../../catalog/spec/table-schema.ts';
+import { type Model, models } from './build-batch.ts';
+
+const RUNS = 40;
+const cases = fc.tuple(models({ rowsMax: 50 }), fc.integer({ min: 1, max: 60 }));
+
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'parquet-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+function encode(model: Model, rowGroupRowsMax: number): EncodedFile {
+  return createParquetWriter({ rowGroupRowsMax, zstdLevel: 1 }).encode(
+    model.tableSchema,
+    model.batch,
+  );
+}
+
+it('hyparquet reads back the same values and nulls, by field id', async () => {
+  await fc.assert(
+    fc.asyncProperty(cases, async ([model, rowGroupRowsMax]) => {
+      const { bytes } = encode(model, rowGroupRowsMax);
+      const store = createMemoryStore();
+      await store.put('memory://f', bytes);
+      const read = await readDataFile({
+        store,
+        dataFile: { location: 'memory://f', fileSizeBytes: BigInt(bytes.length) },
+        tableSchema: model.tableSchema,
+        columnNames: [...model.values.keys()],
+      });
+      expect(read.rowCount).toBe(model.rowCount);
+      expect(read.columns).toEqual(model.values);
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+it('DuckDB reads back the same values, nulls and field ids', async () => {
+  const instance = await DuckDBInstance.create(':memory:');
+  const connection = await instance.connect();
+  const file = path.join(folder, 'duckdb.parquet');
+  await fc.assert(
+    fc.asyncProperty(cases, async ([model, rowGroupRowsMax]) => {
+      await writeFile(file, encode(model, rowGroupRowsMax).bytes);
+      const result = await connection.runAndReadAll(`select * from read_parquet('${file}')`);
+      const present = model.tableSchema.fields.filter(({ id }) => model.batch.columns.has(id));
+      expect(result.columnNames()).toEqual(present.map(({ name }) => name));
+      const columns = result.getColumns();
+      present.forEach(({ name }, index) => {
+        expect(columns[index]?.map(fromDuckDb)).toEqual(model.values.get(name));
+      });
+      const ids = await connection.runAndReadAll(
+        `select field_id from parquet_schema('${file}') where type is not null`,
+      );
+      expect(ids.getRows()).toEqual(present.map(({ id }) => [BigInt(id)]));
+    }),
+    { numRuns: RUNS },
+  );
+  connection.closeSync();
+  instance.closeSync();
+});
+
+function fromDuckDb(value: DuckDBValue): PartitionValue {
+  if (value === null || typeof value !== 'object') return value;
+  if ('micros' in value) return value.micros;
+  if ('days' in value) return Number(value.days);
+  if ('bytes' in value) return Uint8Array.from(value.bytes);
+  if ('scale' in value) return value.value;
+  throw new TypeError(`unexpected ${value.constructor.name}`);
+}
+
+it('counts are exact and every value lies within the bounds', () => {
+  fc.assert(
+    fc.property(cases, ([model, rowGroupRowsMax]) => {
+      const file = encode(model, rowGroupRowsMax);
+      expect(file.recordCount).toBe(BigInt(model.rowCount));
+      for (const { id, name, type } of model.tableSchema.fields) {
+        const values = model.values.get(name) ?? [];
+        const numbers = values.filter((value) => value !== null);
+        const comparable = numbers.filter((value) => !Number.isNaN(value));
+        expect(file.valueCounts.get(id)).toBe(BigInt(values.length));
+        expect(file.nullValueCounts.get(id)).toBe(BigInt(values.length - numbers.length));
+        if (file.columnSizes.has(id) && (type === 'float' || type === 'double')) {
+          expect(file.nanValueCounts.get(id)).toBe(BigInt(numbers.length - comparable.length));
+        }
+        expectWithinBounds(file, id, type as PrimitiveType, comparable);
+      }
+    }),
+    { numRuns: RUNS * 2 },
+  );
+});
+
+function expectWithinBounds(
+  file: EncodedFile,
+  id: number,
+  type: PrimitiveType,
+  values: readonly Exclude<PartitionValue, null>[],
+): void {
+  const lower = file.lowerBounds.get(id);
+  const upper = file.upperBounds.get(id);
+  if (values.length === 0) {
+    expect([lower, upper]).toEqual([undefined, undefined]);
+    return;
+  }
+  expect(lower).toBeDefined();
+  if (lower !== undefined) {
+    const bound = decodeSingleValue(type, lower);
+    for (const value of values) expect(compareValues(bound, value)).toBeLessThanOrEqual(0);
+  }
+  if (upper === undefined) return;
+  const bound = decodeSingleValue(type, upper);
+  for (const value of values) expect(compareValues(value, bound)).toBeLessThanOrEqual(0);
+}
+
+it('every column of every row group has statistics, zstd, its field id and its repetition', () => {
+  fc.assert(
+    fc.property(cases, ([model, rowGroupRowsMax]) => {
+      const file = encode(model, rowGroupRowsMax);
+      const metadata = parquetMetadata(Uint8Array.from(file.bytes).buffer);
+      const present = model.tableSchema.fields.filter(({ id }) => model.batch.columns.has(id));
+      expect(
+        metadata.schema.slice(1).map((one) => [one.name, one.field_id, one.repetition_type]),
+      ).toEqual(
+        present.map(({ name, id, required }) => [name, id, required ? 'REQUIRED' : 'OPTIONAL']),
+      );
+      const rowGroups = Math.ceil(model.rowCount / rowGroupRowsMax);
+      expect(metadata.row_groups.length).toBe(rowGroups);
+      expect(file.splitOffsets.length).toBe(rowGroups);
+      expect(file.splitOffsets[0]).toBe(4n);
+      const isRising = file.splitOffsets.every(
+        (offset, index) => index === 0 || offset > (file.splitOffsets[index - 1] ?? 0n),
+      );
+      expect(isRising).toBe(true);
+      for (const { columns } of metadata.row_groups) {
+        for (const { meta_data: chunk } of columns) {
+          expect(chunk?.codec).toBe('ZSTD');
+          expect(chunk?.statistics?.null_count).toBeDefined();
+        }
+      }
+    }),
+    { numRuns: RUNS },
+  );
+});
