@@ -26,6 +26,7 @@ export class ClickLoop {
   readonly #intake: ClickIntake;
   readonly #context: FlushContext;
   readonly #acceptGap: boolean;
+  readonly #onTurn: () => void;
   #filling: ClickBatch;
   #spare: ClickBatch | undefined;
   #flushing: Promise<void> | undefined;
@@ -43,12 +44,15 @@ export class ClickLoop {
     batches: readonly [ClickBatch, ClickBatch];
     /** Read on where the log has lost records that the table has not seen, as the user allowed. */
     acceptGap: boolean;
+    /** Told at each turn of the loop, so that a stuck one shows. */
+    onTurn: () => void;
   }) {
     this.#log = options.log;
     this.#member = options.member;
     this.#intake = options.intake;
     this.#context = options.context;
     this.#acceptGap = options.acceptGap;
+    this.#onTurn = options.onTurn;
     [this.#filling, this.#spare] = options.batches;
   }
 
@@ -61,6 +65,7 @@ export class ClickLoop {
   async #turn(signal: AbortSignal): Promise<void> {
     const { clock } = this.#context;
     if (this.#failure !== undefined) throw this.#failure;
+    this.#onTurn();
     const assignment = this.#member.assignment();
     if (assignment === undefined) {
       await clock.sleep(50, signal);

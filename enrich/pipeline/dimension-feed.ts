@@ -1,0 +1,307 @@
+import type { Change } from '../../connectors/change.ts';
+import type { ChangeDecoder } from '../../connectors/decode-change.ts';
+import { readinessOfChange } from '../../connectors/readiness-signal.ts';
+import type { Clock } from '../clock.ts';
+import type { Reject } from '../core/dead-letters.ts';
+import { EnrichError } from '../error.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { DimensionState } from '../state/dimension-state.ts';
+import type { Log, LogReader, RecordColumns, TopicDescription } from '../source/log.ts';
+import type { PipelineStatus } from './pipeline-status.ts';
+import { isUnavailable } from './retry.ts';
+import type { SchemaCache } from './schema-cache.ts';
+
+const POLL_WAIT_MS_MAX = 100;
+const POLL_BYTES_MAX = 4 * 1024 ** 2;
+const BACKOFF_MS = 500;
+const PROGRESS_EVERY_MS = 5_000;
+
+/** One dimension's changelog topic and how to read it. */
+export type DimensionTopic = {
+  name: string;
+  description: TopicDescription;
+  decoder: ChangeDecoder;
+};
+
+/** A change with the offset of the record that it came from. */
+export type PositionedChange = { offset: bigint; change: Change };
+
+type Intake = {
+  topic: DimensionTopic;
+  partition: number;
+  changes: PositionedChange[];
+  next: bigint;
+};
+
+export type DimensionFeedOptions = {
+  log: Log;
+  topics: readonly DimensionTopic[];
+  state: DimensionState;
+  schemas: SchemaCache;
+  /** Told of each record that is no change; it goes to the dead-letter table. */
+  onReject: (dimension: string, reject: Reject) => void;
+  /** Told when a change of the streaming phase was seen: the initial snapshot is complete. */
+  onStreamingChange: () => void;
+  clock: Clock;
+  logger: Logger;
+  metrics: Metrics;
+  status: PipelineStatus;
+};
+
+/**
+ * Takes the changes of every dimension topic into the state, for ever. Each process reads all partitions,
+ * from the position that its own state holds; group membership plays no part.
+ */
+export class DimensionFeed {
+  readonly #options: DimensionFeedOptions;
+  readonly #reader: LogReader;
+  readonly #byTopic: ReadonlyMap<string, DimensionTopic>;
+  readonly #next = new Map<string, Map<number, bigint>>();
+  /** Ends of the logs at start, by topic and partition, that are still to be reached. */
+  readonly #unread: Map<string, Map<number, bigint>>;
+  readonly #ends = new Map<string, Map<number, bigint>>();
+
+  private constructor(
+    options: DimensionFeedOptions,
+    reader: LogReader,
+    unread: Map<string, Map<number, bigint>>,
+  ) {
+    this.#options = options;
+    this.#reader = reader;
+    this.#unread = unread;
+    this.#byTopic = new Map(options.topics.map((topic) => [topic.description.topic, topic]));
+  }
+
+  /** Opens a reader at the positions of the state. A position that the log does not have is `fenced`. */
+  static async open(options: DimensionFeedOptions): Promise<DimensionFeed> {
+    const unread = new Map<string, Map<number, bigint>>();
+    const feed = new DimensionFeed(options, await options.log.openReader(), unread);
+    for (const topic of options.topics) {
+      const { topic: name } = topic.description;
+      const bounds = await options.log.bounds(name);
+      const stored = options.state.position(topic.name)?.next;
+      const next = new Map<number, bigint>();
+      const ends = new Map<number, bigint>();
+      for (const [partition, { startOffset, endOffset }] of bounds) {
+        const position = stored?.get(partition) ?? startOffset;
+        assertWithinLog({ topic: name, partition, position, startOffset, endOffset });
+        next.set(partition, position);
+        if (position < endOffset) ends.set(partition, endOffset);
+      }
+      feed.#next.set(name, next);
+      unread.set(name, ends);
+    }
+    feed.#seek();
+    return feed;
+  }
+
+  /** True once every topic has been read to the end that it had at start (INVARIANTS.md 6). */
+  get caughtUp(): boolean {
+    return [...this.#unread.values()].every((partitions) => partitions.size === 0);
+  }
+
+  /** Records still to be read before `caughtUp`, by dimension. */
+  remaining(): ReadonlyMap<string, bigint> {
+    const remaining = new Map<string, bigint>();
+    for (const { name, description } of this.#options.topics) {
+      let records = 0n;
+      for (const [partition, end] of this.#unread.get(description.topic) ?? []) {
+        records += end - (this.#next.get(description.topic)?.get(partition) ?? 0n);
+      }
+      if (records > 0n) remaining.set(name, records);
+    }
+    return remaining;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, logger, metrics, status } = this.#options;
+    let toldMs = clock.nowMs();
+    while (!signal.aborted) {
+      status.turned('dimension feed');
+      try {
+        await this.#turn();
+      } catch (error) {
+        if (!isUnavailable(error)) throw error;
+        metrics.fetchErrors.inc({ reader: 'dimensions' });
+        logger.warn('reading dimensions: unavailable, trying again', { error });
+        this.#seek();
+        await clock.sleep(BACKOFF_MS * (1 + clock.random()), signal);
+      }
+      if (!this.caughtUp && clock.nowMs() - toldMs >= PROGRESS_EVERY_MS) {
+        toldMs = clock.nowMs();
+        logger.info('reading dimensions', { remaining: this.remaining() });
+      }
+    }
+    await this.#reader.close();
+  }
+
+  async #turn(): Promise<void> {
+    const intakes = new Map<string, Intake>();
+    const missing = new Set<number>();
+    const blocked = new Set<string>();
+    const progress = await this.#reader.poll(
+      (topic, partition, records) => {
+        const key = `${topic}/${partition}`;
+        if (blocked.has(key)) return;
+        const ids = this.#take(intakes, topic, partition, records);
+        if (ids.length > 0) blocked.add(key);
+        for (const id of ids) missing.add(id);
+      },
+      { waitMsMax: POLL_WAIT_MS_MAX, bytesMax: POLL_BYTES_MAX },
+    );
+    for (const { topic, partition, nextOffset, endOffset } of progress) {
+      this.#endsOf(topic).set(partition, endOffset);
+      if (blocked.has(`${topic}/${partition}`)) continue;
+      const intake = this.#intake(intakes, topic, partition);
+      if (intake !== undefined && nextOffset > intake.next) intake.next = nextOffset;
+    }
+    await this.#apply([...intakes.values()]);
+    if (missing.size > 0) {
+      for (const id of missing) await this.#options.schemas.load(id);
+      this.#seek();
+    }
+    this.#observe();
+  }
+
+  /** Decodes records up to the first whose schema is not loaded; returns the ids to load. */
+  #take(
+    intakes: Map<string, Intake>,
+    topicName: string,
+    partition: number,
+    records: RecordColumns,
+  ): readonly number[] {
+    const intake = this.#intake(intakes, topicName, partition);
+    if (intake === undefined) return [];
+    const { decoder } = intake.topic;
+    const { schemas, onReject, onStreamingChange } = this.#options;
+    for (let index = 0; index < records.count; index++) {
+      const offset = records.baseOffset + BigInt(records.offsetDelta[index] ?? 0);
+      if (offset < intake.next) continue;
+      const record = {
+        key: slice(records.bytes, records.keyStart[index], records.keyLength[index]),
+        value: slice(records.bytes, records.valueStart[index], records.valueLength[index]),
+      };
+      const missing = decoder.missingSchemaIds(record).filter((id) => !schemas.isUnknown(id));
+      if (missing.length > 0) return missing;
+      const change = decoder.decode(record);
+      if (change.kind === 'reject') {
+        onReject(intake.topic.name, rejectOf(intake, records, index, change.reject));
+      } else if (
+        change.kind === 'delete' ||
+        (change.kind === 'upsert' && !change.initialSnapshot)
+      ) {
+        onStreamingChange();
+      }
+      intake.changes.push({ offset, change });
+      intake.next = offset + 1n;
+    }
+    return [];
+  }
+
+  #intake(intakes: Map<string, Intake>, topicName: string, partition: number): Intake | undefined {
+    const key = `${topicName}/${partition}`;
+    const known = intakes.get(key);
+    if (known !== undefined) return known;
+    const topic = this.#byTopic.get(topicName);
+    const next = this.#next.get(topicName)?.get(partition);
+    if (topic === undefined || next === undefined) return undefined;
+    const intake: Intake = { topic, partition, changes: [], next };
+    intakes.set(key, intake);
+    return intake;
+  }
+
+  async #apply(intakes: readonly Intake[]): Promise<void> {
+    const { state, metrics } = this.#options;
+    for (const { topic, partition, changes, next } of intakes) {
+      const { topic: topicName, topicId, clusterId } = topic.description;
+      if (next === this.#next.get(topicName)?.get(partition)) continue;
+      await state.apply(topic.name, { partition, nextOffset: next, topicId, clusterId }, changes);
+      this.#next.get(topicName)?.set(partition, next);
+      for (const { change } of changes) {
+        metrics.dimensionChanges.inc({ dimension: topic.name, kind: change.kind });
+      }
+      const unread = this.#unread.get(topicName);
+      if (next >= (unread?.get(partition) ?? 0n)) unread?.delete(partition);
+    }
+  }
+
+  #observe(): void {
+    const { topics, state, metrics } = this.#options;
+    for (const { name, description } of topics) {
+      let lag = 0n;
+      for (const [partition, end] of this.#endsOf(description.topic)) {
+        const behind = end - (this.#next.get(description.topic)?.get(partition) ?? end);
+        if (behind > 0n) lag += behind;
+      }
+      metrics.dimensionLag.set({ dimension: name }, Number(lag));
+      const { rowCount, bytes } = state.projection(name);
+      metrics.dimensionRows.set({ dimension: name }, rowCount);
+      metrics.stateBytes.set({ dimension: name }, bytes);
+    }
+  }
+
+  #endsOf(topic: string): Map<number, bigint> {
+    const known = this.#ends.get(topic);
+    if (known !== undefined) return known;
+    const ends = new Map<number, bigint>();
+    this.#ends.set(topic, ends);
+    return ends;
+  }
+
+  #seek(): void {
+    this.#reader.assign(
+      [...this.#next].flatMap(([topic, partitions]) =>
+        [...partitions].map(([partition, nextOffset]) => ({ topic, partition, nextOffset })),
+      ),
+    );
+  }
+}
+
+function slice(
+  bytes: Uint8Array,
+  start: number | undefined,
+  length: number | undefined,
+): Uint8Array | null {
+  if (start === undefined || length === undefined || length < 0) return null;
+  return bytes.subarray(start, start + length);
+}
+
+function rejectOf(
+  intake: Intake,
+  records: RecordColumns,
+  index: number,
+  { reason, message }: { reason: string; message: string },
+): Reject {
+  const key = slice(records.bytes, records.keyStart[index], records.keyLength[index]);
+  const value = slice(records.bytes, records.valueStart[index], records.valueLength[index]);
+  return {
+    topic: intake.topic.description.topic,
+    partition: intake.partition,
+    offset: records.baseOffset + BigInt(records.offsetDelta[index] ?? 0),
+    timestampMs: records.baseTimestampMs + (records.timestampDeltaMs[index] ?? 0),
+    schemaId: undefined,
+    kind: reason,
+    message,
+    key: key?.slice(),
+    value: value?.slice(),
+  };
+}
+
+function assertWithinLog(at: {
+  topic: string;
+  partition: number;
+  position: bigint;
+  startOffset: bigint;
+  endOffset: bigint;
+}): void {
+  const { topic, partition, position, startOffset, endOffset } = at;
+  if (position >= startOffset && position <= endOffset) return;
+  throw new EnrichError(
+    'fenced',
+    `the state has applied ${topic}-${partition} up to offset ${position}, but the log holds ` +
+      `${startOffset} to ${endOffset}. Stop the pipeline, delete state.directory and start it again: the ` +
+      'state is rebuilt from the topics',
+    { context: at },
+  );
+}

@@ -1,0 +1,301 @@
+import type { DataFileWriter } from '@iceberg-js/rest-client-shim/parquet/data-file-writer.ts';
+import type { Catalog } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
+import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
+import { createChangeDecoder } from '../../connectors/decode-change.ts';
+import { createCodecCache } from '../../schemas/codec-cache.ts';
+import type { Registry } from '../../schemas/registry.ts';
+import { createRowBuffer } from '../../schemas/row-buffer.ts';
+import type { Clock } from '../clock.ts';
+import type { ContractSet } from '../config/check-contracts.ts';
+import type { PipelineConfig } from '../config/pipeline-config.ts';
+import { createClickBatch } from '../core/click-batch.ts';
+import type { ClickBatch } from '../core/click-batch.ts';
+import type { JoinTarget } from '../core/join.ts';
+import { readCommitted } from '../core/position.ts';
+import { EnrichError } from '../error.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Log, TopicDescription } from '../source/log.ts';
+import type { DimensionState } from '../state/dimension-state.ts';
+import { ClickIntake, POLL_ROWS_MAX } from './click-intake.ts';
+import { ClickLoop } from './click-loop.ts';
+import { DimensionFeed } from './dimension-feed.ts';
+import type { FlushContext } from './flush.ts';
+import { PipelineStatus } from './pipeline-status.ts';
+import { waitUntilReady } from './readiness.ts';
+import { errorKind, retryUntilAvailable } from './retry.ts';
+import { createSchemaCache } from './schema-cache.ts';
+import { openTables } from './tables.ts';
+import type { PipelineTables } from './tables.ts';
+
+const DRAIN_WAIT_MS_MAX = 30_000;
+const INITIAL_SNAPSHOT_COMPLETE = 'initial-snapshot-complete';
+
+/** Everything that a pipeline runs on; each is a port with an in-memory twin. */
+export type PipelinePorts = {
+  log: Log;
+  registry: Registry;
+  catalog: Catalog;
+  openStore: (location: string) => ObjectStore;
+  state: DimensionState;
+  writer: DataFileWriter;
+  clock: Clock;
+  logger: Logger;
+  metrics: Metrics;
+};
+
+export type PipelineOptions = {
+  config: PipelineConfig;
+  contracts: ContractSet;
+  ports: PipelinePorts;
+  status: PipelineStatus;
+  /** Read on where the log has lost records that were never read. */
+  acceptGap: boolean;
+  /** Read on from the current snapshot after somebody has rolled the table back. */
+  acceptRollback: boolean;
+};
+
+/**
+ * Runs a pipeline until the signal: takes changes into the state, waits until every dimension is ready,
+ * then takes clicks, joins, writes and commits them. On the signal it commits what it holds.
+ *
+ * Errors: `config` and `fenced` need the user; `corrupt` needs the state rebuilt. Infrastructure that is
+ * away is waited for and never an error here.
+ */
+export async function runPipeline(options: PipelineOptions, signal: AbortSignal): Promise<void> {
+  const { config, ports, status } = options;
+  const { logger, metrics } = ports;
+  const stop = new AbortController();
+  const stopping = AbortSignal.any([signal, stop.signal]);
+  const stream = await requireTopic(ports.log, config.stream.topic, 'stream.topic');
+  const tables = await openTablesWhenAvailable(options, stopping);
+  const completion = snapshotCompletion(ports.state);
+  const schemas = createSchemaCache(ports.registry);
+  const feed = await openFeed(options, schemas, completion);
+  logger.info('pipeline starts', {
+    pipeline: config.pipeline,
+    table: tables.events.identifier.name,
+  });
+  const feeding = feed.run(stopping);
+  const clicking = (async (): Promise<void> => {
+    const { log, clock } = ports;
+    const { notificationTopic } = config.readiness;
+    await waitUntilReady({
+      log,
+      notificationTopic,
+      feed,
+      completion,
+      schemas,
+      clock,
+      logger,
+      status,
+      signal: stopping,
+    });
+    if (stopping.aborted) return;
+    metrics.ready.set(1);
+    status.ready();
+    logger.info('ready: joining clicks', { dimensions: config.dimensions.map(({ name }) => name) });
+    await takeClicks(options, { stream, tables, signal: stopping });
+  })();
+  try {
+    await Promise.race([feeding, clicking]);
+  } catch (error) {
+    status.fail(error instanceof Error ? error.message : String(error));
+    throw error;
+  } finally {
+    stop.abort();
+    await Promise.allSettled([feeding, clicking]);
+    metrics.ready.set(0);
+  }
+  await Promise.all([feeding, clicking]);
+  logger.info('pipeline stopped');
+}
+
+async function requireTopic(log: Log, topic: string, where: string): Promise<TopicDescription> {
+  const description = await log.describeTopic(topic);
+  if (description !== undefined) return description;
+  throw new EnrichError(
+    'config',
+    `topic ${topic} (${where}) does not exist; create it with "tributary connectors apply", or name ` +
+      'another one in pipeline.yaml',
+  );
+}
+
+function openTablesWhenAvailable(
+  { config, contracts, ports }: PipelineOptions,
+  signal: AbortSignal,
+): Promise<PipelineTables> {
+  const { catalog, clock, logger } = ports;
+  return retryUntilAvailable({
+    what: 'opening the tables',
+    attempt: () => openTables({ catalog, config, ...contracts }),
+    clock,
+    logger,
+    signal,
+  });
+}
+
+function snapshotCompletion(state: DimensionState) {
+  let known = state.getMeta(INITIAL_SNAPSHOT_COMPLETE) !== undefined;
+  return {
+    known: () => known,
+    remember: async (): Promise<void> => {
+      if (known) return;
+      known = true;
+      await state.putMeta(INITIAL_SNAPSHOT_COMPLETE, new TextEncoder().encode('yes'));
+    },
+  };
+}
+
+async function openFeed(
+  { config, ports, status }: PipelineOptions,
+  schemas: ReturnType<typeof createSchemaCache>,
+  completion: ReturnType<typeof snapshotCompletion>,
+): Promise<DimensionFeed> {
+  const { log, state, clock, logger, metrics } = ports;
+  const topics = await Promise.all(
+    config.dimensions.map(async (dimension) => ({
+      name: dimension.name,
+      description: await requireTopic(log, dimension.topic, `dimension ${dimension.name}`),
+      decoder: createChangeDecoder({
+        resolve: (id) => schemas.resolve(id),
+        columns: [...new Set([dimension.primaryKey, dimension.joinKey, ...dimension.columns])],
+      }),
+    })),
+  );
+  return DimensionFeed.open({
+    log,
+    topics,
+    state,
+    schemas,
+    onReject: (dimension, reject) => {
+      metrics.dimensionChanges.inc({ dimension, kind: 'reject' });
+      const { topic, partition, offset, kind, message } = reject;
+      logger.warn('a change cannot be applied', {
+        topic,
+        partition,
+        offset,
+        kind,
+        detail: message,
+      });
+    },
+    onStreamingChange: () => {
+      completion.remember().catch((error: unknown) => {
+        logger.warn('the completion of the initial snapshot was not stored', { error });
+      });
+    },
+    clock,
+    logger,
+    metrics,
+    status,
+  });
+}
+
+async function takeClicks(
+  options: PipelineOptions,
+  opened: { stream: TopicDescription; tables: PipelineTables; signal: AbortSignal },
+): Promise<void> {
+  const { config, contracts, ports, acceptGap, status } = options;
+  const { log, clock, registry, logger } = ports;
+  const { stream, tables, signal } = opened;
+  const codecs = createCodecCache({ registry, contract: contracts.stream, now: clock.nowMs });
+  const reader = await log.openReader();
+  const intake = new ClickIntake({ reader, codecs, topic: stream.topic, limits: config.commit });
+  const rowsMax = config.commit.rowsMax + POLL_ROWS_MAX;
+  const createBatch = (): ClickBatch =>
+    createClickBatch(createRowBuffer(contracts.stream, rowsMax), rowsMax);
+  const { groupId, clientId } = config.kafka;
+  const member = await retryUntilAvailable({
+    what: 'joining the consumer group',
+    attempt: () => log.joinGroup({ groupId, topic: stream.topic, clientId }),
+    clock,
+    logger,
+    signal,
+  });
+  const loop = new ClickLoop({
+    log,
+    member,
+    intake,
+    context: flushContext(options, opened),
+    batches: [createBatch(), createBatch()],
+    acceptGap,
+    onTurn: () => status.turned('click loop'),
+  });
+  try {
+    await loop.run(signal, DRAIN_WAIT_MS_MAX);
+  } finally {
+    await Promise.allSettled([member.leave(), reader.close()]);
+  }
+}
+
+function flushContext(
+  { config, ports, acceptRollback }: PipelineOptions,
+  { stream, tables }: { stream: TopicDescription; tables: PipelineTables },
+): FlushContext {
+  const { catalog, writer, state, clock, logger, metrics } = ports;
+  const { clusterId, topic, topicId } = stream;
+  return {
+    pipeline: config.pipeline,
+    identity: { clusterId, topic, topicId },
+    catalog,
+    store: ports.openStore(tables.events.metadata.location),
+    writer,
+    tables,
+    joinTarget: joinTargetOf(config, tables, state),
+    dimensionPositions: () =>
+      new Map(
+        config.dimensions.map(({ name }) => {
+          const position = state.position(name);
+          return [name, { topicId: position?.topicId ?? '', next: position?.next ?? new Map() }];
+        }),
+      ),
+    settled: new Set(),
+    forgottenCommitId: acceptRollback ? forgottenCommit(config, tables, logger) : undefined,
+    clock,
+    logger,
+    metrics,
+  };
+}
+
+function joinTargetOf(
+  config: PipelineConfig,
+  { events }: PipelineTables,
+  state: DimensionState,
+): JoinTarget {
+  const fieldOf = (name: string) => {
+    const field = events.fieldsByName.get(name);
+    if (field === undefined) throw new EnrichError('config', `the table has no column "${name}"`);
+    return field;
+  };
+  return {
+    fieldIds: events.fieldIds,
+    dimensions: config.dimensions.map(({ name, streamField, normaliser, columns, prefix }) => ({
+      name,
+      streamField,
+      normaliser,
+      projection: state.projection(name),
+      columns: columns.map((column) => {
+        const { id, type } = fieldOf(`${prefix}${column}`);
+        return { fieldId: id, type };
+      }),
+      matchFieldId: fieldOf(`_${name}_match`).id,
+    })),
+  };
+}
+
+/** The commit that a roll-back has taken away, which the user has agreed to give up. */
+function forgottenCommit(
+  config: PipelineConfig,
+  { events }: PipelineTables,
+  logger: Logger,
+): string | undefined {
+  try {
+    readCommitted(events.metadata, config.pipeline);
+    return undefined;
+  } catch (error) {
+    const commitId = error instanceof EnrichError ? error.context['commitId'] : undefined;
+    if (errorKind(error) !== 'fenced' || typeof commitId !== 'string') throw error;
+    logger.warn('the table was rolled back; going on as --accept-rollback allows', { commitId });
+    return commitId;
+  }
+}
