@@ -73,8 +73,13 @@ async function runMaven(fetch: Fetch, modules: readonly string[]): Promise<void>
   const child = spawn(
     'mvn',
     [
-      ...['--batch-mode', '--file', join(instance.sources, 'pom.xml'), 'package'],
-      ...[`-Ddist=${instance.dist}`, '--projects', modules.join(',')],
+      '--batch-mode',
+      '--file',
+      join(instance.sources, 'pom.xml'),
+      'package',
+      `-Ddist=${instance.dist}`,
+      '--projects',
+      modules.join(','),
     ],
     { env: { ...fetch.env, JAVA_HOME: fetch.jdk }, stdio: ['ignore', 'pipe', 'pipe'] },
   );

@@ -33,8 +33,7 @@ export async function findJdk(env: Environment, folders = jdkFolders): Promise<s
 async function listHomes(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch(() => []);
   return names
-    .toSorted()
-    .toReversed()
+    .toSorted((a, b) => b.localeCompare(a))
     .flatMap((name) => [join(folder, name), join(folder, name, 'Contents/Home')]);
 }
 

@@ -56,7 +56,8 @@ export async function findConflicts(
 
 /**
  * Starts the components, each once those it needs answer, at most two at a time, and returns when all answer.
- * A component that ends or does not answer in time is an Error that holds the end of its log.
+ * A component that ends or does not answer in time is an Error that holds the end of its log; no further one is
+ * started then, and those that run stay.
  */
 export async function startComponents(
   host: Host,
@@ -65,15 +66,19 @@ export async function startComponents(
 ): Promise<void> {
   const ready = new Map<ComponentName, Promise<void>>();
   const running = new Set<Promise<void>>();
+  const failures: unknown[] = [];
   for (const component of missing) {
     while (running.size >= startsAtOnceMax) await Promise.race(running);
-    await Promise.all(component.needs.map((need) => ready.get(need)));
-    const start = startComponent(host, component, options);
-    const slot = start.finally(() => running.delete(slot));
-    running.add(slot);
+    await Promise.all(component.needs.map((need) => ready.get(need) ?? Promise.resolve()));
+    if (failures.length > 0) break;
+    const start = startComponent(host, component, options)
+      .catch((error: unknown) => void failures.push(error))
+      .finally(() => running.delete(start));
+    running.add(start);
     ready.set(component.name, start);
   }
   await Promise.all(running);
+  if (failures.length > 0) throw failures[0];
 }
 
 async function startComponent(

