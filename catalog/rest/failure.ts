@@ -13,17 +13,31 @@ const SERVER_MESSAGE_CHARS_MAX = 500;
  * proxy's page, say). Source: Iceberg REST spec, `IcebergErrorResponse`.
  */
 export function serverErrorOf(answer: HttpAnswer): ServerError | undefined {
+  const error = bodyOf(answer)['error'];
+  if (typeof error !== 'object' || error === null) return undefined;
+  const { type, message } = error as { type?: unknown; message?: unknown };
+  return { type: shortText(type), message: shortText(message) };
+}
+
+/** Token servers have an error of their own. Source: RFC 6749, section 5.2. */
+function tokenErrorOf(answer: HttpAnswer): ServerError | undefined {
+  const { error, error_description: description } = bodyOf(answer);
+  return typeof error === 'string'
+    ? { type: shortText(error), message: shortText(description) }
+    : undefined;
+}
+
+function bodyOf(answer: HttpAnswer): Readonly<Record<string, unknown>> {
   try {
-    const body = parseJson(answer.text) as { error?: { type?: unknown; message?: unknown } } | null;
-    if (typeof body?.error !== 'object' || body.error === null) return undefined;
-    const { type, message } = body.error;
-    return {
-      type: typeof type === 'string' ? type : '',
-      message: typeof message === 'string' ? message.slice(0, SERVER_MESSAGE_CHARS_MAX) : '',
-    };
+    const body = parseJson(answer.text);
+    return typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {};
   } catch {
-    return undefined;
+    return {};
   }
+}
+
+function shortText(value: unknown): string {
+  return typeof value === 'string' ? value.slice(0, SERVER_MESSAGE_CHARS_MAX) : '';
 }
 
 /** Whether asking again may help: the answer is missing, or says that the server is not well. */
@@ -82,7 +96,7 @@ export function failureOf(
       cause: outcome.cause,
     });
   }
-  const server = serverErrorOf(outcome);
+  const server = serverErrorOf(outcome) ?? tokenErrorOf(outcome);
   const said = [server?.type, server?.message].filter((part) => part !== undefined && part !== '');
   const text = [`${options.doing}: HTTP ${outcome.status}`, ...said].join(': ');
   return new CatalogError(kind, options.redact(text), {
