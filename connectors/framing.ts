@@ -1,0 +1,19 @@
+/** How a key or value is serialised, told from its first byte: users have both. */
+export type Framing = { kind: 'avro'; schemaId: number } | { kind: 'json' } | { kind: 'unknown' };
+
+/** Avro follows the zero byte and the 4-byte schema id of Confluent's frame. */
+export const frameBytes = 5;
+
+const openingBrace = 0x7b;
+
+export function framingOf(bytes: Uint8Array): Framing {
+  if (bytes[0] === openingBrace) return { kind: 'json' };
+  if (bytes[0] !== 0 || bytes.length < frameBytes) return { kind: 'unknown' };
+  const schemaId = asBuffer(bytes).readInt32BE(1);
+  return schemaId < 0 ? { kind: 'unknown' } : { kind: 'avro', schemaId };
+}
+
+/** The same memory as a Buffer, which avsc and text decoding want. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,35 @@
+/** The fields of `source` that a change needs, as decoded. */
+export type SourceBlock = Readonly<
+  Partial<Record<'connector' | 'snapshot' | 'lsn' | 'file' | 'pos' | 'row', unknown>>
+>;
+
+export const sourceFields = ['connector', 'snapshot', 'lsn', 'file', 'pos', 'row'] as const;
+
+const rowMax = 0x7ffn;
+const fileMax = 1n << 20n;
+
+/**
+ * Where in the source's log a change stands, as one number that grows along the log and fits 63 bits;
+ * undefined where the source block tells none.
+ *
+ *   PostgreSQL      the LSN
+ *   MySQL, MariaDB  file number << 43 | position in the file << 11 | row of the event, 2047 at most
+ *
+ * Rows of one binlog event beyond the 2048th share a number; an event changes a row once.
+ */
+export function sourcePositionOf(source: SourceBlock): bigint | undefined {
+  const lsn = toBigInt(source.lsn);
+  if (lsn !== undefined) return lsn;
+  const pos = toBigInt(source.pos);
+  const file = /\.(\d+)$/.exec(typeof source.file === 'string' ? source.file : '')?.[1];
+  if (pos === undefined || file === undefined) return undefined;
+  const fileNumber = BigInt(file);
+  if (fileNumber >= fileMax || pos < 0n || pos > 0xffff_ffffn) return undefined;
+  const row = toBigInt(source.row) ?? 0n;
+  return (fileNumber << 43n) | (pos << 11n) | (row > rowMax ? rowMax : row);
+}
+
+function toBigInt(value: unknown): bigint | undefined {
+  if (typeof value === 'bigint') return value;
+  return typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : undefined;
+}
