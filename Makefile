@@ -1,5 +1,44 @@
-.PHONY: setup check
-setup:
-	@test -x node_modules/.bin/node || npm ci --ignore-scripts --no-audit --no-fund
+# The pinned Node of node_modules comes first: recipes run `node` and the tools by name.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+.PHONY: help setup demo up down status clean test check bench
+
+help:
+	@echo 'make demo     start the stack and run the demonstration on it'
+	@echo 'make up       start the stack (fetches it first): PostgreSQL, Kafka, Connect, registry, S3, catalog, Trino'
+	@echo 'make status   what runs, and on which port'
+	@echo 'make down     stop the stack, keep its data'
+	@echo 'make clean    stop the stack, remove its data'
+	@echo 'make test     every test; the stack tests bring up a stack of their own'
+	@echo 'make check    format, lint, types and unit tests'
+	@echo 'make bench    the measurements'
+
+setup: node_modules/.package-lock.json
+
+node_modules/.package-lock.json: package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+up: setup
+	@node stack/main.ts up
+
+demo: up
+	@./tributary demo
+
+down: setup
+	@node stack/main.ts down
+
+status: setup
+	@node stack/main.ts status
+
+clean: setup
+	@node stack/main.ts down --wipe
+
+test: setup
+	@vitest run --reporter=default --reporter=./test/closing-line-reporter.ts
+
 check: setup
 	npm run check
+
+bench: setup
+	@node bench/main.ts

@@ -53,13 +53,15 @@ export async function initialiseCluster(server: PostgresServer, directory: strin
 async function awaitEnd(directory: string): Promise<void> {
   const lock = await readFile(join(directory, 'postmaster.pid'), 'utf8').catch(() => '');
   const pid = Number(lock.split('\n')[0]);
-  for (let attempt = 0; attempt < endAttemptsMax && pid > 0 && isPresent(pid); attempt++) {
+  if (!(pid > 0)) return;
+  for (let waitedMs = 0; waitedMs < endWaitMsMax; waitedMs += endPollMs) {
+    if (!isPresent(pid)) return;
     await sleep(endPollMs);
   }
 }
 
 const endPollMs = 100;
-const endAttemptsMax = 50;
+const endWaitMsMax = 5000;
 
 function isPresent(pid: number): boolean {
   try {
