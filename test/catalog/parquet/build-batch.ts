@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { PartitionValue } from '../../../catalog/manifest/data-file.ts';
 import type { Column, ColumnBatch } from '../../../catalog/parquet/columns.ts';
 import { compareValues, twosComplement } from '../../../catalog/spec/single-value.ts';
@@ -39,7 +39,7 @@ export function plainColumn(type: PrimitiveType, values: readonly PartitionValue
     case 'timestamptz':
       return {
         kind: 'int64',
-        values: BigInt64Array.from(padded, (v) => BigInt((v as bigint | null) ?? -77n)),
+        values: BigInt64Array.from(padded, (v) => (v as bigint | null) ?? -77n),
         valid,
       };
     case 'float':
@@ -54,6 +54,9 @@ export function plainColumn(type: PrimitiveType, values: readonly PartitionValue
         values: Float64Array.from(padded, (v) => Number(v ?? Number.NaN)),
         valid,
       };
+    case 'string':
+    case 'binary':
+    case 'uuid':
     default:
       return { kind: 'bytes', slices: slicesOf(padded.map((v) => bytesOf(v))), valid };
   }
@@ -136,6 +139,8 @@ export function valueOf(type: PrimitiveType): fc.Arbitrary<PartitionValue> {
       return fc.double();
     case 'string':
       return fc.string({ unit: 'binary', maxLength: 24 });
+    case 'binary':
+    case 'uuid':
     default:
       return fewBytes;
   }

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { columnValue } from '../../../catalog/parquet/column-value.ts';
 import { selectRows } from '../../../catalog/parquet/select-rows.ts';
