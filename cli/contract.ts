@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { registerContracts } from '../schemas/register-contracts.ts';
 import { loadConfig } from './load-config.ts';
+import type { ConfigOptions } from './load-config.ts';
 import { openSchemaRegistry } from './open-lake.ts';
 import { terminal } from './terminal.ts';
 
@@ -12,12 +13,15 @@ export function addContractCommands(program: Command): void {
       "register the stream's contract under <topic>-value; a second call changes nothing",
     )
     .addHelpText('after', '\nExample:\n  $ tributary contract register')
-    .action(async (_options, command: Command) => {
-      const { config, contracts } = await loadConfig(command.optsWithGlobals());
-      const { topic } = config.stream;
-      const registrations = await registerContracts(openSchemaRegistry(config), [
-        { topic, contract: contracts.stream },
-      ]);
-      for (const { message } of registrations) terminal.print(message);
-    });
+    .action((_options, command: Command) => registerStreamContract(command.optsWithGlobals()));
+}
+
+/** Registers the stream's contract and says what changed. */
+export async function registerStreamContract(options: ConfigOptions): Promise<void> {
+  const { config, contracts } = await loadConfig(options);
+  const { topic } = config.stream;
+  const registrations = await registerContracts(openSchemaRegistry(config), [
+    { topic, contract: contracts.stream },
+  ]);
+  for (const { message } of registrations) terminal.print(message);
 }

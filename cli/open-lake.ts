@@ -33,6 +33,22 @@ export function openTableStore(
   });
 }
 
+/** Connection options of the pipeline's Kafka client. */
+export function kafkaOptions({ kafka }: PipelineConfig) {
+  const { brokers, clientId, tls, sasl } = kafka;
+  return {
+    brokers,
+    clientId,
+    ...(tls ? { tls: {} } : {}),
+    ...(sasl === undefined ? {} : { sasl: saslOptions(sasl) }),
+  };
+}
+
+function saslOptions(sasl: NonNullable<PipelineConfig['kafka']['sasl']>) {
+  const mechanism = sasl.mechanism as 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512';
+  return { mechanism, username: sasl.username, password: sasl.password.reveal() };
+}
+
 export function openSchemaRegistry({ registry }: PipelineConfig): Registry {
   const { url, username, password } = registry;
   return username === undefined || password === undefined

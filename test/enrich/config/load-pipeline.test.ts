@@ -50,7 +50,7 @@ describe('pipeline.yaml', () => {
   it('reports every mistake at once, in the order of the lines', () => {
     const text = shipped
       .replace('normaliser: url', 'normaliser: ulr')
-      .replace('interval: 30s', 'interval: soon')
+      .replace('interval: ${COMMIT_INTERVAL:-30s}', 'interval: soon')
       .replace('port: ${HTTP_PORT:-18099}', 'port: 99999');
     const found = complaints(text);
     expect(found).toHaveLength(3);

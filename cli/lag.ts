@@ -1,0 +1,31 @@
+import type { Catalog } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
+import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
+import { readCommitted } from '../enrich/core/position.ts';
+import type { Log } from '../enrich/source/log.ts';
+import { openPlatformaticLog } from '../enrich/source/platformatic-log.ts';
+import { systemClock } from './environment.ts';
+import { kafkaOptions } from './open-lake.ts';
+
+/** A log for a command that only looks; faults that it rides out are not told. */
+export function openToolLog(config: PipelineConfig): Promise<Log> {
+  const { random } = systemClock;
+  return openPlatformaticLog({ ...kafkaOptions(config), random, onFault: () => undefined });
+}
+
+/** How many records of the stream topic the table has not committed yet. */
+export async function readLag(
+  config: PipelineConfig,
+  log: Log,
+  catalog: Catalog,
+): Promise<{ records: bigint; partitions: number }> {
+  const { namespace, name } = config.table;
+  const bounds = await log.bounds(config.stream.topic);
+  const loaded = await catalog.loadTable({ namespace, name });
+  const committed =
+    loaded === undefined ? undefined : readCommitted(loaded.metadata, config.pipeline);
+  let records = 0n;
+  for (const [partition, { startOffset, endOffset }] of bounds) {
+    records += endOffset - (committed?.next.get(partition) ?? startOffset);
+  }
+  return { records, partitions: bounds.size };
+}

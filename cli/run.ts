@@ -1,0 +1,148 @@
+import { mkdir } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { createParquetWriter } from '@iceberg-js/rest-client-shim/parquet/parquet-wasm-writer.ts';
+import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
+import { startHttpServer } from '../enrich/http-server.ts';
+import { createJsonLogger } from '../enrich/log.ts';
+import type { Logger } from '../enrich/log.ts';
+import { createMetrics } from '../enrich/metrics.ts';
+import type { Metrics } from '../enrich/metrics.ts';
+import { PipelineStatus } from '../enrich/pipeline/pipeline-status.ts';
+import { retryUntilAvailable } from '../enrich/pipeline/retry.ts';
+import { runPipeline } from '../enrich/pipeline/run-pipeline.ts';
+import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
+import { openPlatformaticLog } from '../enrich/source/platformatic-log.ts';
+import { openDimensionState } from '../enrich/state/dimension-state.ts';
+import type { DimensionState } from '../enrich/state/dimension-state.ts';
+import { openRocksdbStore } from '../enrich/state/rocksdb-store.ts';
+import { contractFields } from '../schemas/contract-field.ts';
+import { stopSignal, systemClock } from './environment.ts';
+import { loadConfig } from './load-config.ts';
+import type { ConfigOptions, LoadedConfig } from './load-config.ts';
+import { kafkaOptions, openCatalog, openSchemaRegistry, openTableStore } from './open-lake.ts';
+
+const ROW_GROUP_ROWS_MAX = 250_000;
+const ZSTD_LEVEL = 1;
+
+type RunOptions = ConfigOptions & { acceptGap?: boolean; acceptRollback?: boolean };
+
+export function addRunCommand(program: Command): void {
+  program
+    .command('run')
+    .description('run the pipeline until SIGTERM, which commits what it holds')
+    .option('--accept-gap', 'go on where the log has lost records that were never read')
+    .option('--accept-rollback', 'go on from the current snapshot after the table was rolled back')
+    .addHelpText('after', '\nExample:\n  $ tributary run --config pipeline.yaml')
+    .action((_options, command: Command) => run(command.optsWithGlobals()));
+}
+
+async function run(options: RunOptions): Promise<void> {
+  const loaded = await loadConfig(options);
+  const { config } = loaded;
+  const logger = createJsonLogger((line) => process.stdout.write(`${line}\n`), systemClock.nowMs);
+  const metrics = createMetrics();
+  const status = new PipelineStatus(systemClock);
+  const signal = stopSignal();
+  const http = await startHttpServer({ ...config.http, metrics, health: status });
+  logger.info('listening', { host: config.http.host, port: http.port });
+  const resources = await openResources(loaded, { logger, metrics, signal });
+  try {
+    await runPipeline(
+      {
+        config,
+        contracts: loaded.contracts,
+        ports: { ...resources.ports, clock: systemClock, logger, metrics },
+        status,
+        acceptGap: options.acceptGap === true,
+        acceptRollback: options.acceptRollback === true,
+      },
+      signal,
+    );
+  } catch (error) {
+    logger.error('pipeline failed', { error });
+    throw error;
+  } finally {
+    await resources.close();
+    await http.close();
+  }
+}
+
+async function openResources(
+  { config, contracts }: LoadedConfig,
+  { logger, signal }: { logger: Logger; metrics: Metrics; signal: AbortSignal },
+) {
+  const retry = { clock: systemClock, logger, signal };
+  const log = await retryUntilAvailable({
+    what: 'connecting to Kafka',
+    attempt: () => openLog(config, logger),
+    ...retry,
+  });
+  const catalog = await retryUntilAvailable({
+    what: 'connecting to the catalog',
+    attempt: () => openCatalog(config),
+    ...retry,
+  });
+  const store = await openStateStore(config);
+  const state = await openState({ config, contracts }, store, logger);
+  const closers: (() => void)[] = [];
+  const openStore = (location: string): ObjectStore => {
+    const opened = openTableStore(config, location);
+    closers.push(opened.close);
+    return opened.store;
+  };
+  const writer = createParquetWriter({
+    rowGroupRowsMax: ROW_GROUP_ROWS_MAX,
+    zstdLevel: ZSTD_LEVEL,
+  });
+  return {
+    ports: { log, catalog, registry: openSchemaRegistry(config), openStore, state, writer },
+    async close(): Promise<void> {
+      await Promise.allSettled([log.close(), store.close()]);
+      for (const close of closers) close();
+    },
+  };
+}
+
+function openLog(config: PipelineConfig, logger: Logger) {
+  return openPlatformaticLog({
+    ...kafkaOptions(config),
+    random: systemClock.random,
+    onFault: (error) => logger.warn('Kafka: riding out a fault', { error }),
+  });
+}
+
+async function openStateStore({ state }: PipelineConfig) {
+  await mkdir(state.directory, { recursive: true });
+  return openRocksdbStore(state.directory);
+}
+
+/** The state with its projections rebuilt; columns have the types of the dimension contracts. */
+async function openState(
+  { config, contracts }: LoadedConfig,
+  store: Awaited<ReturnType<typeof openStateStore>>,
+  logger: Logger,
+): Promise<DimensionState> {
+  const startedMs = systemClock.nowMs();
+  const dimensions = config.dimensions.map((dimension) => {
+    const contract = contracts.dimensions.get(dimension.name);
+    const fields = contract === undefined ? [] : contractFields(contract);
+    const typeOf = (column: string) =>
+      fields.find(({ name }) => name === column)?.tableType ?? 'string';
+    const { name, primaryKey, joinKey, normaliser, columns } = dimension;
+    return {
+      name,
+      primaryKey,
+      joinKey,
+      joinKeyType: typeOf(joinKey),
+      normaliser,
+      columns: columns.map((column) => ({ name: column, type: typeOf(column) })),
+    };
+  });
+  const state = await openDimensionState({ store, dimensions });
+  const rows = Object.fromEntries(
+    config.dimensions.map(({ name }) => [name, state.projection(name).rowCount]),
+  );
+  const seconds = (systemClock.nowMs() - startedMs) / 1000;
+  logger.info('state opened', { directory: config.state.directory, rows, seconds });
+  return state;
+}

@@ -1,0 +1,111 @@
+import type { Command } from 'commander';
+import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
+import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
+import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
+import { EnrichError } from '../enrich/error.ts';
+import { readLedger } from '../generate/ledger.ts';
+import { openAvroSchemaFetch } from '../verify/avro-schemas.ts';
+import type { TableSource } from '../verify/reject-rows.ts';
+import { isSound, renderReport } from '../verify/report.ts';
+import type { Report } from '../verify/report.ts';
+import { openTableReader } from '../verify/table-reader.ts';
+import { openTopicReader } from '../verify/topic-reader.ts';
+import { verifyJoins } from '../verify/verify-joins.ts';
+import { verifyLedger } from '../verify/verify-ledger.ts';
+import { verifyTable } from '../verify/verify-table.ts';
+import { systemClock } from './environment.ts';
+import { EXIT } from './exit-code.ts';
+import { loadConfig } from './load-config.ts';
+import type { ConfigOptions } from './load-config.ts';
+import { openCatalog, openTableStore } from './open-lake.ts';
+import { terminal } from './terminal.ts';
+
+export type VerifyOptions = ConfigOptions & { joins?: boolean; ledger?: string; json?: boolean };
+
+const EXAMPLES = `
+Examples:
+  $ tributary verify                                   every offset exactly once
+  $ tributary verify --joins                           and every enriched value, by a second join
+  $ tributary verify --ledger .stack/ledger/clicks.ndjson   against what the generator produced
+
+Exit code 1 on any violation.`;
+
+export function addVerifyCommand(program: Command): void {
+  program
+    .command('verify')
+    .description('check the table itself: each offset once, as a row, a reject or a counted filter')
+    .option('--joins', 'replay the dimension topics and compare every enriched column of every row')
+    .option('--ledger <file>', 'compare with what "tributary generate" wrote down')
+    .option('--json', 'print the reports as JSON')
+    .addHelpText('after', EXAMPLES)
+    .action(async (_options, command: Command) => {
+      const options: VerifyOptions = command.optsWithGlobals();
+      const reports = await verify(options);
+      if (options.json === true) terminal.print(JSON.stringify(reports, null, 2));
+      else for (const report of reports) terminal.print(renderReport(report));
+      if (!reports.every(isSound)) process.exitCode = EXIT.failedCheck;
+    });
+}
+
+/** Runs the checks that the options ask for; reads the tables, the store and Kafka, never our own state. */
+export async function verify(options: VerifyOptions): Promise<Report[]> {
+  const { config } = await loadConfig(options);
+  const source = await openTables(config);
+  try {
+    const { pipeline } = config;
+    const reports = [await verifyTable({ ...source, pipeline })];
+    if (options.ledger !== undefined) {
+      const ledger = readLedger(options.ledger);
+      reports.push(await verifyLedger({ ...source, pipeline, ledger }));
+    }
+    if (options.joins === true) reports.push(await checkJoins(config, source));
+    return reports;
+  } finally {
+    source.close();
+  }
+}
+
+async function openTables(config: PipelineConfig): Promise<TableSource & { close: () => void }> {
+  const catalog = await openCatalog(config);
+  const { namespace, name, deadLetterName } = config.table;
+  const events = await catalog.loadTable({ namespace, name });
+  if (events === undefined) {
+    const qualified = [...namespace, name].join('.');
+    throw new EnrichError(
+      'config',
+      `table ${qualified} does not exist; "tributary run" creates it`,
+    );
+  }
+  const deadLetter = await catalog.loadTable({ namespace, name: deadLetterName });
+  return openSource(config, events.metadata, deadLetter?.metadata);
+}
+
+function openSource(
+  config: PipelineConfig,
+  events: TableMetadata,
+  deadLetter: TableMetadata | undefined,
+): TableSource & { close: () => void } {
+  const { store, close }: { store: ObjectStore; close: () => void } = openTableStore(
+    config,
+    events.location,
+  );
+  return { events, deadLetter, ...openTableReader(store), close };
+}
+
+function checkJoins(config: PipelineConfig, source: TableSource): Promise<Report> {
+  const { kafka, registry, dimensions, pipeline } = config;
+  return verifyJoins({
+    events: source.events,
+    pipeline,
+    dimensions,
+    readRows: source.readRows,
+    readTopic: openTopicReader({
+      brokers: kafka.brokers,
+      clientId: 'tributary-verify',
+      groupId: `tributary-verify-${systemClock.newId()}`,
+      log: terminal.progress,
+    }),
+    fetchAvroSchema: openAvroSchemaFetch(registry.url),
+    log: terminal.progress,
+  });
+}
