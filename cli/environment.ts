@@ -31,14 +31,17 @@ export const systemClock: Clock = {
   },
 };
 
-/** Aborts at SIGTERM or SIGINT; a second signal ends the process at once. */
+const stopping = new AbortController();
+
+/** Aborts at SIGTERM or SIGINT, the same signal at each call; a second one ends the process at once. */
 export function stopSignal(): AbortSignal {
-  const controller = new AbortController();
-  const stop = (): void => {
-    if (controller.signal.aborted) process.exit(130);
-    controller.abort();
-  };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-  return controller.signal;
+  if (process.listenerCount('SIGTERM') === 0) {
+    const stop = (): void => {
+      if (stopping.signal.aborted) process.exit(130);
+      stopping.abort();
+    };
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
+  }
+  return stopping.signal;
 }
