@@ -35,7 +35,9 @@ export async function findRunning(
 
 function parseMark(text: string): ProcessMark | undefined {
   try {
-    return JSON.parse(text) as ProcessMark;
+    const mark = JSON.parse(text) as Partial<ProcessMark> | null;
+    const { pid, startedAt } = mark ?? {};
+    return pid === undefined || startedAt === undefined ? undefined : { pid, startedAt };
   } catch {
     return undefined;
   }
