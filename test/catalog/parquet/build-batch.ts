@@ -212,7 +212,7 @@ function modelOf(rowCount: number, plans: readonly ColumnPlan[]): Model {
   const values = new Map<string, readonly PartitionValue[]>();
   const fields = plans.map((plan, index) => {
     const id = 10 + index;
-    const name = `${plan.type} column`;
+    const name = `${plan.type}.column`;
     values.set(name, plan.values);
     if (plan.form === 'plain') columns.set(id, plainColumn(plan.type, plan.values));
     if (plan.form === 'dictionary') {
