@@ -239,7 +239,7 @@ async function filesRead(where: string): Promise<number> {
   );
   const text = String(plan);
   // A scan of nothing still has one, empty, split.
-  return text.includes('Physical input: 0B') ? 0 : Number(/Splits: (\d+)/.exec(text)?.[1]);
+  return text.includes('Physical input:') ? Number(/Splits: (\d+)/.exec(text)?.[1]) : 0;
 }
 
 async function scan(metadata: TableMetadata): Promise<readonly ScannedFile[]> {
