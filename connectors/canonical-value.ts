@@ -66,7 +66,7 @@ const bySemanticName: Readonly<Record<string, Normalise>> = {
   'io.debezium.time.MicroDuration': toMicros,
   'io.debezium.data.VariableScaleDecimal': (value) => {
     const { scale, value: unscaled } = value as { scale: number; value: Uint8Array };
-    return { unscaled: readUnscaled(unscaled), scale: Number(scale) };
+    return { unscaled: readUnscaled(unscaled), scale };
   },
 };
 

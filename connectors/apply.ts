@@ -1,0 +1,233 @@
+import type { SourceCheck } from './check-source.ts';
+import type { ConnectClient, ConnectorStatus } from './connect-client.ts';
+import type { ConnectorsConfig } from './connectors-config.ts';
+import { ConnectorsError } from './error.ts';
+import type { TopicAdmin, TopicState } from './kafka-admin.ts';
+import { debeziumPostgresConfig } from './postgres.ts';
+import type { ConnectorConfig } from './postgres.ts';
+import { planTopics } from './topics.ts';
+import type { TopicPlan } from './topics.ts';
+
+/** Time as the caller has it: epoch ms, and a wait. */
+export type Clock = { now: () => number; sleep: (ms: number) => Promise<void> };
+
+/** One thing that `apply` looked at. `differs` is what it must not change by itself. */
+export type ApplyStep = {
+  subject: string;
+  outcome: 'created' | 'changed' | 'unchanged' | 'unchecked' | 'running' | 'differs';
+  message: string;
+};
+
+export type ApplyOptions = {
+  config: ConnectorsConfig;
+  connect: ConnectClient;
+  topics: TopicAdmin;
+  /** Looks at the database before Connect does, see `checkSource`. */
+  checkSource: (config: ConnectorsConfig) => Promise<SourceCheck>;
+  clock: Clock;
+  /** Told of each step as it happens, and of what is waited for. */
+  onProgress: (line: string) => void;
+  /** How long the connector may take to run, and Connect to come up. */
+  waitMsMax?: number;
+};
+
+const waitMsMaxDefault = 120_000;
+const pollMs = 500;
+/** Tasks of a fresh configuration take a moment to replace those of the old one. */
+const settledPolls = 3;
+const traceLinesMax = 6;
+
+/**
+ * Makes the topics and the connector be as configured, and waits until the connector runs. Idempotent:
+ * a second call changes nothing. The number of partitions of a topic that exists is told, never
+ * changed: the keys' places depend on it.
+ * Errors: `config` for what Connect refuses or a connector that failed, with its own words and without
+ * secrets; `unavailable` where Kafka or Connect stay out of reach, or the wait ends.
+ */
+export async function applyConnectors(options: ApplyOptions): Promise<ApplyStep[]> {
+  const steps: ApplyStep[] = [];
+  const report = (step: ApplyStep): void => {
+    steps.push(step);
+    options.onProgress(step.message);
+  };
+  report(await checkTables(options));
+  for (const step of await applyTopics(options.topics, planTopics(options.config))) report(step);
+  report(await applyConfig(options));
+  report(await waitUntilRunning(options));
+  return steps;
+}
+
+async function checkTables({ config, checkSource }: ApplyOptions): Promise<ApplyStep> {
+  const subject = 'source';
+  const check = await checkSource(config);
+  return check.kind === 'ready'
+    ? { subject, outcome: 'unchanged', message: `source: ${config.tables.length} tables published` }
+    : { subject, outcome: 'unchecked', message: `source: not checked, ${check.message}` };
+}
+
+async function applyTopics(admin: TopicAdmin, plans: readonly TopicPlan[]): Promise<ApplyStep[]> {
+  const states = await admin.describeTopics(plans.map(({ topic }) => topic));
+  const steps: ApplyStep[] = [];
+  for (const plan of plans) steps.push(...(await applyTopic(admin, plan, states.get(plan.topic))));
+  return steps;
+}
+
+async function applyTopic(
+  admin: TopicAdmin,
+  plan: TopicPlan,
+  state: TopicState | undefined,
+): Promise<ApplyStep[]> {
+  const subject = `topic ${plan.topic}`;
+  if (state === undefined) {
+    await admin.createTopic(plan);
+    const message = `${subject}: created with ${plan.partitions} partitions`;
+    return [{ subject, outcome: 'created', message }];
+  }
+  const drifted = Object.entries(plan.settings).filter(
+    ([name, value]) => state.settings.get(name) !== value,
+  );
+  const steps: ApplyStep[] = [];
+  if (drifted.length > 0) {
+    await admin.alterTopic(plan.topic, Object.fromEntries(drifted));
+    const changes = drifted.map(
+      ([name, value]) => `${name} ${state.settings.get(name) ?? 'unset'} -> ${value}`,
+    );
+    const message = `${subject}: corrected ${changes.join(', ')}`;
+    steps.push({ subject, outcome: 'changed', message });
+  }
+  if (state.partitions !== plan.partitions) {
+    const message =
+      `${subject}: has ${state.partitions} partitions, configured are ${plan.partitions}. ` +
+      'It is left as it is: keys would move to other partitions';
+    steps.push({ subject, outcome: 'differs', message });
+  }
+  return steps.length > 0
+    ? steps
+    : [{ subject, outcome: 'unchanged', message: `${subject}: unchanged` }];
+}
+
+async function applyConfig(options: ApplyOptions): Promise<ApplyStep> {
+  const { config, connect } = options;
+  const subject = `connector ${config.connector}`;
+  const wanted: ConnectorConfig = { ...debeziumPostgresConfig(config), name: config.connector };
+  const present = await whenReachable(options, () => connect.readConfig(config.connector));
+  if (present !== undefined && sameConfig(present, wanted)) {
+    return { subject, outcome: 'unchanged', message: `${subject}: unchanged` };
+  }
+  try {
+    await whenReachable(options, () => connect.writeConfig(config.connector, wanted));
+  } catch (error) {
+    throw withoutSecrets(config, subject, error);
+  }
+  return present === undefined
+    ? { subject, outcome: 'created', message: `${subject}: created` }
+    : {
+        subject,
+        outcome: 'changed',
+        message: `${subject}: changed ${changedNames(present, wanted).join(', ')}`,
+      };
+}
+
+function sameConfig(present: ConnectorConfig, wanted: ConnectorConfig): boolean {
+  return changedNames(present, wanted).length === 0;
+}
+
+function changedNames(present: ConnectorConfig, wanted: ConnectorConfig): string[] {
+  const names = new Set([...Object.keys(present), ...Object.keys(wanted)]);
+  return [...names].filter((name) => present[name] !== wanted[name]).toSorted();
+}
+
+/** Connect is a while in coming up, and refuses while its workers rebalance. */
+async function whenReachable<T>(options: ApplyOptions, attempt: () => Promise<T>): Promise<T> {
+  const { clock, onProgress, waitMsMax = waitMsMaxDefault } = options;
+  const deadline = clock.now() + waitMsMax;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const retryable = error instanceof ConnectorsError && error.kind === 'unavailable';
+      if (!retryable || clock.now() >= deadline) throw error;
+      onProgress(`waiting: ${error.message}`);
+      await clock.sleep(pollMs * 4);
+    }
+  }
+}
+
+async function waitUntilRunning(options: ApplyOptions): Promise<ApplyStep> {
+  const { config, connect, clock, onProgress, waitMsMax = waitMsMaxDefault } = options;
+  const subject = `connector ${config.connector}`;
+  const deadline = clock.now() + waitMsMax;
+  let settled = 0;
+  let restarted = false;
+  let last = '';
+  for (;;) {
+    const status = await whenReachable(options, () => connect.readStatus(config.connector));
+    const now = describeStatus(status);
+    if (now !== last) onProgress(`${subject}: ${now}`);
+    last = now;
+    settled = isRunning(status) ? settled + 1 : 0;
+    if (settled >= settledPolls)
+      return { subject, outcome: 'running', message: `${subject}: runs` };
+    const trace = failureOf(status);
+    if (trace !== undefined && restarted) throw failedConnector(config, trace);
+    if (trace !== undefined) {
+      // One fresh try: the failure may be that of an earlier configuration.
+      await whenReachable(options, () => connect.restartFailed(config.connector));
+      restarted = true;
+    }
+    if (clock.now() >= deadline) {
+      throw new ConnectorsError('unavailable', `${subject} does not run yet: ${now}`, {
+        context: { connector: config.connector, waitMsMax },
+      });
+    }
+    await clock.sleep(trace === undefined ? pollMs : pollMs * 4);
+  }
+}
+
+function isRunning(status: ConnectorStatus | undefined): boolean {
+  return (
+    status?.connector.state === 'RUNNING' &&
+    status.tasks.length > 0 &&
+    status.tasks.every(({ state }) => state === 'RUNNING')
+  );
+}
+
+function failureOf(status: ConnectorStatus | undefined): string | undefined {
+  const parts = status === undefined ? [] : [status.connector, ...status.tasks];
+  const failed = parts.find(({ state }) => state === 'FAILED');
+  return failed === undefined ? undefined : (failed.trace ?? 'no trace');
+}
+
+function describeStatus(status: ConnectorStatus | undefined): string {
+  if (status === undefined) return 'not known to Connect yet';
+  const tasks = status.tasks.map(({ taskId, state }) => `task ${taskId} ${state}`);
+  return [status.connector.state, ...tasks].join(', ');
+}
+
+function failedConnector(config: ConnectorsConfig, trace: string): ConnectorsError {
+  return new ConnectorsError(
+    'config',
+    `connector ${config.connector} failed: ${shortTrace(config, trace)}`,
+    { context: { connector: config.connector } },
+  );
+}
+
+function withoutSecrets(config: ConnectorsConfig, subject: string, error: unknown): unknown {
+  if (!(error instanceof ConnectorsError)) return error;
+  return new ConnectorsError(error.kind, `${subject}: ${maskSecrets(config, error.message)}`, {
+    context: error.context,
+  });
+}
+
+/** The first lines of a Java trace that say something: messages, no frames, no secrets. */
+export function shortTrace(config: ConnectorsConfig, trace: string): string {
+  const lines = trace.split('\n').filter((line) => !/^\s*(at |\.\.\. \d+ more)/.test(line));
+  return maskSecrets(config, lines.slice(0, traceLinesMax).join('\n'));
+}
+
+function maskSecrets(config: ConnectorsConfig, text: string): string {
+  const password = config.database.password.reveal();
+  const masked = text.replace(/(password\S*\s*[=:]\s*)\S+/gi, '$1***');
+  // A password as short as a word of the message would take the message with it.
+  return password.length < 6 ? masked : masked.replaceAll(password, '***');
+}

@@ -1,0 +1,97 @@
+import { Client } from 'pg';
+import type { ConnectorsConfig } from './connectors-config.ts';
+import { ConnectorsError } from './error.ts';
+
+export type SourceCheck = { kind: 'ready' } | { kind: 'unreachable'; message: string };
+
+const connectWaitMsMax = 5_000;
+/** SQLSTATE classes of a wrong user, password or database. */
+const refusals: ReadonlySet<unknown> = new Set(['28P01', '28000', '3D000']);
+
+/**
+ * Looks at the source as Debezium's role: a table that is not in the publication, or that the role
+ * cannot read, or that has no primary key, would give no changes, or changes without keys, in silence.
+ * Errors: `config`, saying what its owner has to run. The database may be reachable for Connect alone:
+ * then nothing is checked, and the answer says so.
+ */
+export async function checkSource(config: ConnectorsConfig): Promise<SourceCheck> {
+  const { host, port, name, user, password } = config.database;
+  const client = new Client({
+    host,
+    port,
+    database: name,
+    user,
+    password: password.reveal(),
+    connectionTimeoutMillis: connectWaitMsMax,
+  });
+  try {
+    await client.connect();
+  } catch (cause) {
+    return refusedOrUnreachable(config, cause);
+  }
+  try {
+    const issues = await findIssues(client, config);
+    if (issues.length === 0) return { kind: 'ready' };
+    throw new ConnectorsError('config', `the source is not ready: ${issues.join('; ')}`, {
+      context: { issues },
+    });
+  } finally {
+    await client.end();
+  }
+}
+
+function refusedOrUnreachable(config: ConnectorsConfig, cause: unknown): SourceCheck {
+  const { host, port, name, user } = config.database;
+  const { code, message } = cause as { code?: unknown; message: string };
+  if (refusals.has(code)) {
+    throw new ConnectorsError('config', `PostgreSQL refuses ${user} on ${name}: ${message}`, {
+      context: { host, port, database: name, user },
+      cause,
+    });
+  }
+  return {
+    kind: 'unreachable',
+    message: `PostgreSQL at ${host}:${port} is out of reach from here`,
+  };
+}
+
+type TableRow = {
+  table: string;
+  exists: boolean;
+  published: boolean;
+  readable: boolean;
+  keyed: boolean;
+};
+
+const tablesQuery = `
+  select wanted as table,
+    c.oid is not null as exists,
+    exists (select from pg_publication_tables p
+      where p.pubname = $2 and p.schemaname || '.' || p.tablename = wanted) as published,
+    coalesce(has_table_privilege(c.oid, 'select'), false) as readable,
+    exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary) as keyed
+  from unnest($1::text[]) as wanted
+  left join pg_namespace n on n.nspname = split_part(wanted, '.', 1)
+  left join pg_class c on c.relnamespace = n.oid and c.relname = split_part(wanted, '.', 2)`;
+
+async function findIssues(client: Client, config: ConnectorsConfig): Promise<string[]> {
+  const { publication, user } = config.database;
+  const level = await client.query<{ wal_level: string }>('show wal_level');
+  const walLevel = level.rows[0]?.wal_level;
+  const issues = walLevel === 'logical' ? [] : [`wal_level is ${walLevel}, it must be logical`];
+  const { rows } = await client.query<TableRow>(tablesQuery, [config.tables, publication]);
+  return [...issues, ...rows.flatMap((row) => tableIssues(row, publication, user))];
+}
+
+function tableIssues(row: TableRow, publication: string, user: string): string[] {
+  if (!row.exists) return [`there is no table ${row.table}`];
+  return [
+    row.published
+      ? undefined
+      : `${row.table} is not published, run: alter publication ${publication} add table ${row.table}`,
+    row.readable
+      ? undefined
+      : `${user} cannot read ${row.table}, run: grant select on ${row.table} to ${user}`,
+    row.keyed ? undefined : `${row.table} has no primary key, and a compacted topic needs one`,
+  ].filter((issue) => issue !== undefined);
+}

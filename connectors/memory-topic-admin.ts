@@ -1,0 +1,24 @@
+import type { TopicAdmin, TopicState } from './kafka-admin.ts';
+
+/** Topics in memory, under the same contract tests as a real cluster. Unset settings have no default. */
+export function createMemoryTopicAdmin(): TopicAdmin {
+  const topics = new Map<string, TopicState>();
+  return {
+    async describeTopics(names) {
+      const entries = names.map((name) => [name, topics.get(name)] as const);
+      return new Map(
+        entries.filter((entry): entry is [string, TopicState] => entry[1] !== undefined),
+      );
+    },
+    async createTopic({ topic, partitions, settings }) {
+      topics.set(topic, { partitions, settings: new Map(Object.entries(settings)) });
+    },
+    async alterTopic(topic, settings) {
+      const state = topics.get(topic);
+      if (state === undefined) throw new Error(`expected a topic, got none named ${topic}`);
+      const merged = new Map([...state.settings, ...Object.entries(settings)]);
+      topics.set(topic, { ...state, settings: merged });
+    },
+    close: async () => {},
+  };
+}

@@ -1,0 +1,59 @@
+import { shortTrace } from './apply.ts';
+import type { ConnectClient, ConnectorState } from './connect-client.ts';
+import type { ConnectorsConfig } from './connectors-config.ts';
+import type { TopicAdmin } from './kafka-admin.ts';
+import { planTopics } from './topics.ts';
+
+/** What runs and what differs from connectors.yaml, for `status`. */
+export type ConnectorsReport = {
+  connector: string;
+  /** `MISSING` where Connect does not know the connector. */
+  state: ConnectorState | 'MISSING';
+  tasks: readonly { taskId: number; state: ConnectorState }[];
+  /** Why it failed, without stack frames and secrets. */
+  failure: string | undefined;
+  topics: readonly {
+    topic: string;
+    partitions: number | undefined;
+    differences: readonly string[];
+  }[];
+};
+
+/** Errors: `unavailable` where Kafka or Connect cannot be reached. */
+export async function readConnectorsStatus(options: {
+  config: ConnectorsConfig;
+  connect: ConnectClient;
+  topics: TopicAdmin;
+}): Promise<ConnectorsReport> {
+  const { config, connect } = options;
+  const status = await connect.readStatus(config.connector);
+  const parts = status === undefined ? [] : [status.connector, ...status.tasks];
+  const trace = parts.find(({ state }) => state === 'FAILED')?.trace;
+  return {
+    connector: config.connector,
+    state: status?.connector.state ?? 'MISSING',
+    tasks: (status?.tasks ?? []).map(({ taskId, state }) => ({ taskId, state })),
+    failure: trace === undefined ? undefined : shortTrace(config, trace),
+    topics: await readTopics(options),
+  };
+}
+
+async function readTopics(options: {
+  config: ConnectorsConfig;
+  topics: TopicAdmin;
+}): Promise<ConnectorsReport['topics']> {
+  const plans = planTopics(options.config);
+  const states = await options.topics.describeTopics(plans.map(({ topic }) => topic));
+  return plans.map(({ topic, partitions, settings }) => {
+    const state = states.get(topic);
+    if (state === undefined) return { topic, partitions: undefined, differences: ['missing'] };
+    const drifted = Object.entries(settings)
+      .filter(([name, value]) => state.settings.get(name) !== value)
+      .map(([name, value]) => `${name} is ${state.settings.get(name)}, expected ${value}`);
+    const resized =
+      state.partitions === partitions
+        ? []
+        : [`${state.partitions} partitions, expected ${partitions}`];
+    return { topic, partitions: state.partitions, differences: [...resized, ...drifted] };
+  });
+}
