@@ -30,7 +30,7 @@ type Sending =
  * of all copies and all rivals at most one moves `main` from there. An unknown outcome is resolved by
  * looking for our snapshot and, while `main` stands still, by sending the identical bytes again; only
  * once `main` has moved without us, which makes every copy sent so far void, is the append moved to
- * the new head. Nothing is ever deleted or overwritten.
+ * the new head. Nothing is ever deleted or overwritten (INVARIANTS.md 4).
  *
  * Errors: `commit-unknown` where the outcome could not be learned within `unknownWaitMsMax`: call again
  * with the same `commitId`, and the call finds the commit or goes on (a copy still under way is fenced

@@ -137,7 +137,7 @@ export async function readManifestList(
   return decodeManifestList(await store.get(snapshot.manifestList));
 }
 
-/** Rows and position in one request: there is no state in which one is there without the other. */
+/** Rows and position in one request: no state has one without the other (INVARIANTS.md 2). */
 function prepareCommit(
   options: AppendOptions,
   snapshot: Snapshot,

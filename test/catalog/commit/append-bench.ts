@@ -15,7 +15,7 @@ import type { TableMetadata } from '../../../catalog/spec/table-metadata.ts';
 import type { ObjectStore } from '../../../catalog/store/object-store.ts';
 
 export const IDENTIFIER: TableIdentifier = { namespace: ['shop'], name: 'clicks' };
-export const START_MS = 1_800_000_000_000;
+const START_MS = 1_800_000_000_000;
 
 /** [start, end) of the one partition that these tests know. */
 export type Range = { start: number; end: number };
@@ -137,7 +137,7 @@ function appendOptions(
 }
 
 /** An acceptance rule of the simplest kind: a range lands where the table's position is its start. */
-export function judgeRange(metadata: TableMetadata, commitId: string, range: Range): AppendVerdict {
+function judgeRange(metadata: TableMetadata, commitId: string, range: Range): AppendVerdict {
   for (const snapshot of ancestors(metadata)) {
     if (snapshot.summary['t.commit-id'] === commitId) return { kind: 'landed' };
   }

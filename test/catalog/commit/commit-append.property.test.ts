@@ -29,7 +29,7 @@ const FAULT: Arbitrary<CommitFault> = constantFrom(
 );
 
 /**
- * Two committers that do not know of each other write the same ranges, as a zombie and its successor
+ * Attacks INVARIANTS.md 2, 3 and 4. Two committers that do not know of each other write the same ranges, as a zombie and its successor
  * would. Each goes on from the table's position; their calls run at the same time and are interleaved
  * before and after every call of the catalog and before every write; late copies arrive at any turn.
  */

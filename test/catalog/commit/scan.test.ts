@@ -3,7 +3,11 @@ import { commitAppend } from '../../../catalog/commit/commit-append.ts';
 import { scanDataFiles } from '../../../catalog/commit/scan.ts';
 import type { ScannedFile } from '../../../catalog/commit/scan.ts';
 import { CatalogError } from '../../../catalog/error.ts';
-import { createAppendBench } from './append-bench.ts';
+import { decodeAvroFile, encodeAvroFile } from '../../../catalog/manifest/avro-file.ts';
+import { decodeManifestList, encodeManifestList } from '../../../catalog/manifest/manifest-list.ts';
+import { encodeManifest } from '../../../catalog/manifest/manifest.ts';
+import { headSnapshot } from '../../../catalog/spec/snapshot-walk.ts';
+import { createAppendBench, dataFileOf } from './append-bench.ts';
 import type { AppendBench } from './append-bench.ts';
 
 async function scan(bench: AppendBench, snapshotId?: bigint): Promise<ScannedFile[]> {
@@ -84,3 +88,94 @@ test('few manifests are in memory at a time', async () => {
   expect(await scan(counting)).toHaveLength(40);
   expect(openMax).toBeLessThanOrEqual(8);
 });
+
+/** Where each kind of delete file applies; data files of the commits have sequence numbers 1, 2 and 3. */
+test.each([
+  ['equality deletes: files of lower sequence numbers', { content: 2 }, 2n, [1n]],
+  ['position deletes: files of the same commit too', { content: 1 }, 2n, [1n, 2n]],
+  ['another partition: none', { content: 1, partition: { event_time_day: 1 } }, 3n, []],
+  [
+    'equality deletes without a partition spec: everywhere',
+    { content: 2, specId: 1 },
+    9n,
+    [1n, 2n, 3n],
+  ],
+  ['position deletes without a partition spec: none', { content: 1, specId: 1 }, 9n, []],
+  [
+    'position deletes with one path as bounds: that file alone',
+    { content: 1, path: 'memory://lake/shop/clicks/data/10-20-20833.parquet' },
+    9n,
+    [2n],
+  ],
+] as const)('%s', async (_name, change, sequenceNumber, expected) => {
+  const bench = await tableOf(3);
+  await addDeletes(bench, change, sequenceNumber);
+  const table = await bench.load();
+  const metadata = {
+    ...table,
+    partitionSpecs: [...table.partitionSpecs, { specId: 1, fields: [] }],
+  };
+  const hit: bigint[] = [];
+  for await (const file of scanDataFiles({ store: bench.store, metadata })) {
+    if (file.deletes.length > 0) hit.push(file.sequenceNumber);
+  }
+  expect(hit.toSorted((a, b) => Number(a - b))).toEqual(expected);
+});
+
+type DeleteChange = { content: 1 | 2; specId?: 1; partition?: object; path?: string };
+
+/** Puts a manifest with one delete file into the head's manifest list, as an engine's delete would. */
+async function addDeletes(
+  bench: AppendBench,
+  change: DeleteChange,
+  sequenceNumber: bigint,
+): Promise<void> {
+  const table = await bench.load();
+  const head = headSnapshot(table);
+  const location = head?.manifestList ?? '';
+  const manifests = decodeManifestList(await bench.store.get(location));
+  const [data] = manifests;
+  if (data === undefined) throw new Error('the table has no manifest');
+  const specId = change.specId ?? 0;
+  const partitionSpec = table.partitionSpecs[0];
+  const tableSchema = table.schemas[0];
+  if (partitionSpec === undefined || tableSchema === undefined) throw new Error('no schema');
+  const path = new Map(
+    change.path === undefined ? [] : [[2147483546, Buffer.from(change.path)] as const],
+  );
+  const spec = specId === 0 ? partitionSpec : { specId, fields: [] };
+  const { records, ...rest } = decodeAvroFile(
+    encodeManifest({
+      tableSchema,
+      partitionSpec: spec,
+      dataFiles: [
+        { ...dataFileOf({ start: 0, end: 1 }), specId, lowerBounds: path, upperBounds: path },
+      ],
+    }),
+  );
+  const deletes = encodeAvroFile({
+    ...rest,
+    records: records.map((record) => {
+      const file = record['data_file'] as { partition: object };
+      const partition = change.partition ?? file.partition;
+      return { ...record, data_file: { ...file, content: change.content, partition } };
+    }),
+  });
+  await bench.store.put('memory://lake/deletes.avro', deletes);
+  const list = encodeManifestList({
+    snapshotId: 1n,
+    parentSnapshotId: undefined,
+    sequenceNumber,
+    manifests: [
+      ...manifests,
+      {
+        ...data,
+        location: 'memory://lake/deletes.avro',
+        content: 'deletes',
+        specId,
+        sequenceNumber,
+      },
+    ],
+  });
+  await bench.store.put(location, list);
+}

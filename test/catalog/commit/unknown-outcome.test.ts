@@ -17,7 +17,7 @@ import {
 const FIRST = { start: 0, end: 10 };
 const IMPATIENT = { attemptsMax: 5, unknownWaitMsMax: 0, backoffMsMax: 1_000 };
 
-describe('unknown outcome', () => {
+describe('unknown outcome (INVARIANTS.md 4)', () => {
   test.each(['apply-then-fail', 'fail', 'delay'] as const)(
     '%s: the range lands once',
     async (fault) => {
