@@ -8,7 +8,7 @@ import type { BufferColumn, RowBuffer } from '../../schemas/row-buffer.ts';
 import { EnrichError } from '../error.ts';
 import { normaliseSlices } from '../state/normalise.ts';
 import type { NormaliserName } from '../config/pipeline-config.ts';
-import type { Projection, ProjectionValue } from '../state/projection.ts';
+import type { DictionaryView, Projection, ProjectionValue } from '../state/projection.ts';
 import type { ClickBatch } from './click-batch.ts';
 import { dictionaryColumn } from './dictionary-column.ts';
 
@@ -157,8 +157,8 @@ function carry(dimension: JoinDimension, slots: Int32Array, columns: Map<number,
   columns.set(dimension.matchFieldId, { kind: 'dictionary', codes: status, dictionary });
   for (const [index, { fieldId, type }] of dimension.columns.entries()) {
     const codes = dimension.projection.codes(index);
-    const { values } = dimension.projection.dictionary(index);
-    columns.set(fieldId, gather({ slots, codes, values, type }));
+    const dictionary = dimension.projection.dictionary(index);
+    columns.set(fieldId, gather({ slots, codes, dictionary, type }));
   }
   return hits;
 }
@@ -167,50 +167,50 @@ function carry(dimension: JoinDimension, slots: Int32Array, columns: Map<number,
 function gather(options: {
   slots: Int32Array;
   codes: Uint32Array;
-  values: readonly (ProjectionValue | null)[];
+  dictionary: DictionaryView;
   type: IcebergType;
 }): Column {
-  const { slots, codes, values, type } = options;
+  const { slots, codes, dictionary, type } = options;
   const local = new Int32Array(slots.length);
   const used: ProjectionValue[] = [];
-  const dense = values.length <= Math.max(65_536, 4 * slots.length);
-  const assign = dense ? denseAssignment(values.length) : sparseAssignment();
+  const isDense = dictionary.size <= Math.max(65_536, 4 * slots.length);
+  const assign = isDense ? denseAssignment(dictionary) : sparseAssignment(dictionary);
   for (let i = 0; i < slots.length; i++) {
     const slot = slots[i] ?? -1;
     const code = slot < 0 ? 0 : (codes[slot] ?? 0);
-    local[i] = code === 0 ? -1 : assign(code, values, used);
+    local[i] = code === 0 ? -1 : assign(code, used);
   }
   return { kind: 'dictionary', codes: local, dictionary: dictionaryColumn(type, used) };
 }
 
-type Assign = (
-  code: number,
-  values: readonly (ProjectionValue | null)[],
-  used: ProjectionValue[],
-) => number;
+/** Gives a value its place among the used ones, at its first use. */
+type Assign = (code: number, used: ProjectionValue[]) => number;
 
 /** Local codes by an array over the whole dictionary: fast while it is not far larger than the batch. */
-function denseAssignment(size: number): Assign {
-  const localOf = new Int32Array(size).fill(-1);
-  return (code, values, used) => {
+function denseAssignment(dictionary: DictionaryView): Assign {
+  const localOf = new Int32Array(dictionary.size).fill(-1);
+  return (code, used) => {
     const known = localOf[code] ?? -1;
     if (known >= 0) return known;
-    const value = values[code];
-    if (value === null || value === undefined) return -1;
-    localOf[code] = used.length;
-    return used.push(value) - 1;
+    const local = append(dictionary, code, used);
+    localOf[code] = local;
+    return local;
   };
 }
 
 /** Local codes by a map, for a dictionary of millions of which the batch uses a few. */
-function sparseAssignment(): Assign {
+function sparseAssignment(dictionary: DictionaryView): Assign {
   const localOf = new Map<number, number>();
-  return (code, values, used) => {
+  return (code, used) => {
     const known = localOf.get(code);
     if (known !== undefined) return known;
-    const value = values[code];
-    if (value === null || value === undefined) return -1;
-    localOf.set(code, used.length);
-    return used.push(value) - 1;
+    const local = append(dictionary, code, used);
+    localOf.set(code, local);
+    return local;
   };
+}
+
+function append(dictionary: DictionaryView, code: number, used: ProjectionValue[]): number {
+  const value = dictionary.value(code);
+  return value === null ? -1 : used.push(value) - 1;
 }

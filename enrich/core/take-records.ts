@@ -134,8 +134,9 @@ function addReject(
   batch.rejectBytes += (key?.length ?? 0) + (value?.length ?? 0) + failure.message.length;
 }
 
+/** A copy in any case: `slice` of a Buffer would be a view of memory that the source reuses. */
 function copyOf(bytes: Uint8Array, start: number, length: number): Uint8Array | undefined {
-  return length < 0 ? undefined : bytes.slice(start, start + length);
+  return length < 0 ? undefined : new Uint8Array(bytes.subarray(start, start + length));
 }
 
 function extendRange(batch: ClickBatch, partition: number, start: bigint, end: bigint): void {

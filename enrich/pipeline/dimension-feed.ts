@@ -187,10 +187,7 @@ export class DimensionFeed {
       const change = decoder.decode(record);
       if (change.kind === 'reject') {
         onReject(intake.topic.name, rejectOf(intake, records, index, change.reject));
-      } else if (
-        change.kind === 'delete' ||
-        (change.kind === 'upsert' && !change.initialSnapshot)
-      ) {
+      } else if (readinessOfChange(change) === 'streaming') {
         onStreamingChange();
       }
       intake.changes.push({ offset, change });
@@ -283,8 +280,8 @@ function rejectOf(
     schemaId: undefined,
     kind: reason,
     message,
-    key: key?.slice(),
-    value: value?.slice(),
+    key: key === null ? undefined : new Uint8Array(key),
+    value: value === null ? undefined : new Uint8Array(value),
   };
 }
 

@@ -197,7 +197,7 @@ async function takeClicks(
 ): Promise<void> {
   const { config, contracts, ports, acceptGap, status } = options;
   const { log, clock, registry, logger } = ports;
-  const { stream, tables, signal } = opened;
+  const { stream, signal } = opened;
   const codecs = createCodecCache({ registry, contract: contracts.stream, now: clock.nowMs });
   const reader = await log.openReader();
   const intake = new ClickIntake({ reader, codecs, topic: stream.topic, limits: config.commit });

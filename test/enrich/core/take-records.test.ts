@@ -1,0 +1,204 @@
+import avsc from 'avsc';
+import { readFileSync } from 'node:fs';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { clearClickBatch, createClickBatch } from '../../../enrich/core/click-batch.ts';
+import type { ClickBatch } from '../../../enrich/core/click-batch.ts';
+import { skipTo, takeRecords } from '../../../enrich/core/take-records.ts';
+import type { RecordColumns } from '../../../enrich/source/log.ts';
+import { createCodecCache } from '../../../schemas/codec-cache.ts';
+import type { CodecCache } from '../../../schemas/codec-cache.ts';
+import type { AvroObject, Contract } from '../../../schemas/contract.ts';
+import { createRowBuffer } from '../../../schemas/row-buffer.ts';
+
+const avroSchema = JSON.parse(readFileSync('schemas/click.avsc', 'utf8')) as Contract['avroSchema'];
+const contract: Contract = { name: 'click', avroSchema };
+const type = avsc.Type.forSchema(avroSchema as avsc.Schema);
+const ROWS_MAX = 100;
+
+let batch: ClickBatch;
+let codecs: CodecCache;
+
+beforeEach(async () => {
+  batch = createClickBatch(createRowBuffer(contract, ROWS_MAX), ROWS_MAX);
+  codecs = createCodecCache({
+    registry: {
+      schemaById: async (id) => (id === 7 ? (avroSchema as AvroObject) : 'unknown'),
+    },
+    contract,
+    now: () => 0,
+  });
+  await codecs.load(7);
+  await codecs.load(9);
+});
+
+function click(userId: number, schemaId = 7): Uint8Array {
+  const body = type.toBuffer({
+    event_time: 1_700_000_000_000,
+    user_id: userId,
+    url: 'https://example.com/',
+    device_id: 'd1',
+    session_id: null,
+    referrer: null,
+    duration_ms: null,
+  });
+  const frame = Buffer.alloc(5);
+  frame.writeInt32BE(schemaId, 1);
+  return Buffer.concat([frame, body]);
+}
+
+/** Records at the given offsets, as the source hands them over. */
+function records(entries: readonly [offset: number, value: Uint8Array | null][]): RecordColumns {
+  const base = entries[0]?.[0] ?? 0;
+  const bytes = Buffer.concat(entries.map(([, value]) => value ?? new Uint8Array(0)));
+  const columns: RecordColumns = {
+    bytes,
+    count: entries.length,
+    baseOffset: BigInt(base),
+    baseTimestampMs: 5_000,
+    offsetDelta: new Int32Array(entries.length),
+    timestampDeltaMs: new Float64Array(entries.length),
+    keyStart: new Int32Array(entries.length),
+    keyLength: new Int32Array(entries.length).fill(-1),
+    valueStart: new Int32Array(entries.length),
+    valueLength: new Int32Array(entries.length),
+  };
+  let at = 0;
+  for (const [index, [offset, value]] of entries.entries()) {
+    columns.offsetDelta[index] = offset - base;
+    columns.valueStart[index] = at;
+    columns.valueLength[index] = value === null ? -1 : value.length;
+    at += value?.length ?? 0;
+  }
+  return columns;
+}
+
+function take(columns: RecordColumns, nextOffset: bigint, rowsMax = ROWS_MAX) {
+  return takeRecords({
+    topic: 'clicks',
+    partition: 3,
+    records: columns,
+    nextOffset,
+    batch,
+    codecs,
+    rowsMax,
+  });
+}
+
+function offsetsOfRows(): bigint[] {
+  const words = batch.offsetWords.subarray(0, 2 * batch.rows.rowCount);
+  return [...new BigInt64Array(words.buffer, words.byteOffset, batch.rows.rowCount)];
+}
+
+/** INVARIANTS.md 5: what the range spans is what was counted. */
+function expectAccounted(): void {
+  const span = [...batch.ranges.values()].reduce((sum, { start, end }) => sum + end - start, 0n);
+  const filtered = [...batch.filtered.values()].reduce((sum, count) => sum + count, 0n);
+  expect(span).toBe(BigInt(batch.rows.rowCount + batch.rejects.length) + filtered);
+}
+
+describe('taking records', () => {
+  it('makes a row of each, with its offset', () => {
+    const result = take(
+      records([
+        [10, click(1)],
+        [11, click(2)],
+      ]),
+      10n,
+    );
+    expect(result).toEqual({ nextOffset: 12n, stopped: undefined });
+    expect(offsetsOfRows()).toEqual([10n, 11n]);
+    expect(batch.ranges.get(3)).toEqual({ start: 10n, end: 12n });
+    expectAccounted();
+  });
+
+  it('keeps offsets beyond 2^32 exact', () => {
+    const high = 2 ** 40 + 5;
+    take(records([[high, click(1)]]), BigInt(high));
+    expect(offsetsOfRows()).toEqual([BigInt(high)]);
+  });
+
+  it('passes over records below the offset it is at', () => {
+    take(
+      records([
+        [10, click(1)],
+        [11, click(2)],
+        [12, click(3)],
+      ]),
+      12n,
+    );
+    expect(offsetsOfRows()).toEqual([12n]);
+    expectAccounted();
+  });
+
+  it('counts offsets without a record as filtered, before, between and after records', () => {
+    take(
+      records([
+        [12, click(1)],
+        [15, click(2)],
+      ]),
+      10n,
+    );
+    skipTo(batch, 3, 16n, 20n);
+    expect(batch.filtered.get(3)).toBe(8n);
+    expect(batch.ranges.get(3)).toEqual({ start: 10n, end: 20n });
+    expectAccounted();
+  });
+
+  it.each([
+    ['null-value', null],
+    ['no-magic-byte', Buffer.from('hello, world')],
+    ['no-magic-byte', Buffer.alloc(0)],
+    ['unknown-schema-id', click(1, 9)],
+    ['truncated', click(1).subarray(0, 12)],
+  ])('makes a reject of kind %s and goes on', (kind, value) => {
+    take(
+      records([
+        [10, click(1)],
+        [11, value],
+        [12, click(3)],
+      ]),
+      10n,
+    );
+    expect(offsetsOfRows()).toEqual([10n, 12n]);
+    expect(batch.rejects).toMatchObject([{ kind, partition: 3, offset: 11n, topic: 'clicks' }]);
+    expectAccounted();
+  });
+
+  it('keeps the bytes of a reject after the source has reused its buffer', () => {
+    const columns = records([[10, Buffer.from('hello')]]);
+    take(columns, 10n);
+    columns.bytes.fill(0);
+    expect(Buffer.from(batch.rejects[0]?.value ?? []).toString()).toBe('hello');
+  });
+
+  it('stops at a schema id that is not loaded, and goes on there once it is', async () => {
+    const columns = records([
+      [10, click(1)],
+      [11, click(2, 8)],
+      [12, click(3)],
+    ]);
+    const first = take(columns, 10n);
+    expect(first).toEqual({ nextOffset: 11n, stopped: { schemaId: 8 } });
+    await codecs.load(8);
+    const second = take(columns, first.nextOffset);
+    expect(second).toEqual({ nextOffset: 13n, stopped: undefined });
+    expect(offsetsOfRows()).toEqual([10n, 12n]);
+    expect(batch.rejects.map(({ offset }) => offset)).toEqual([11n]);
+    expectAccounted();
+  });
+
+  it('stops when the batch is full, and goes on in the next one', () => {
+    const columns = records([
+      [10, click(1)],
+      [11, click(2)],
+      [12, click(3)],
+    ]);
+    const first = take(columns, 10n, 2);
+    expect(first).toEqual({ nextOffset: 12n, stopped: 'full' });
+    expectAccounted();
+    clearClickBatch(batch);
+    expect(take(columns, first.nextOffset, 2).nextOffset).toBe(13n);
+    expect(offsetsOfRows()).toEqual([12n]);
+    expectAccounted();
+  });
+});
