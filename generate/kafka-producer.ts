@@ -45,7 +45,7 @@ export async function openKafkaProducer(options: ProducerOptions): Promise<Recor
   const kafka = new kafkajs.Kafka({
     brokers: [...options.brokers],
     clientId: options.clientId,
-    logLevel: kafkajs.logLevel.WARN,
+    logLevel: kafkajs.logLevel.ERROR,
     logCreator:
       () =>
       ({ log }) =>
@@ -70,6 +70,7 @@ export async function openKafkaProducer(options: ProducerOptions): Promise<Recor
     clusterId,
     ensureTopic: (topic, partitions, config) =>
       unavailableOnFailure(`create topic ${topic}`, async () => {
+        if ((await admin.listTopics()).includes(topic)) return;
         const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
         const topics = [{ topic, numPartitions: partitions, replicationFactor: -1, configEntries }];
         await admin.createTopics({ topics, waitForLeaders: true });

@@ -9,6 +9,8 @@ export type ReplayedChange = {
   rowKey: string;
   lsn: bigint;
   row: ReadonlyMap<string, Canonical> | null;
+  /** An insert or a row of an initial snapshot: no earlier state of the row is implied. */
+  startsRow: boolean;
 };
 
 /** The Avro schema of an id, as JSON text. */
@@ -60,12 +62,12 @@ export function openEnvelopeDecoder(fetchAvroSchema: FetchAvroSchema): EnvelopeD
       const { op, after, source } = type.fromBuffer(value.subarray(FRAME_BYTES)) as Envelope;
       const rowKey = Object.values(keyRow).map(String).join('\u0000');
       const lsn = source.lsn ?? 0n;
-      if (op === 'd') return { rowKey, lsn, row: null };
+      if (op === 'd') return { rowKey, lsn, row: null, startsRow: false };
       if (after === null) throw new VerifyError('corrupt', `a change "${op}" without a row`);
       const row = Object.entries(after).map(
         ([name, cell]) => [name, canonicalOf(columnKinds.get(name) ?? '', cell)] as const,
       );
-      return { rowKey, lsn, row: new Map(row) };
+      return { rowKey, lsn, row: new Map(row), startsRow: op === 'c' || op === 'r' };
     },
   };
 }

@@ -1,4 +1,18 @@
-import type { LedgerBatch } from '../generate/ledger.ts';
+/** Records that a producer sent to one partition, in order of their offsets, as its ledger has them. */
+export type ProducedBatch = {
+  topic: string;
+  partition: number;
+  /** Offset of the first record; undefined when it is not known whether they arrived. */
+  baseOffset: bigint | undefined;
+  count: number;
+  eventTimeMs: readonly number[];
+  userId: readonly number[];
+  url: readonly string[];
+  deviceId: readonly string[];
+  sessionId: readonly (string | null)[];
+  /** `good`, or the kind of reject that the record was made to become. */
+  kind: readonly string[];
+};
 
 /** What the generator wrote down about one record. */
 export type ExpectedRecord = {
@@ -12,7 +26,7 @@ export type ExpectedRecord = {
 
 /** Records of a ledger by partition and offset, in typed arrays; equal texts are held once. */
 export type LedgerIndex = {
-  add(batch: LedgerBatch, baseOffset: bigint): void;
+  add(batch: ProducedBatch, baseOffset: bigint): void;
   /** The record at this place, with a mark that it was found; undefined for an unknown offset. */
   take(partition: number, offset: bigint): (ExpectedRecord & { again: boolean }) | undefined;
   /** Records below the position that nobody has taken, and how many lie at or above it. */

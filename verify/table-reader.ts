@@ -20,7 +20,8 @@ export function openTableReader(store: ObjectStore): { readRows: ReadRows; readF
   return {
     async *readRows(metadata, columnNames) {
       const tableSchema = currentSchema(metadata);
-      const files = await Array.fromAsync(scanDataFiles({ store, metadata }));
+      const files: ScannedFile[] = [];
+      for await (const file of scanDataFiles({ store, metadata })) files.push(file);
       const deletes = await deletesOf(store, files);
       for (const { dataFile } of files) {
         const columns = await readDataFile({ store, dataFile, tableSchema, columnNames });

@@ -36,7 +36,7 @@ type ReplayedDimension = VerifiedDimension & {
 };
 
 /**
- * Joins every row a second time, by another way: replays the change topics up to the dimension
+ * Joins every row a second time, by another way (INVARIANTS.md 7): replays the change topics up to the dimension
  * positions that each commit recorded, and compares match status and every carried column. Rows whose
  * commit has expired cannot be compared, and rows that differ where compaction may have removed the
  * change they saw are counted apart. Memory: all versions of all dimension rows.
@@ -116,8 +116,9 @@ async function replayDimension(
     if (change === undefined) return;
     const visibleAt = firstCommitBeyond(recorded, partition, offset);
     history.take(change, visibleAt);
-    // The first change that is left of a row: an earlier one may have stood in the hole.
-    if (hasHoles && !known.has(change.rowKey)) certainFrom = Math.max(certainFrom, visibleAt);
+    // The first change that is left of a row, and not its first ever: that one stood in the hole.
+    const hasPast = hasHoles && !change.startsRow && !known.has(change.rowKey);
+    if (hasPast) certainFrom = Math.max(certainFrom, visibleAt);
     known.add(change.rowKey);
   });
   options.log(`${topic}: ${history.rowCount} rows replayed`);

@@ -1,12 +1,16 @@
-import type { LedgerBatch } from '../generate/ledger.ts';
-import { openLedgerIndex, type ExpectedRecord, type LedgerIndex } from './ledger-index.ts';
+import {
+  openLedgerIndex,
+  type ExpectedRecord,
+  type LedgerIndex,
+  type ProducedBatch,
+} from './ledger-index.ts';
 import { recordedState } from './recorded.ts';
 import { openFindings, type Findings, type Report } from './report.ts';
 import { rejectBlocks, type TableSource } from './reject-rows.ts';
 import { bigintAt, numberAt, type Cell, type RowBlock } from './table-rows.ts';
 
 export type VerifyLedgerOptions = TableSource & {
-  ledger: AsyncIterable<LedgerBatch>;
+  ledger: AsyncIterable<ProducedBatch>;
   pipeline: string;
 };
 
@@ -153,7 +157,7 @@ function differenceOf(expected: ExpectedRecord, found: ExpectedRecord): string |
 
 /** Records that may be in the topic or not, and at unknown offsets: found again by their values. */
 type UnknownSends = {
-  add(batch: LedgerBatch): void;
+  add(batch: ProducedBatch): void;
   resolve(partition: number, found: ExpectedRecord): boolean;
   resolveReject(partition: number, kind: string): boolean;
   count(): number;

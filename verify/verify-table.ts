@@ -18,7 +18,7 @@ const REJECT_COLUMNS = ['_kafka_topic', '_kafka_partition', '_kafka_offset'];
 const EXAMPLES_MAX = 5;
 
 /**
- * Checks invariant 5 on the table itself: every offset from the first one taken up to the recorded
+ * Checks INVARIANTS.md 5 on the table itself: every offset from the first one taken up to the recorded
  * position is exactly one row, one reject or one counted filter. Reads two columns of each live data
  * file; memory is two bits for each offset. Rows deleted on purpose count as missing.
  * Errors: `config`, `corrupt`, those of the readers.

@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest';
+import type { ProducedBatch } from '../../verify/ledger-index.ts';
+import type { Report } from '../../verify/report.ts';
+import { verifyLedger } from '../../verify/verify-ledger.ts';
+import { createTableBench, rowsAt, type BenchCommit } from './table-bench.ts';
+
+const MS = 1_800_000_000_000;
+
+/** Ten produced records of partition 0 from offset 100: number 7 corrupt, the others good. */
+const produced = (): ProducedBatch => {
+  const numbers = Array.from({ length: 10 }, (_, i) => i);
+  return {
+    topic: 'clicks',
+    partition: 0,
+    baseOffset: 100n,
+    count: 10,
+    eventTimeMs: numbers.map((i) => MS + i),
+    userId: numbers.map((i) => 7_000 + i),
+    url: numbers.map((i) => `https://a.example/${i}`),
+    deviceId: numbers.map((i) => `d-${i % 3}`),
+    sessionId: numbers.map((i) => (i === 4 ? null : `s-${i}`)),
+    kind: numbers.map((i) => (i === 7 ? 'truncated' : 'good')),
+  };
+};
+
+const rowOf = (i: number, change: Record<string, string | bigint | null> = {}) => ({
+  partition: 0,
+  offset: 100 + i,
+  event_time: BigInt(MS + i) * 1000n,
+  user_id: BigInt(7_000 + i),
+  url: `https://a.example/${i}`,
+  device_id: `d-${i % 3}`,
+  session_id: i === 4 ? null : `s-${i}`,
+  ...change,
+});
+
+const GOOD = [0, 1, 2, 3, 4, 5, 6, 8, 9];
+const SOUND: BenchCommit = {
+  ranges: { 0: [100, 110] },
+  rows: GOOD.map((i) => rowOf(i)),
+  rejects: rowsAt(0, [107]),
+};
+
+async function report(
+  commit: BenchCommit,
+  ledger: readonly ProducedBatch[] = [produced()],
+): Promise<Report> {
+  const bench = await createTableBench();
+  await bench.commit(commit);
+  return verifyLedger({
+    ...(await bench.source()),
+    ledger: (async function* () {
+      yield* ledger;
+    })(),
+    pipeline: 'clicks',
+  });
+}
+
+const kindsOf = ({ findings }: Report): Record<string, number> =>
+  Object.fromEntries(findings.map(({ kind, count }) => [kind, count]));
+
+describe('a table that holds what was produced', () => {
+  it('is sound', async () => {
+    const { findings, facts } = await report(SOUND);
+    expect(findings).toEqual([]);
+    expect(facts).toMatchObject({ produced: 10, 'found as rows': 9, 'found as rejects': 1 });
+  });
+
+  it('is sound while the last records are still to be committed, and says so', async () => {
+    const rows = [0, 1, 2, 3, 4].map((i) => rowOf(i));
+    const { findings, facts } = await report({ ranges: { 0: [100, 105] }, rows });
+    expect(findings).toEqual([]);
+    expect(facts).toMatchObject({ 'not committed yet': 5 });
+  });
+
+  it('is sound with records of another producer in between', async () => {
+    const rows = [...(SOUND.rows ?? []), ...rowsAt(0, [110])];
+    const { findings, facts } = await report({ ...SOUND, ranges: { 0: [100, 111] }, rows });
+    expect(findings).toEqual([]);
+    expect(facts).toMatchObject({ 'records of other producers': 1 });
+  });
+
+  it('finds sends of unknown outcome by their values', async () => {
+    const { findings, facts } = await report(SOUND, [{ ...produced(), baseOffset: undefined }]);
+    expect(findings).toEqual([]);
+    expect(facts).toMatchObject({ 'sends of unknown outcome': 10, 'of these in the table': 10 });
+  });
+});
+
+describe('a fault is caught', () => {
+  it('a click that is no row', async () => {
+    const rows = GOOD.slice(1).map((i) => rowOf(i));
+    expect(kindsOf(await report({ ...SOUND, rows }))).toEqual({ 'missing clicks': 1 });
+  });
+
+  it('a corrupt record that is nowhere', async () => {
+    expect(kindsOf(await report({ ...SOUND, rejects: [] }))).toEqual({ 'missing rejects': 1 });
+  });
+
+  it('a click that is there twice', async () => {
+    const rows = [...(SOUND.rows ?? []), rowOf(2)];
+    expect(kindsOf(await report({ ...SOUND, rows }))).toEqual({ 'doubled clicks': 1 });
+  });
+
+  it.each([
+    ['event_time', BigInt(MS) * 1000n + 1n],
+    ['user_id', 1n],
+    ['url', 'https://a.example/0#'],
+    ['device_id', 'd-1'],
+    ['session_id', null],
+  ])('a row with another %s', async (column, value) => {
+    const rows = GOOD.map((i) => rowOf(i, i === 0 ? { [column]: value } : {}));
+    const found = await report({ ...SOUND, rows });
+    expect(kindsOf(found)).toEqual({ 'wrong rows': 1 });
+    expect(found.findings[0]?.examples[0]).toContain('offset 100');
+  });
+
+  it('a corrupt record that became a row, and a good one that was rejected', async () => {
+    const rows = [...GOOD.filter((i) => i !== 5), 7].map((i) => rowOf(i));
+    const found = await report({ ...SOUND, rows, rejects: rowsAt(0, [105]) });
+    expect(kindsOf(found)).toEqual({ 'wrong rows': 1, 'wrong rejects': 1 });
+  });
+
+  it('a reject of another kind', async () => {
+    const rejects = [{ partition: 0, offset: 107, error_kind: 'malformed' }];
+    expect(kindsOf(await report({ ...SOUND, rejects }))).toEqual({ 'wrong rejects': 1 });
+  });
+});
