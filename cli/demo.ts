@@ -115,7 +115,7 @@ function step(text: string): void {
 async function prepare(options: DemoOptions): Promise<void> {
   step('20 000 users, 10 000 devices and 5 000 URLs into PostgreSQL; Debezium follows them');
   await generateTables({ seed: SEED, ...ROWS, postgres: addresses.postgres });
-  await applyConnectorFile(options);
+  await applyConnectorFile({});
   await registerStreamContract(options);
 }
 

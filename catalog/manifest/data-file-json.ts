@@ -62,16 +62,9 @@ export function dataFileFromJson(json: DataFileJson): DataFile {
 function tag(value: PartitionValue): Tagged {
   if (value === null) return ['null', ''];
   if (value instanceof Uint8Array) return ['bytes', toBase64(value)];
-  switch (typeof value) {
-    case 'boolean':
-      return ['boolean', String(value)];
-    case 'number':
-      return ['number', String(value)];
-    case 'bigint':
-      return ['bigint', String(value)];
-    default:
-      return ['string', value];
-  }
+  if (typeof value === 'string') return ['string', value];
+  if (typeof value === 'boolean') return ['boolean', String(value)];
+  return [typeof value === 'bigint' ? 'bigint' : 'number', String(value)];
 }
 
 function untag([kind, text]: Tagged): PartitionValue {

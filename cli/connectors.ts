@@ -1,0 +1,87 @@
+import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { applyConnectors } from '../connectors/apply.ts';
+import { checkSource } from '../connectors/check-source.ts';
+import { openConnectClient } from '../connectors/connect-client.ts';
+import { parseConnectorsConfig } from '../connectors/connectors-config.ts';
+import type { ConnectorsConfig } from '../connectors/connectors-config.ts';
+import { openTopicAdmin } from '../connectors/kafka-admin.ts';
+import { readConnectorsStatus } from '../connectors/status.ts';
+import { EnrichError } from '../enrich/error.ts';
+import { environment, systemClock } from './environment.ts';
+import { EXIT } from './exit-code.ts';
+import { renderTable, terminal } from './terminal.ts';
+
+type ConnectorOptions = { connectors?: string };
+
+const CONNECTORS_FILE = 'connectors/connectors.yaml';
+
+export function addConnectorCommands(program: Command): void {
+  const connectors = program
+    .command('connectors')
+    .description('topics and Debezium connectors, as connectors.yaml wants them');
+  connectors
+    .command('apply')
+    .description(
+      'create topics, put the connector, wait until it runs; a second call changes nothing',
+    )
+    .option('--connectors <file>', 'the connectors file', CONNECTORS_FILE)
+    .addHelpText('after', '\nExample:\n  $ tributary connectors apply')
+    .action((_options, command: Command) => applyConnectorFile(command.optsWithGlobals()));
+  connectors
+    .command('status')
+    .description('what the connector and its topics are doing; exit code 1 unless all is well')
+    .option('--connectors <file>', 'the connectors file', CONNECTORS_FILE)
+    .addHelpText('after', '\nExample:\n  $ tributary connectors status')
+    .action((_options, command: Command) => connectorStatus(command.optsWithGlobals()));
+}
+
+/** Applies connectors.yaml, telling each step. Errors: `config` with the connector's own words. */
+export async function applyConnectorFile(options: ConnectorOptions): Promise<void> {
+  const config = await loadConnectors(options);
+  const topics = await openTopicAdmin({ brokers: config.kafkaBrokers, clientId: 'tributary' });
+  try {
+    await applyConnectors({
+      config,
+      connect: openConnectClient(config.connectUrl),
+      topics,
+      checkSource,
+      clock: { now: systemClock.nowMs, sleep: (ms) => systemClock.sleep(ms) },
+      onProgress: terminal.print,
+    });
+  } finally {
+    await topics.close();
+  }
+}
+
+async function connectorStatus(options: ConnectorOptions): Promise<void> {
+  const config = await loadConnectors(options);
+  const topics = await openTopicAdmin({ brokers: config.kafkaBrokers, clientId: 'tributary' });
+  try {
+    const connect = openConnectClient(config.connectUrl);
+    const report = await readConnectorsStatus({ config, connect, topics });
+    terminal.print(`connector ${report.connector}: ${report.state}`);
+    for (const { taskId, state } of report.tasks) terminal.print(`  task ${taskId}: ${state}`);
+    if (report.failure !== undefined) terminal.print(`  ${report.failure}`);
+    const rows = report.topics.map(({ topic, partitions }) => [topic, partitions ?? 'missing']);
+    terminal.print(renderTable(['topic', 'partitions'], rows));
+    const isRunning = report.state === 'RUNNING' && report.failure === undefined;
+    if (!isRunning) process.exitCode = EXIT.failedCheck;
+  } finally {
+    await topics.close();
+  }
+}
+
+async function loadConnectors({ connectors }: ConnectorOptions): Promise<ConnectorsConfig> {
+  const file = connectors ?? CONNECTORS_FILE;
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new EnrichError('config', `cannot read ${file}; name another one with --connectors`, {
+      cause,
+    });
+  }
+  return parseConnectorsConfig(text, environment, (path) => readFileSync(path, 'utf8'));
+}
