@@ -1,10 +1,11 @@
 import avsc from 'avsc';
+import type { AvroObject } from '../schemas/contract.ts';
 
 /** Writes values of one Avro schema into a buffer; -1 when they do not fit. */
 export type AvroEncoder = (value: unknown, buffer: Buffer, at: number) => number;
 
-/** Puts an Avro schema (as JSON text) under a subject of the registry and gives its id. */
-export type RegisterAvroSchema = (subject: string, avroSchema: string) => Promise<number>;
+/** Puts an Avro schema under a subject of the registry and gives its id. */
+export type RegisterAvroSchema = (subject: string, avroSchema: AvroObject) => Promise<number>;
 
 /** First byte of a framed value. Source: Confluent wire format: 0, schema id as 4 bytes, Avro binary. */
 export const FRAME_BYTES = 5;
@@ -13,7 +14,10 @@ export const FRAME_BYTES = 5;
  * An encoder for the schema; logical types are taken as the plain values beneath them, longs as numbers
  * below 2^53 or, with `bigLongs`, as bigints of any size.
  */
-export function openAvroEncoder(avroSchema: unknown, options?: { bigLongs: boolean }): AvroEncoder {
+export function openAvroEncoder(
+  avroSchema: AvroObject,
+  options?: { bigLongs: boolean },
+): AvroEncoder {
   const big = options?.bigLongs === true ? bigLongType() : undefined;
   // avsc reads the schema itself; a wrong one throws here, with its reason.
   const type = avsc.Type.forSchema(avroSchema as avsc.Schema, {

@@ -1,3 +1,4 @@
+import type { AvroObject } from '../schemas/contract.ts';
 import type { DecodeFailure } from '../schemas/row-buffer.ts';
 import { FRAME_BYTES, writeFrame, type AvroEncoder } from './avro.ts';
 import type { Random } from './random.ts';
@@ -23,7 +24,7 @@ const EVENT_TIME_OUT_OF_RANGE = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
 const VALUE_BYTES_MAX = 4_096;
 
 /** A writer schema that breaks the contract: its user_id may be null, the contract's may not. */
-export const VIOLATING_AVRO_SCHEMA = {
+export const VIOLATING_AVRO_SCHEMA: AvroObject = {
   type: 'record',
   name: 'Click',
   namespace: 'tributary',

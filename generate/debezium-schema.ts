@@ -1,9 +1,10 @@
+import type { AvroField, AvroObject, AvroType } from '../schemas/contract.ts';
+
 /**
  * Avro schemas as Debezium's PostgreSQL connector registers them, for tables of the generator's three
  * shapes. Source: Debezium 3.7, `schema.name.adjustment.mode=avro`, decimals precise.
  */
-type Field = { name: string; type: unknown; default?: unknown };
-type RecordSchema = { type: 'record'; name: string; namespace?: string; fields: Field[] };
+type RecordSchema = AvroObject & { fields: readonly AvroField[] };
 
 export type DebeziumSchemas = {
   key: RecordSchema;
@@ -14,12 +15,12 @@ export type DebeziumSchemas = {
   tail: RecordSchema;
 };
 
-const optional = (name: string, type: unknown): Field => ({
+const optional = (name: string, type: AvroType): AvroField => ({
   name,
   type: ['null', type],
   default: null,
 });
-const semantic = (type: string, name: string): unknown => ({
+const semantic = (type: string, name: string): AvroObject => ({
   type,
   'connect.name': name,
   'connect.version': 1,
@@ -36,7 +37,7 @@ const PRICE = {
   'connect.parameters': { 'connect.decimal.precision': '12', scale: '2' },
 };
 
-const COLUMNS: Record<'users' | 'devices' | 'urls', Field[]> = {
+const COLUMNS: Record<'users' | 'devices' | 'urls', AvroField[]> = {
   users: [
     { name: 'user_id', type: 'long' },
     optional('name', 'string'),
@@ -110,7 +111,7 @@ const TRANSACTION = {
   'connect.version': 1,
 };
 
-const TAIL_FIELDS: Field[] = [
+const TAIL_FIELDS: AvroField[] = [
   { name: 'source', type: SOURCE },
   optional('transaction', TRANSACTION),
   { name: 'op', type: 'string' },

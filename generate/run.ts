@@ -1,3 +1,4 @@
+import type { AvroObject } from '../schemas/contract.ts';
 import { openAvroEncoder, type RegisterAvroSchema } from './avro.ts';
 import { openClickSource, type ClickBatch, type ClickShape } from './clicks.ts';
 import { VIOLATING_AVRO_SCHEMA } from './corrupt.ts';
@@ -19,7 +20,7 @@ export type GenerateOptions = {
   clicks: {
     topic: string;
     /** The click contract's Avro schema. */
-    avroSchema: unknown;
+    avroSchema: AvroObject;
     shape: ClickShape;
     /** Clicks to send; undefined goes on until the signal. */
     count?: number;
@@ -97,12 +98,11 @@ export async function runGenerate(options: GenerateOptions): Promise<GenerateSum
 }
 
 async function encodingOf({ clicks, register }: GenerateOptions) {
-  const violating = JSON.stringify(VIOLATING_AVRO_SCHEMA);
   return {
-    schemaId: await register(`${clicks.topic}-value`, JSON.stringify(clicks.avroSchema)),
+    schemaId: await register(`${clicks.topic}-value`, clicks.avroSchema),
     encode: openAvroEncoder(clicks.avroSchema),
     violation: {
-      schemaId: await register(`${clicks.topic}-violating-value`, violating),
+      schemaId: await register(`${clicks.topic}-violating-value`, VIOLATING_AVRO_SCHEMA),
       encode: openAvroEncoder(VIOLATING_AVRO_SCHEMA),
     },
   };

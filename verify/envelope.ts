@@ -13,8 +13,8 @@ export type ReplayedChange = {
   startsRow: boolean;
 };
 
-/** The Avro schema of an id, as JSON text. */
-export type FetchAvroSchema = (schemaId: number) => Promise<string>;
+/** The Avro schema of an id, as the registry has it; anything but a schema is `corrupt` to the replay. */
+export type FetchAvroSchema = (schemaId: number) => Promise<unknown>;
 
 export type EnvelopeDecoder = {
   /** Undefined for tombstones. Errors: `corrupt` for a record that is no Debezium change. */
@@ -45,7 +45,7 @@ export function openEnvelopeDecoder(fetchAvroSchema: FetchAvroSchema): EnvelopeD
     const schemaId = frame.readInt32BE(1);
     const known = readers.get(schemaId);
     if (known !== undefined) return known;
-    const reader = openReader(JSON.parse(await fetchAvroSchema(schemaId)));
+    const reader = openReader(schemaId, await fetchAvroSchema(schemaId));
     readers.set(schemaId, reader);
     return reader;
   };
@@ -72,13 +72,17 @@ export function openEnvelopeDecoder(fetchAvroSchema: FetchAvroSchema): EnvelopeD
   };
 }
 
-function openReader(avroSchema: unknown): Reader {
+function openReader(schemaId: number, avroSchema: unknown): Reader {
   const long = exactLong();
-  const type = avsc.Type.forSchema(avroSchema as avsc.Schema, {
-    logicalTypes: {},
-    typeHook: (schema) => (isLong(schema) ? long : undefined),
-  });
-  return { type, columnKinds: columnKindsOf(avroSchema) };
+  try {
+    const type = avsc.Type.forSchema(avroSchema as avsc.Schema, {
+      logicalTypes: {},
+      typeHook: (schema) => (isLong(schema) ? long : undefined),
+    });
+    return { type, columnKinds: columnKindsOf(avroSchema) };
+  } catch (cause) {
+    throw new VerifyError('corrupt', `schema id ${schemaId} is no Avro schema`, { cause });
+  }
 }
 
 /** A long in a semantic dress is still a long: `{"type":"long","connect.name":…}`. */
