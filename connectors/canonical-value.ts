@@ -22,7 +22,8 @@ export type DecimalValue = { unscaled: bigint; scale: number };
  * | numeric as string, double|                                                         | string, number    |
  * | interval                 | `time.MicroDuration`                                    | bigint, µs        |
  *
- * Nanoseconds are cut to microseconds, towards the past. Arrays, maps and structs stay as decoded.
+ * Nanoseconds are cut to microseconds, towards the past. Dates and timestamps are held within the years
+ * 1 to 9999, which every reader of the table can show: `infinity` becomes an end. Arrays, maps and structs stay as decoded.
  * Source: Debezium 3 reference, PostgreSQL connector, "Data type mappings".
  */
 export type CanonicalValue =
@@ -44,19 +45,23 @@ export type Normalise = (value: unknown) => CanonicalValue;
 const millisToMicros: Normalise = (value) => toBigInt(value) * 1000n;
 const nanosToMicros: Normalise = (value) => floorDivide(toBigInt(value), 1000n);
 const toMicros: Normalise = (value) => toBigInt(value);
-const toDays: Normalise = (value) => Number(value);
+const millisToInstant: Normalise = (value) => clampInstant(toBigInt(value) * 1000n);
+const nanosToInstant: Normalise = (value) => clampInstant(floorDivide(toBigInt(value), 1000n));
+const microsToInstant: Normalise = (value) => clampInstant(toBigInt(value));
+const textToInstant: Normalise = (value) => parseInstant(String(value));
+const toDays: Normalise = (value) => Math.min(Math.max(Number(value), -719_162), 2_932_896);
 
 const bySemanticName: Readonly<Record<string, Normalise>> = {
   'io.debezium.time.Date': toDays,
   'org.apache.kafka.connect.data.Date': toDays,
   'io.debezium.time.IsoDate': (value) =>
     toDays(floorDivide(parseInstant(`${String(value).replace(/Z$/, '')}T00:00:00Z`), microsOfDay)),
-  'io.debezium.time.Timestamp': millisToMicros,
-  'org.apache.kafka.connect.data.Timestamp': millisToMicros,
-  'io.debezium.time.MicroTimestamp': toMicros,
-  'io.debezium.time.NanoTimestamp': nanosToMicros,
-  'io.debezium.time.ZonedTimestamp': (value) => parseInstant(String(value)),
-  'io.debezium.time.IsoTimestamp': (value) => parseInstant(String(value)),
+  'io.debezium.time.Timestamp': millisToInstant,
+  'org.apache.kafka.connect.data.Timestamp': millisToInstant,
+  'io.debezium.time.MicroTimestamp': microsToInstant,
+  'io.debezium.time.NanoTimestamp': nanosToInstant,
+  'io.debezium.time.ZonedTimestamp': textToInstant,
+  'io.debezium.time.IsoTimestamp': textToInstant,
   'io.debezium.time.Time': millisToMicros,
   'org.apache.kafka.connect.data.Time': millisToMicros,
   'io.debezium.time.MicroTime': toMicros,
@@ -95,22 +100,28 @@ const instantForm =
   /^([+-]?\d{4,9})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d(?::?\d\d)?)?$/;
 const timeForm = /^(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d(?::?\d\d)?)?$/;
 
-const int64Max = 2n ** 63n - 1n;
+const instantMin = -62_135_596_800_000_000n;
+const instantMax = 253_402_300_799_999_999n;
+
+function clampInstant(micros: bigint): bigint {
+  if (micros > instantMax) return instantMax;
+  return micros < instantMin ? instantMin : micros;
+}
 
 /**
- * Microseconds since the epoch of an ISO instant with up to nine digits; UTC where it names no zone.
- * What 64 bits do not hold (Debezium's form of `infinity`) becomes their nearest end.
+ * Microseconds since the epoch of an ISO instant with up to nine digits, or of PostgreSQL's `infinity`;
+ * UTC where it names no zone. Held within the years 1 to 9999.
  */
 export function parseInstant(text: string): bigint {
+  if (text === 'infinity') return instantMax;
+  if (text === '-infinity') return instantMin;
   const match = instantForm.exec(text);
   if (match === null) throw new Error(`not an ISO time: ${text}`);
   const [, year, month, day, hours, minutes, seconds = '0', fraction, zone] = match;
   const days = daysFromCivil(Number(year), Number(month), Number(day));
   const ofDay = Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
   const utcSeconds = BigInt(days) * 86_400n + BigInt(ofDay) - zoneSeconds(zone);
-  const micros = utcSeconds * 1_000_000n + fractionMicros(fraction);
-  if (micros > int64Max) return int64Max;
-  return micros < -int64Max ? -int64Max : micros;
+  return clampInstant(utcSeconds * 1_000_000n + fractionMicros(fraction));
 }
 
 /** Days since the epoch in the proleptic Gregorian calendar; `Date` ends at the year 275760. */

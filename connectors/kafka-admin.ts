@@ -1,4 +1,4 @@
-import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
+import { ConfigResourceTypes, ConfigSource, Kafka, logLevel } from 'kafkajs';
 import type { Admin } from 'kafkajs';
 import { ConnectorsError } from './error.ts';
 import type { TopicPlan } from './topics.ts';
@@ -19,8 +19,6 @@ export interface TopicAdmin {
   close(): Promise<void>;
 }
 
-/** Kafka's number for a setting that was made for the topic itself. */
-const ownSetting = 1;
 const requestWaitMsMax = 10_000;
 
 /** Connects to the brokers through kafkajs. */
@@ -103,7 +101,7 @@ async function alterTopic(
   settings: Readonly<Record<string, string>>,
 ): Promise<void> {
   const present = (await describeSettings(admin, [topic])).get(topic) ?? [];
-  const own = present.filter(({ configSource }) => configSource === ownSetting);
+  const own = present.filter(({ configSource }) => configSource === ConfigSource.TOPIC_CONFIG);
   const merged = {
     ...Object.fromEntries(own.map(({ configName, configValue }) => [configName, configValue])),
     ...settings,

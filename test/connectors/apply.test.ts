@@ -1,0 +1,169 @@
+import { describe, expect, it } from 'vitest';
+import { applyConnectors, shortTrace } from '../../connectors/apply.ts';
+import type { ApplyOptions, ApplyStep } from '../../connectors/apply.ts';
+import type { ConnectClient, ConnectorState } from '../../connectors/connect-client.ts';
+import { ConnectorsError } from '../../connectors/error.ts';
+import { createMemoryTopicAdmin } from '../../connectors/memory-topic-admin.ts';
+import type { ConnectorConfig } from '../../connectors/postgres.ts';
+import { readConnectorsStatus } from '../../connectors/status.ts';
+import { connectorsConfig } from './connectors-sample.ts';
+
+const config = connectorsConfig({ password: 'hunter2-secret' });
+
+/** A worker in memory whose tasks go through the given states, the last one for ever. */
+function memoryConnect(
+  states: ConnectorState[],
+  trace?: string,
+): ConnectClient & { restarts: number } {
+  const configs = new Map<string, ConnectorConfig>();
+  return {
+    restarts: 0,
+    readConfig: async (connector) => configs.get(connector),
+    writeConfig: async (connector, written) => void configs.set(connector, written),
+    async readStatus(connector) {
+      if (!configs.has(connector)) return undefined;
+      const state = (states.length > 1 ? states.shift() : states[0]) ?? 'RUNNING';
+      const failure = state === 'FAILED' ? trace : undefined;
+      return {
+        connector: { state: 'RUNNING', trace: undefined },
+        tasks: [{ taskId: 0, state, trace: failure }],
+      };
+    },
+    async restartFailed() {
+      this.restarts++;
+    },
+  };
+}
+
+function options(connect: ConnectClient, lines: string[] = []): ApplyOptions {
+  let nowMs = 0;
+  return {
+    config,
+    connect,
+    topics: createMemoryTopicAdmin(),
+    checkSource: async () => ({ kind: 'ready' }),
+    clock: { now: () => nowMs, sleep: async (ms) => void (nowMs += ms) },
+    onProgress: (line) => lines.push(line),
+  };
+}
+
+const outcomes = (steps: ApplyStep[]): string[] => steps.map(({ outcome }) => outcome);
+
+describe('apply', () => {
+  it('makes everything the first time and changes nothing the second time', async () => {
+    const given = options(memoryConnect(['RUNNING']));
+    const first = await applyConnectors(given);
+    expect(new Set(outcomes(first.slice(1, -1)))).toEqual(new Set(['created']));
+    expect(first.at(-1)?.outcome).toBe('running');
+    const second = await applyConnectors(given);
+    expect(new Set(outcomes(second.slice(0, -1)))).toEqual(new Set(['unchanged']));
+  });
+
+  it('corrects a setting that drifted and only tells of another number of partitions', async () => {
+    const given = options(memoryConnect(['RUNNING']));
+    await given.topics.createTopic({
+      topic: 'app.public.users',
+      partitions: 3,
+      replicationFactor: 1,
+      settings: { 'cleanup.policy': 'delete', 'retention.bytes': '5' },
+    });
+    const steps = await applyConnectors(given);
+    const users = steps.filter(({ subject }) => subject === 'topic app.public.users');
+    expect(outcomes(users)).toEqual(['changed', 'differs']);
+    expect(users[0]?.message).toContain('cleanup.policy delete -> compact');
+    const state = (await given.topics.describeTopics(['app.public.users'])).get('app.public.users');
+    expect(state?.partitions).toBe(3);
+    expect(state?.settings.get('retention.bytes')).toBe('5');
+  });
+
+  it('changes a connector whose configuration differs and names what it changed', async () => {
+    const given = options(memoryConnect(['RUNNING']));
+    await applyConnectors(given);
+    const database = { ...config.database, port: 5433 };
+    const steps = await applyConnectors({ ...given, config: { ...config, database } });
+    expect(steps.find(({ subject }) => subject.startsWith('connector'))).toMatchObject({
+      outcome: 'changed',
+      message: 'connector app: changed database.port',
+    });
+  });
+
+  it('waits for tasks that are slow to start', async () => {
+    const lines: string[] = [];
+    const connect = memoryConnect(['UNASSIGNED', 'UNASSIGNED', 'RUNNING']);
+    await applyConnectors(options(connect, lines));
+    expect(lines).toContain('connector app: RUNNING, task 0 UNASSIGNED');
+    expect(connect.restarts).toBe(0);
+  });
+
+  it('restarts a failed task once, and then fails in the connector’s own words', async () => {
+    const trace =
+      'ConnectException: no slot\n\tat io.debezium.A.b(A.java:1)\nCaused by: PSQLException: gone';
+    const connect = memoryConnect(['FAILED'], trace);
+    const failure = applyConnectors(options(connect));
+    await expect(failure).rejects.toMatchObject({
+      kind: 'config',
+      message: 'connector app failed: ConnectException: no slot\nCaused by: PSQLException: gone',
+    });
+    expect(connect.restarts).toBe(1);
+  });
+
+  it('gives up waiting after a bounded time', async () => {
+    const failure = applyConnectors(options(memoryConnect(['UNASSIGNED'])));
+    await expect(failure).rejects.toMatchObject({ kind: 'unavailable' });
+  });
+
+  it('waits for Connect to come up', async () => {
+    const connect = memoryConnect(['RUNNING']);
+    const lines: string[] = [];
+    let refusals = 2;
+    const reachable = memoryConnect(['RUNNING']);
+    connect.readConfig = (connector) => {
+      if (refusals-- > 0) throw new ConnectorsError('unavailable', 'Connect is unreachable');
+      return reachable.readConfig(connector);
+    };
+    await applyConnectors(options(connect, lines));
+    expect(lines.filter((line) => line === 'waiting: Connect is unreachable')).toHaveLength(2);
+  });
+
+  it('shows no secret in what Connect refuses', async () => {
+    const connect = memoryConnect(['RUNNING']);
+    connect.writeConfig = () => {
+      throw new ConnectorsError('config', 'cannot connect with database.password=hunter2-secret');
+    };
+    const failure = applyConnectors(options(connect));
+    await expect(failure).rejects.toThrow('database.password=***');
+    expect(shortTrace(config, 'FATAL: hunter2-secret')).toBe('FATAL: ***');
+  });
+
+  it('says what was not checked', async () => {
+    const given = options(memoryConnect(['RUNNING']));
+    const steps = await applyConnectors({
+      ...given,
+      checkSource: async () => ({ kind: 'unreachable', message: 'far away' }),
+    });
+    expect(steps[0]).toMatchObject({
+      outcome: 'unchecked',
+      message: 'source: not checked, far away',
+    });
+  });
+});
+
+describe('status', () => {
+  it('tells what is missing before apply and nothing after', async () => {
+    const given = options(memoryConnect(['RUNNING']));
+    const before = await readConnectorsStatus(given);
+    expect(before.state).toBe('MISSING');
+    expect(before.topics.every(({ differences }) => differences[0] === 'missing')).toBe(true);
+    await applyConnectors(given);
+    const after = await readConnectorsStatus(given);
+    expect(after).toMatchObject({ state: 'RUNNING', failure: undefined });
+    expect(after.topics.flatMap(({ differences }) => differences)).toEqual([]);
+  });
+
+  it('tells why a task failed', async () => {
+    const connect = memoryConnect(['FAILED'], 'no slot\n\tat a.b(C.java:1)');
+    await connect.writeConfig('app', {});
+    const report = await readConnectorsStatus(options(connect));
+    expect(report).toMatchObject({ tasks: [{ taskId: 0, state: 'FAILED' }], failure: 'no slot' });
+  });
+});

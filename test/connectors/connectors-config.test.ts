@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parseConnectorsConfig } from '../../connectors/connectors-config.ts';
+import { debeziumPostgresConfig } from '../../connectors/postgres.ts';
+import { planTopics } from '../../connectors/topics.ts';
+
+const file = join(import.meta.dirname, '../../connectors/connectors.yaml');
+const text = readFileSync(file, 'utf8');
+const none = (): string => {
+  throw new Error('no secret file expected');
+};
+
+describe('connectors.yaml', () => {
+  it('in git is valid and needs no environment', () => {
+    const config = parseConnectorsConfig(text, {}, none);
+    expect(config.tables).toEqual(['public.users', 'public.devices', 'public.urls']);
+    expect(config.database).toMatchObject({ host: '127.0.0.1', port: 15432, user: 'cdc' });
+    expect(config.converter.kind).toBe('tributary');
+  });
+
+  it('takes values from the environment and secrets from files', () => {
+    const environment = { DATABASE_HOST: 'postgres', DATABASE_PASSWORD_FILE: '/run/secret' };
+    const { database } = parseConnectorsConfig(text, environment, (path) => `from ${path}\n`);
+    expect(database.host).toBe('postgres');
+    expect(database.password.reveal()).toBe('from /run/secret');
+    expect(JSON.stringify(database)).not.toContain('secret');
+  });
+
+  it.each([
+    ['partitions: 12', 'partitions: many', 'topics.partitions: expected a number above 0'],
+    ['connector: app', 'conector: app', 'conector: unknown key'],
+    ['public.urls]', 'urls]', 'tables: expected schema.table, got "urls"'],
+    ['tables: [', 'tables: [[', 'connectors.yaml'],
+    [':-cdc}', '}', 'DATABASE_PASSWORD is not set'],
+  ])('with %j turned into %j names what is wrong', (from, to, message) => {
+    expect(() => parseConnectorsConfig(text.replaceAll(from, to), {}, none)).toThrow(message);
+  });
+});
+
+describe('the connector’s configuration', () => {
+  const config = parseConnectorsConfig(text, {}, none);
+  const connector = debeziumPostgresConfig(config);
+
+  it('reads through an existing publication and skips truncates', () => {
+    expect(connector).toMatchObject({
+      'publication.autocreate.mode': 'disabled',
+      'publication.name': 'tributary_pub',
+      'slot.name': 'tributary_slot',
+      'skipped.operations': 't',
+      'tombstones.on.delete': 'true',
+      'table.include.list': 'public\\.users,public\\.devices,public\\.urls',
+      'notification.sink.topic.name': '__debezium-notifications.app',
+      'key.converter': 'tributary.connect.AvroConverter',
+    });
+  });
+
+  it('names Apicurio’s converter where that is installed', () => {
+    const apicurio = debeziumPostgresConfig({
+      ...config,
+      converter: { kind: 'apicurio', registryUrl: 'http://registry/apis/registry/v3' },
+    });
+    expect(apicurio).toMatchObject({
+      'value.converter': 'io.apicurio.registry.utils.converter.AvroConverter',
+      'value.converter.apicurio.registry.url': 'http://registry/apis/registry/v3',
+    });
+    expect(Object.keys(apicurio)).not.toContain('value.converter.schema.registry.url');
+  });
+
+  it('gives a new table its topic by its name alone', () => {
+    const tables = [...config.tables, 'public.orders'];
+    const plans = planTopics({ ...config, tables });
+    expect(plans.find(({ topic }) => topic === 'app.public.orders')).toMatchObject({
+      partitions: 12,
+      settings: { 'cleanup.policy': 'compact', 'delete.retention.ms': '604800000' },
+    });
+  });
+});
