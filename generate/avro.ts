@@ -4,8 +4,8 @@ import type { AvroObject } from '../schemas/contract.ts';
 /** Writes values of one Avro schema into a buffer; -1 when they do not fit. */
 export type AvroEncoder = (value: unknown, buffer: Buffer, at: number) => number;
 
-/** Puts an Avro schema under a subject of the registry and gives its id. */
-export type RegisterAvroSchema = (subject: string, avroSchema: AvroObject) => Promise<number>;
+/** Puts an Avro schema, as JSON text, under a subject of the registry and gives its id. */
+export type RegisterAvroSchema = (subject: string, avroSchema: string) => Promise<number>;
 
 /** First byte of a framed value. Source: Confluent wire format: 0, schema id as 4 bytes, Avro binary. */
 export const FRAME_BYTES = 5;

@@ -88,8 +88,8 @@ async function recordEncoder(
   topic: string,
 ): Promise<(value: unknown) => { key: Buffer; value: Buffer }> {
   const avroSchemas = debeziumSchemas(topic, table);
-  const keyId = await register(`${topic}-key`, avroSchemas.key);
-  const valueId = await register(`${topic}-value`, avroSchemas.envelope);
+  const keyId = await register(`${topic}-key`, JSON.stringify(avroSchemas.key));
+  const valueId = await register(`${topic}-value`, JSON.stringify(avroSchemas.envelope));
   const encodeKey = openAvroEncoder(avroSchemas.key);
   const encodeRow = openAvroEncoder(avroSchemas.value);
   const tail = encodeOnce(
@@ -143,7 +143,7 @@ function tailOf(table: string, nowMs: number): unknown {
 async function writeNotification(options: DimensionTopicOptions): Promise<void> {
   const { producer, register, notificationTopic: topic, nowMs, seed } = options;
   await producer.ensureTopic(topic, 1, { 'cleanup.policy': 'delete' });
-  const schemaId = await register(`${topic}-value`, NOTIFICATION_SCHEMA);
+  const schemaId = await register(`${topic}-value`, JSON.stringify(NOTIFICATION_SCHEMA));
   const encode = openAvroEncoder(NOTIFICATION_SCHEMA);
   const value = encodeOnce(
     (notification, buffer, at) => encode(notification, buffer, writeFrame(schemaId, buffer, at)),

@@ -98,11 +98,12 @@ export async function runGenerate(options: GenerateOptions): Promise<GenerateSum
 }
 
 async function encodingOf({ clicks, register }: GenerateOptions) {
+  const violating = JSON.stringify(VIOLATING_AVRO_SCHEMA);
   return {
-    schemaId: await register(`${clicks.topic}-value`, clicks.avroSchema),
+    schemaId: await register(`${clicks.topic}-value`, JSON.stringify(clicks.avroSchema)),
     encode: openAvroEncoder(clicks.avroSchema),
     violation: {
-      schemaId: await register(`${clicks.topic}-violating-value`, VIOLATING_AVRO_SCHEMA),
+      schemaId: await register(`${clicks.topic}-violating-value`, violating),
       encode: openAvroEncoder(VIOLATING_AVRO_SCHEMA),
     },
   };

@@ -5,6 +5,7 @@ import { VerifyError } from './error.ts';
 import { recordedCommits, type RecordedCommit } from './recorded.ts';
 import { openFindings, type Findings, type Report } from './report.ts';
 import { bigintAt, numberAt, type Cell, type ReadRows, type RowBlock } from './table-rows.ts';
+import { normaliserOf } from './normal-form.ts';
 import type { ReadTopic } from './topic-reader.ts';
 
 /** A dimension as pipeline.yaml describes it. */
@@ -246,28 +247,4 @@ function differenceOf(
 function canonicalCell(cell: Cell): Canonical {
   if (cell === null) return null;
   return cell instanceof Uint8Array ? Buffer.from(cell).toString('hex') : String(cell);
-}
-
-function normaliserOf(name: string): (text: string) => string {
-  switch (name) {
-    case 'url':
-      return normaliseUrl;
-    case 'lower-case':
-      return (text) => text.toLowerCase();
-    case 'trim':
-      return (text) => text.trim();
-    default:
-      return (text) => text;
-  }
-}
-
-/** Scheme and host in lower case, no fragment; path and query as they are. */
-export function normaliseUrl(url: string): string {
-  const [whole = ''] = url.split('#', 1);
-  const schemeEnd = whole.indexOf('://');
-  if (schemeEnd === -1) return whole;
-  const rest = whole.slice(schemeEnd + 3);
-  const hostLength = /^[^/?]*/.exec(rest)?.[0].length ?? 0;
-  const hostEnd = schemeEnd + 3 + hostLength;
-  return whole.slice(0, hostEnd).toLowerCase() + whole.slice(hostEnd);
 }

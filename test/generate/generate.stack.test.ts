@@ -15,6 +15,7 @@ import { readLedger } from '../../generate/ledger.ts';
 import { openPostgres, type SqlConnection } from '../../generate/postgres.ts';
 import { runGenerate, type GenerateOptions } from '../../generate/run.ts';
 import { createSourceTables, seedTables } from '../../generate/seed-tables.ts';
+import type { AvroObject } from '../../schemas/contract.ts';
 import { openRegistry } from '../../schemas/registry.ts';
 import { openEnvelopeDecoder, type ReplayedChange } from '../../verify/envelope.ts';
 import { openTopicReader, type TopicRecord } from '../../verify/topic-reader.ts';
@@ -26,8 +27,8 @@ const SEED = 11;
 const silent = (): void => undefined;
 
 const registry = openRegistry({ url: endpoints.registryUrl });
-const register = async (...args: Parameters<typeof registry.register>): Promise<number> =>
-  (await registry.register(...args)).schemaId;
+const register = async (subject: string, avroSchema: string): Promise<number> =>
+  (await registry.register(subject, JSON.parse(avroSchema) as AvroObject)).schemaId;
 const readTopic = openTopicReader({
   brokers: endpoints.kafkaBrokers,
   clientId: RUN,

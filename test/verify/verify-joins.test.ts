@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { debeziumSchemas } from '../../generate/debezium-schema.ts';
 import type { Report } from '../../verify/report.ts';
 import type { TopicRecord } from '../../verify/topic-reader.ts';
-import { normaliseUrl, verifyJoins } from '../../verify/verify-joins.ts';
+import { verifyJoins } from '../../verify/verify-joins.ts';
 import { createTableBench, type BenchCommit, type BenchRow } from './table-bench.ts';
 
 const AVRO = debeziumSchemas('app.public.urls', 'urls');
@@ -186,17 +186,5 @@ describe('joins are judged at the dimension position of their own commit (INVARI
     const found = await report([RETITLED], rows);
     expect(faults(found)).toBe(0);
     expect(found.facts).toMatchObject({ 'not decidable after compaction': 1 });
-  });
-});
-
-describe('the normal form of a url', () => {
-  it.each([
-    ['HTTPS://WWW.A.Example/Path?Q=1#Frag', 'https://www.a.example/Path?Q=1'],
-    ['https://A.example', 'https://a.example'],
-    ['https://A.example?Q', 'https://a.example?Q'],
-    ['no-url', 'no-url'],
-    ['', ''],
-  ])('%s', (url, normal) => {
-    expect(normaliseUrl(url)).toBe(normal);
   });
 });
