@@ -52,6 +52,7 @@ export function applyUpdates(
     lastUpdatedMs: nowMs,
     snapshotLog: tidySnapshotLog(draft),
   };
+  checkSequenceNumbers(updated);
   checkSources(updated);
   checkSnapshotLogTimes(updated);
   return updated;
@@ -208,6 +209,17 @@ function tidySnapshotLog(draft: Draft): TableMetadata['snapshotLog'] {
   if (!draft.removedSnapshots) return log;
   const lastGap = log.findLastIndex((entry) => !existing.has(entry.snapshotId));
   return log.slice(lastGap + 1);
+}
+
+/** A snapshot without a parent may lower the table's number, but not below that of another. */
+function checkSequenceNumbers(metadata: TableMetadata): void {
+  const { lastSequenceNumber } = metadata;
+  const ahead = metadata.snapshots.find((known) => known.sequenceNumber > lastSequenceNumber);
+  if (ahead === undefined) return;
+  throw refused(
+    `snapshot ${ahead.snapshotId} has sequence number ${ahead.sequenceNumber}, ` +
+      `above the table's last ${lastSequenceNumber}`,
+  );
 }
 
 function checkSources(metadata: TableMetadata): void {

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type {
   Catalog,
   CreateTableRequest,
@@ -16,16 +16,24 @@ export function describeCatalog(name: string, open: () => Promise<CatalogUnderTe
   describe(`${name} keeps the catalog contract`, () => {
     let catalog: Catalog;
     let namespace: readonly string[];
-    let tables = 0;
+    const used: TableIdentifier[] = [];
 
     beforeAll(async () => {
       ({ catalog, namespace } = await open());
       await catalog.ensureNamespace(namespace);
     });
 
+    afterAll(async () => {
+      for (const identifier of used) {
+        if ((await catalog.loadTable(identifier)) !== undefined)
+          await catalog.dropTable(identifier);
+      }
+    });
+
     const freshIdentifier = (): TableIdentifier => {
-      tables += 1;
-      return { namespace, name: `t${tables}` };
+      const identifier = { namespace, name: `t${used.length}` };
+      used.push(identifier);
+      return identifier;
     };
 
     const freshTable = async (
@@ -59,6 +67,7 @@ export function describeCatalog(name: string, open: () => Promise<CatalogUnderTe
         const nested = [...namespace, 'inner level', 'x'];
         await catalog.ensureNamespace(nested);
         const identifier = { namespace: nested, name: 'odd name ä+&=' };
+        used.push(identifier);
         await catalog.createTable(tableRequest(identifier));
         expect((await mustLoad(identifier)).metadata.formatVersion).toBe(2);
       });

@@ -72,16 +72,17 @@ describe('applying updates', () => {
     expect(expired.snapshotLog).toEqual(three.snapshotLog.slice(2));
   });
 
-  test('a snapshot without a parent may have any sequence number, as in the reference', () => {
+  test('a snapshot without a parent may repeat the last sequence number, not go below it', () => {
     const one = appended(created);
-    const orphan = { ...snapshotOf(one), sequenceNumber: 1n };
-    delete orphan.parentSnapshotId;
-    const { lastSequenceNumber } = applyUpdates(
-      one,
-      [{ action: 'add-snapshot', snapshot: orphan }],
-      nowMs,
+    const orphan = (sequenceNumber: bigint) => {
+      const snapshot = { ...snapshotOf(one), sequenceNumber };
+      delete snapshot.parentSnapshotId;
+      return [{ action: 'add-snapshot', snapshot } as const];
+    };
+    expect(applyUpdates(one, orphan(1n), nowMs).snapshots).toHaveLength(2);
+    expect(() => applyUpdates(one, orphan(0n), nowMs)).toThrow(
+      expect.objectContaining({ kind: 'config' }),
     );
-    expect(lastSequenceNumber).toBe(1n);
   });
 
   test('setting the last added schema in a request that added none is refused', () => {

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ObjectStore } from '../../../catalog/store/object-store.ts';
 
 /** A store under test and a location, ending in a slash, below which nobody else writes. */
@@ -15,6 +15,10 @@ export function describeStore(name: string, open: () => Promise<StoreUnderTest>)
 
     beforeAll(async () => {
       ({ store, root } = await open());
+    });
+
+    afterAll(async () => {
+      for await (const object of store.list(root)) await store.delete(object.location);
     });
 
     const listed = async (prefix: string): Promise<string[]> => {
