@@ -68,48 +68,39 @@ const COLUMNS: Record<'users' | 'devices' | 'urls', AvroField[]> = {
   ],
 };
 
-const SOURCE = {
-  type: 'record',
-  name: 'Source',
-  namespace: 'io.debezium.connector.postgresql',
-  fields: [
-    { name: 'version', type: 'string' },
-    { name: 'connector', type: 'string' },
-    { name: 'name', type: 'string' },
-    { name: 'ts_ms', type: 'long' },
-    {
-      name: 'snapshot',
-      type: [semantic('string', 'io.debezium.data.Enum'), 'null'],
-      default: 'false',
-    },
-    { name: 'db', type: 'string' },
-    optional('sequence', 'string'),
-    optional('ts_us', 'long'),
-    optional('ts_ns', 'long'),
-    { name: 'schema', type: 'string' },
-    { name: 'table', type: 'string' },
-    optional('txId', 'long'),
-    optional('lsn', 'long'),
-    optional('xmin', 'long'),
-    optional('origin', 'string'),
-    optional('origin_lsn', 'long'),
-  ],
-  'connect.name': 'io.debezium.connector.postgresql.Source',
+const SNAPSHOT = {
+  type: 'string',
+  'connect.name': 'io.debezium.data.Enum',
   'connect.version': 1,
+  'connect.parameters': {
+    allowed: 'true,first,first_in_data_collection,last_in_data_collection,last,false,incremental',
+  },
 };
 
-const TRANSACTION = {
-  type: 'record',
-  name: 'block',
-  namespace: 'event',
-  fields: [
-    { name: 'id', type: 'string' },
-    { name: 'total_order', type: 'long' },
-    { name: 'data_collection_order', type: 'long' },
-  ],
-  'connect.name': 'event.block',
-  'connect.version': 1,
-};
+const SOURCE = connectRecord('io.debezium.connector.postgresql', 'Source', 1, [
+  { name: 'version', type: 'string' },
+  { name: 'connector', type: 'string' },
+  { name: 'name', type: 'string' },
+  { name: 'ts_ms', type: 'long' },
+  { name: 'snapshot', type: [SNAPSHOT, 'null'], default: 'false' },
+  { name: 'db', type: 'string' },
+  optional('sequence', 'string'),
+  optional('ts_us', 'long'),
+  optional('ts_ns', 'long'),
+  { name: 'schema', type: 'string' },
+  { name: 'table', type: 'string' },
+  optional('txId', 'long'),
+  optional('lsn', 'long'),
+  optional('xmin', 'long'),
+  optional('origin', 'string'),
+  optional('origin_lsn', 'long'),
+]);
+
+const TRANSACTION = connectRecord('event', 'block', 1, [
+  { name: 'id', type: 'string' },
+  { name: 'total_order', type: 'long' },
+  { name: 'data_collection_order', type: 'long' },
+]);
 
 const TAIL_FIELDS: AvroField[] = [
   { name: 'source', type: SOURCE },
@@ -120,18 +111,18 @@ const TAIL_FIELDS: AvroField[] = [
   optional('ts_ns', 'long'),
 ];
 
+const COMMON = 'io.debezium.connector.common';
+
 /** What Debezium's notification channel of the name `sink` writes. */
-export const NOTIFICATION_SCHEMA = {
-  type: 'record',
-  name: 'Notification',
-  namespace: 'io.debezium.connector.common',
-  fields: [
+export const NOTIFICATION_SCHEMAS = {
+  key: connectRecord(COMMON, 'NotificationKey', 1, [{ name: 'id', type: 'string' }]),
+  value: connectRecord(COMMON, 'Notification', 1, [
     { name: 'id', type: 'string' },
-    { name: 'aggregate_type', type: 'string' },
     { name: 'type', type: 'string' },
+    { name: 'aggregate_type', type: 'string' },
     optional('additional_data', { type: 'map', values: 'string' }),
     { name: 'timestamp', type: 'long' },
-  ],
+  ]),
 };
 
 /** The schemas of one topic; `namespace` is the topic's name, as Debezium has it. */
@@ -140,16 +131,36 @@ export function debeziumSchemas(
   table: 'users' | 'devices' | 'urls',
 ): DebeziumSchemas {
   const columns = COLUMNS[table];
-  const value: RecordSchema = { type: 'record', name: 'Value', fields: columns };
+  const value = {
+    type: 'record',
+    name: 'Value',
+    fields: columns,
+    'connect.name': `${namespace}.Value`,
+  };
   return {
-    key: { type: 'record', name: 'Key', namespace, fields: columns.slice(0, 1) },
-    envelope: {
-      type: 'record',
-      name: 'Envelope',
-      namespace,
-      fields: [optional('before', value), optional('after', 'Value'), ...TAIL_FIELDS],
-    },
-    value: { ...value, namespace },
+    key: connectRecord(namespace, 'Key', undefined, columns.slice(0, 1)),
+    envelope: connectRecord(namespace, 'Envelope', 2, [
+      optional('before', value),
+      optional('after', 'Value'),
+      ...TAIL_FIELDS,
+    ]),
+    value,
     tail: { type: 'record', name: 'Tail', fields: TAIL_FIELDS },
+  };
+}
+
+function connectRecord(
+  namespace: string,
+  name: string,
+  version: number | undefined,
+  fields: readonly AvroField[],
+): RecordSchema {
+  return {
+    type: 'record',
+    name,
+    namespace,
+    fields,
+    'connect.name': `${namespace}.${name}`,
+    ...(version !== undefined && { 'connect.version': version }),
   };
 }

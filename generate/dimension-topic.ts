@@ -1,5 +1,5 @@
 import { openAvroEncoder, writeFrame, type AvroEncoder, type RegisterAvroSchema } from './avro.ts';
-import { debeziumSchemas, NOTIFICATION_SCHEMA } from './debezium-schema.ts';
+import { debeziumSchemas, NOTIFICATION_SCHEMAS } from './debezium-schema.ts';
 import {
   deviceRow,
   urlRow,
@@ -143,19 +143,25 @@ function tailOf(table: string, nowMs: number): unknown {
 async function writeNotification(options: DimensionTopicOptions): Promise<void> {
   const { producer, register, notificationTopic: topic, nowMs, seed } = options;
   await producer.ensureTopic(topic, 1, { 'cleanup.policy': 'delete' });
-  const schemaId = await register(`${topic}-value`, JSON.stringify(NOTIFICATION_SCHEMA));
-  const encode = openAvroEncoder(NOTIFICATION_SCHEMA);
-  const value = encodeOnce(
-    (notification, buffer, at) => encode(notification, buffer, writeFrame(schemaId, buffer, at)),
-    {
-      id: `load-${seed}`,
-      aggregate_type: 'Initial Snapshot',
-      type: 'COMPLETED',
-      additional_data: { connector_name: 'app' },
-      timestamp: nowMs(),
-    },
-  );
-  await producer.send(topic, [{ partition: 0, key: null, value, timestamp: String(nowMs()) }]);
+  const id = `load-${seed}`;
+  const framed = async (part: 'key' | 'value', content: unknown): Promise<Buffer> => {
+    const avroSchema = NOTIFICATION_SCHEMAS[part];
+    const schemaId = await register(`${topic}-${part}`, JSON.stringify(avroSchema));
+    const encode = openAvroEncoder(avroSchema);
+    return encodeOnce(
+      (notification, buffer, at) => encode(notification, buffer, writeFrame(schemaId, buffer, at)),
+      content,
+    );
+  };
+  const key = await framed('key', { id });
+  const value = await framed('value', {
+    id,
+    type: 'COMPLETED',
+    aggregate_type: 'Initial Snapshot',
+    additional_data: { connector_name: 'app' },
+    timestamp: nowMs(),
+  });
+  await producer.send(topic, [{ partition: 0, key, value, timestamp: String(nowMs()) }]);
 }
 
 function encodeOnce(encode: AvroEncoder, value: unknown): Buffer {

@@ -3,9 +3,7 @@ import { expect, it } from 'vitest';
 import { normaliseKey } from '../../enrich/state/normalise.ts';
 import { normaliserOf } from '../../verify/normal-form.ts';
 
-const urlPiece = fc.constantFrom(
-  ...['HTTP', 'https', ':', '/', '//', '?', '#', '@', 'A.b', 'Ü', ' ', '\t', '9', '+', 'x'],
-);
+const urlPiece = fc.constantFrom(...'HTTP https : / // ? # @ A.b Ü 9 + x'.split(' '), ' ', '\t');
 const text = fc.oneof(
   fc.string({ unit: 'grapheme' }),
   fc.array(urlPiece, { maxLength: 12 }).map((pieces) => pieces.join('')),
