@@ -67,7 +67,7 @@ async function fingerprint({ sources }: Instance, module: string): Promise<strin
 
 async function runMaven(fetch: Fetch, modules: readonly string[]): Promise<void> {
   const { instance, print } = fetch;
-  print(`fetching ${modules.join(', ')} (once; up to 0.7 GB)`);
+  print(`fetching ${modules.join(', ')} (once; 0.6 GB in all)`);
   const startedMs = performance.now();
   await mkdir(instance.dist, { recursive: true });
   const child = spawn(
@@ -101,7 +101,7 @@ async function followMaven(
   print: Print,
 ): Promise<{ megabytes: number; errors: string[] }> {
   const state = { megabytes: 0, errors: [] as string[] };
-  let step = '';
+  let step = 'Maven';
   const timer = setInterval(
     () => print(`  ${step} ${state.megabytes.toFixed(0)} MB so far`),
     progressMs,

@@ -117,16 +117,20 @@ function stopComponent(instance: Instance, component: Component): ReturnType<typ
   return stopProcess(instance, component.name, { signal: component.stopSignal ?? 'SIGTERM' });
 }
 
-/** Stops the components, the last started first. */
+/** Stops those components that run, the last started first. */
 export async function stopComponents(
   instance: Instance,
   selected: readonly Component[],
   print: Print,
 ): Promise<void> {
+  let stopped = 0;
   for (const component of selected.toReversed()) {
     const outcome = await stopComponent(instance, component);
-    print(`${component.name} ${outcome === 'absent' ? 'was not running' : outcome}`);
+    if (outcome === 'absent') continue;
+    stopped += 1;
+    print(`${component.name} ${outcome}`);
   }
+  if (stopped === 0) print('nothing was running');
 }
 
 /** Removes everything that the instance has stored: data, logs and pid files. The downloaded jars stay. */
@@ -134,7 +138,7 @@ export async function wipe(instance: Instance): Promise<void> {
   await rm(instance.run, { recursive: true, force: true });
 }
 
-/** The last lines of a component's log, headed by its path. */
+/** The last lines of a component's log, headed by its path. Java's stack frames are left out: they hide the reason. */
 export async function readLogEnd(
   instance: Instance,
   component: ComponentName,
@@ -142,5 +146,7 @@ export async function readLogEnd(
 ): Promise<string> {
   const path = logFile(instance, component);
   const text = await readFile(path, 'utf8').catch(() => '');
-  return [`== ${path}`, ...text.trimEnd().split('\n').slice(-lines)].join('\n');
+  const said = text.trimEnd().split('\n');
+  const told = said.filter((line) => !/^\s+(at |\.\.\. \d+ )/.test(line));
+  return [`== ${path}`, ...told.slice(-lines)].join('\n');
 }
