@@ -23,6 +23,7 @@ import type { TableMetadata } from '../spec/table-metadata.ts';
 export type CommitFault =
   'apply' | 'fail' | 'apply-then-fail' | 'apply-twice' | 'conflict' | 'delay';
 
+/** The outside world of the twin, and the faults to inject. */
 export type MemoryCatalogOptions = {
   clock: { nowMs: () => number };
   /** A new table's UUID. */
@@ -33,6 +34,7 @@ export type MemoryCatalogOptions = {
   onCommit?: (request: CommitTableRequest) => CommitFault;
 };
 
+/** A catalog whose network can be watched from both ends. */
 export interface MemoryCatalog extends Catalog {
   /** Lets the delayed commits arrive, oldest first, and tells how many of them were applied. */
   deliverDelayed(): number;

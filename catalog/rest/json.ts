@@ -7,6 +7,7 @@
 export type JsonValue =
   null | boolean | number | bigint | string | readonly JsonValue[] | JsonObject;
 
+/** A JSON object as `parseJson` returns it. */
 export type JsonObject = { readonly [name: string]: JsonValue };
 
 const INTEGER = /^-?\d+$/;

@@ -23,6 +23,7 @@ import {
 import type { RestCredentials } from './token.ts';
 import { systemTransport, type HttpAnswer, type Transport } from './transport.ts';
 
+/** Everything but the URI has a default; `transport` is for tests. */
 export type RestCatalogOptions = {
   /** The catalog's base URI, without `/v1`. */
   uri: string;

@@ -19,6 +19,7 @@ export type RestLimits = {
   backoffMsMax: number;
 };
 
+/** Generous for a healthy server, short enough that a hung one is noticed. */
 export const REST_LIMITS_DEFAULT: RestLimits = {
   requestTimeoutMsMax: 30_000,
   commitTimeoutMsMax: 60_000,
@@ -28,6 +29,7 @@ export const REST_LIMITS_DEFAULT: RestLimits = {
 
 const BACKOFF_MS_MIN = 100;
 
+/** A request without what the session adds: authorisation and content type. */
 export type SessionRequest = Pick<HttpRequest, 'method' | 'url' | 'timeoutMsMax'> & {
   body?: Uint8Array<ArrayBuffer>;
 };

@@ -20,6 +20,7 @@ export const systemTransport: Transport = {
   },
 };
 
+/** One request, its body fixed to the byte. */
 export type HttpRequest = {
   method: 'GET' | 'POST' | 'DELETE';
   url: string;
@@ -34,6 +35,7 @@ export type HttpOutcome =
   | { kind: 'answer'; status: number; text: string }
   | { kind: 'no-answer'; reason: string; cause: unknown };
 
+/** An answer that arrived whole, whatever its status. */
 export type HttpAnswer = Extract<HttpOutcome, { kind: 'answer' }>;
 
 /**

@@ -17,12 +17,14 @@ export function wireObject(value: unknown, what: string): WireObject {
   return value as WireObject;
 }
 
+/** A required string. */
 export function stringAt(object: WireObject, name: string): string {
   const value = object[name];
   if (typeof value !== 'string') throw unexpected(name, 'a string', value);
   return value;
 }
 
+/** A required boolean. */
 export function booleanAt(object: WireObject, name: string): boolean {
   const value = object[name];
   if (typeof value !== 'boolean') throw unexpected(name, 'a boolean', value);
@@ -49,6 +51,7 @@ export function millisAt(object: WireObject, name: string): number {
   return Number(longAt(object, name));
 }
 
+/** A required object. */
 export function objectAt(object: WireObject, name: string): WireObject {
   return wireObject(object[name], name);
 }

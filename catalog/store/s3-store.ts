@@ -11,6 +11,7 @@ import {
 import { CatalogError, type CatalogErrorKind } from '../error.ts';
 import type { ObjectStore } from './object-store.ts';
 
+/** Where the store is and how hard to try; everything but the region has a default. */
 export type S3StoreOptions = {
   region: string;
   /** Absent for AWS itself. */
@@ -29,6 +30,7 @@ export type S3StoreOptions = {
   listPageKeysMax?: number;
 };
 
+/** An object store with the lifetime of its connections. */
 export interface S3Store extends ObjectStore {
   /** Creates a bucket unless we own it already: for development, production buckets are given. */
   ensureBucket(bucket: string): Promise<void>;
