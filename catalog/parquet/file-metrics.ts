@@ -96,9 +96,7 @@ function extreme(
 /** Parquet's plain encoding equals the single-value form for all types but decimals. */
 function decodeStatistic(type: PrimitiveType, bytes: Uint8Array): PrimitiveValue {
   const precision = decimalShape(type)?.precision;
-  if (precision === undefined) {
-    return type === 'string' ? bytes : decodeSingleValue(type, bytes);
-  }
+  if (precision === undefined) return decodeSingleValue(type, bytes);
   if (precision <= INT32_PRECISION_MAX) return BigInt(Number(decodeSingleValue('int', bytes)));
   if (precision <= INT64_PRECISION_MAX) return decodeSingleValue('long', bytes);
   return fromTwosComplement(bytes);

@@ -1,3 +1,4 @@
+import { parquetMetadata } from 'hyparquet';
 import { describe, expect, it } from 'vitest';
 import type { Column, ColumnBatch } from '../../../catalog/parquet/columns.ts';
 import { createParquetWriter } from '../../../catalog/parquet/parquet-wasm-writer.ts';
@@ -22,6 +23,8 @@ function batchOf(column: Column, rowCount: number): ColumnBatch {
 function encodeLong(value: bigint): Uint8Array {
   return writer.encode(schemaOf('long'), batchOf(plainColumn('long', [value]), 1)).bytes;
 }
+
+const time = (isAdjustedToUTC: boolean) => ({ isAdjustedToUTC, unit: 'MICROS' });
 
 const config = expect.objectContaining({ kind: 'config' });
 
@@ -86,6 +89,32 @@ describe('what cannot be written is a config error', () => {
     const list = { type: 'list', elementId: 2, element: 'int', elementRequired: false } as const;
     const batch = batchOf(plainColumn('int', [1]), 1);
     expect(() => writer.encode(schemaOf(list), batch)).toThrowError(config);
+  });
+});
+
+describe('Parquet types are those that the table spec maps to, appendix A', () => {
+  it.each<[PrimitiveType, string, unknown]>([
+    ['boolean', 'BOOLEAN', undefined],
+    ['int', 'INT32', undefined],
+    ['long', 'INT64', undefined],
+    ['float', 'FLOAT', undefined],
+    ['double', 'DOUBLE', undefined],
+    ['date', 'INT32', { type: 'DATE' }],
+    ['time', 'INT64', { type: 'TIME', ...time(false) }],
+    ['timestamp', 'INT64', { type: 'TIMESTAMP', ...time(false) }],
+    ['timestamptz', 'INT64', { type: 'TIMESTAMP', ...time(true) }],
+    ['string', 'BYTE_ARRAY', { type: 'STRING' }],
+    // Without its logical type, which parquet-wasm cannot write; Trino reads it by the table's type.
+    ['uuid', 'FIXED_LEN_BYTE_ARRAY', undefined],
+    ['binary', 'BYTE_ARRAY', undefined],
+    ['fixed[3]', 'FIXED_LEN_BYTE_ARRAY', undefined],
+    ['decimal(9, 2)', 'INT32', { type: 'DECIMAL', precision: 9, scale: 2 }],
+    ['decimal(18, 4)', 'INT64', { type: 'DECIMAL', precision: 18, scale: 4 }],
+    ['decimal(19, 4)', 'FIXED_LEN_BYTE_ARRAY', { type: 'DECIMAL', precision: 19, scale: 4 }],
+  ])('%s is %s', (type, physical, logical) => {
+    const { bytes } = writer.encode(schemaOf(type), batchOf(plainColumn(type, [null]), 1));
+    const element = parquetMetadata(Uint8Array.from(bytes).buffer).schema[1];
+    expect([element?.type, element?.logical_type]).toEqual([physical, logical]);
   });
 });
 
