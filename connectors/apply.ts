@@ -9,7 +9,7 @@ import { planTopics } from './topics.ts';
 import type { TopicPlan } from './topics.ts';
 
 /** Time as the caller has it: epoch ms, and a wait. */
-export type Clock = { now: () => number; sleep: (ms: number) => Promise<void> };
+type Clock = { now: () => number; sleep: (ms: number) => Promise<void> };
 
 /** One thing that `apply` looked at. `differs` is what it must not change by itself. */
 export type ApplyStep = {

@@ -1,5 +1,5 @@
 /** A decimal as written at the source: `unscaled / 10^scale`. */
-export type DecimalValue = { unscaled: bigint; scale: number };
+type DecimalValue = { unscaled: bigint; scale: number };
 
 /**
  * Values of a change in one form for each meaning, whatever mode Debezium ran in.

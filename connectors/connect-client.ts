@@ -26,6 +26,7 @@ export interface ConnectClient {
 /** Validation connects to the database, which may take its time to refuse. */
 const requestWaitMsMax = 60_000;
 
+/** A client of one worker; any worker of a cluster answers for all. Nothing is asked yet. */
 export function openConnectClient(url: string): ConnectClient {
   const base = `${url.replace(/\/+$/, '')}/connectors`;
   const path = (connector: string, rest: string): string =>

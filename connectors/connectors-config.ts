@@ -2,7 +2,7 @@ import { parse } from 'yaml';
 import { ConnectorsError } from './error.ts';
 
 /** A value that shows only where `reveal` is called. */
-export type Secret = { reveal: () => string; toJSON: () => string };
+type Secret = { reveal: () => string; toJSON: () => string };
 
 /** connectors.yaml with every default filled in. */
 export type ConnectorsConfig = {

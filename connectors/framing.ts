@@ -6,6 +6,7 @@ export const frameBytes = 5;
 
 const openingBrace = 0x7b;
 
+/** Tells the framing of a whole key or value; a negative id is no frame. */
 export function framingOf(bytes: Uint8Array): Framing {
   if (bytes[0] === openingBrace) return { kind: 'json' };
   if (bytes[0] !== 0 || bytes.length < frameBytes) return { kind: 'unknown' };

@@ -1,4 +1,4 @@
-import { ConfigResourceTypes, ConfigSource, Kafka, logLevel } from 'kafkajs';
+import kafkajs from 'kafkajs';
 import type { Admin } from 'kafkajs';
 import { ConnectorsError } from './error.ts';
 import type { TopicPlan } from './topics.ts';

@@ -3,6 +3,7 @@ export type SourceBlock = Readonly<
   Partial<Record<'connector' | 'snapshot' | 'lsn' | 'file' | 'pos' | 'row', unknown>>
 >;
 
+/** What a codec decodes of `source`; the rest is stepped over. */
 export const sourceFields = ['connector', 'snapshot', 'lsn', 'file', 'pos', 'row'] as const;
 
 const rowMax = 0x7ffn;

@@ -17,14 +17,17 @@ const compactionLagMs = 60_000;
 /** Clicks are kept long enough to repair a pipeline over a long weekend and to replay a table. */
 const streamRetentionMs = 7 * dayMs;
 
+/** Where Debezium writes the changes of a table named `schema.table`. */
 export function tableTopic(config: ConnectorsConfig, table: string): string {
   return `${config.topics.prefix}.${table}`;
 }
 
+/** Where Debezium writes its heartbeats. */
 export function heartbeatTopic(config: ConnectorsConfig): string {
   return `__debezium-heartbeat.${config.topics.prefix}`;
 }
 
+/** Where Debezium tells of the progress of snapshots; pipeline.yaml names the same topic. */
 export function notificationTopic(config: ConnectorsConfig): string {
   return `__debezium-notifications.${config.topics.prefix}`;
 }

@@ -15,12 +15,12 @@ export type AvroNode =
 /** A type that one cell of a column can hold. */
 export type ScalarNode = PrimitiveNode | FixedNode | EnumNode;
 
-export type PrimitiveKind = 'boolean' | 'int' | 'long' | 'float' | 'double' | 'bytes' | 'string';
+type PrimitiveKind = 'boolean' | 'int' | 'long' | 'float' | 'double' | 'bytes' | 'string';
 
-export type Logical = { logicalType?: string; precision?: number; scale?: number };
+type Logical = { logicalType?: string; precision?: number; scale?: number };
 
-export type PrimitiveNode = { kind: PrimitiveKind; logical: Logical };
-export type FixedNode = { kind: 'fixed'; name: string; size: number; logical: Logical };
+type PrimitiveNode = { kind: PrimitiveKind; logical: Logical };
+type FixedNode = { kind: 'fixed'; name: string; size: number; logical: Logical };
 export type EnumNode = {
   kind: 'enum';
   name: string;

@@ -13,7 +13,7 @@ import type { AvroNode, RecordNode } from './avro-type.ts';
  * Source: Avro specification 1.12, "Binary Encoding".
  */
 export const truncated = -1;
-export const malformed = -2;
+const malformed = -2;
 
 /** A 64-bit integer as two signed 32-bit words. */
 export type Word = { low: number; high: number };

@@ -4,7 +4,7 @@ import { createRowDecoder } from './row-decoder.ts';
 import type { RowDecoder } from './row-decoder.ts';
 
 /** What the cache knows of one id, as plain JSON: it lets known ids work while the registry is away. */
-export type CodecCacheEntry = { schemaId: number; avroSchema: AvroObject };
+type CodecCacheEntry = { schemaId: number; avroSchema: AvroObject };
 
 export type CodecCache = {
   /**

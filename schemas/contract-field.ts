@@ -10,8 +10,7 @@ import type { BufferColumn } from './row-buffer.ts';
  * `time-of-day`; `bytes` holds UTF-8 for `text`, 16 bytes for `uuid`, big-endian two's complement for
  * `decimal`.
  */
-export type ColumnMeaning =
-  'plain' | 'text' | 'date' | 'micros' | 'time-of-day' | 'decimal' | 'uuid';
+type ColumnMeaning = 'plain' | 'text' | 'date' | 'micros' | 'time-of-day' | 'decimal' | 'uuid';
 
 /** One field of a contract, with everything that the decoder and the table need to know of it. */
 export type ContractField = {

@@ -1,5 +1,6 @@
 import { isScalar } from './avro-type.ts';
 import type { AvroNode, EnumNode, FieldNode, RecordNode, ScalarNode } from './avro-type.ts';
+import { truncated } from './avro-wire.ts';
 import type { ContractField } from './contract-field.ts';
 import { failures, fieldStride } from './decode-failure.ts';
 import { defaultStore } from './default-value.ts';
@@ -18,7 +19,7 @@ export type GeneratedDecoder = {
   skipped: readonly AvroNode[];
 };
 
-export type Emit = {
+type Emit = {
   /** Code that leaves the decoder with a failure of the field at hand. */
   fail: (failure: keyof typeof failures) => string;
   /** Makes a value reachable from the code and returns its name there. */
@@ -110,7 +111,7 @@ function skipCode(emit: Emit, index: number): string {
 }
 
 function checkPosition(emit: Emit): string {
-  return `if (p < 0) { if (p === -1) ${emit.fail('truncated')}; ${emit.fail('malformed')}; }`;
+  return `if (p < 0) { if (p === ${truncated}) ${emit.fail('truncated')}; ${emit.fail('malformed')}; }`;
 }
 
 /** Code that reads a wanted field, or nothing where no value of it could be read. */

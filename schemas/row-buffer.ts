@@ -37,7 +37,7 @@ export type DecodeFailure = {
 };
 
 /** Bound of one bytes column: offsets are 32-bit. Callers flush by size long before. */
-export const columnBytesMax = 1 << 30;
+const columnBytesMax = 1 << 30;
 
 const columnBytesInitial = 1 << 16;
 
@@ -53,18 +53,6 @@ export function createRowBuffer(contract: Contract, rowsMax: number): RowBuffer 
     rowCount: 0,
     columns: contractFields(contract).map((field) => createColumn(field, rowsMax)),
   };
-}
-
-/** Forgets the rows and keeps the memory. */
-export function clearRowBuffer(buffer: RowBuffer): void {
-  buffer.rowCount = 0;
-}
-
-/** Bytes that the counted rows take, for a flush by size: fixed columns by width, bytes columns by content. */
-export function rowBufferBytes(buffer: RowBuffer): number {
-  let bytes = 0;
-  for (const column of buffer.columns) bytes += columnBytes(column, buffer.rowCount);
-  return bytes;
 }
 
 /** Makes room for `bytesNeeded` in a bytes column and returns its new memory. */
@@ -104,20 +92,5 @@ function createColumn(field: ContractField, rowsMax: number): BufferColumn {
         offsets: new Int32Array(rowsMax + 1),
         valid,
       };
-  }
-}
-
-function columnBytes(column: BufferColumn, rowCount: number): number {
-  switch (column.kind) {
-    case 'boolean':
-      return rowCount;
-    case 'int32':
-    case 'float32':
-      return rowCount * 4;
-    case 'int64':
-    case 'float64':
-      return rowCount * 8;
-    case 'bytes':
-      return (column.offsets[rowCount] ?? 0) + rowCount * 4;
   }
 }

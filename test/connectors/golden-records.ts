@@ -27,7 +27,7 @@ export function bytesOfHex(hex: string): Uint8Array {
   return Uint8Array.from(Buffer.from(hex, 'hex'));
 }
 
-export const goldenSchemas = read('schemas.json') as Record<string, object>;
+const goldenSchemas = read('schemas.json') as Record<string, object>;
 
 export const resolveGolden: ResolveSchema = (schemaId) => goldenSchemas[schemaId];
 
