@@ -40,5 +40,5 @@ test: setup
 check: setup
 	npm run check
 
-bench: setup
+bench: up
 	@node bench/main.ts

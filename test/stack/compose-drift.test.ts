@@ -174,16 +174,18 @@ describe('ports', () => {
   });
 });
 
-test.each(['apply', 'tributary', 'generator'])(
-  '%s is told every address that pipeline.yaml takes from the environment',
-  async (name) => {
-    const pipeline = await readFile(join(repository, 'pipeline.yaml'), 'utf8');
-    const found = [...pipeline.matchAll(/\$\{(\w+):-[^}]*127\.0\.0\.1/g)];
-    expect(found.length).toBeGreaterThan(3);
-    const addresses = found.map((match) => match[1]);
-    expect(Object.keys(await composeEnvironment(name))).toEqual(expect.arrayContaining(addresses));
-  },
-);
+test.each([
+  ['apply', 'connectors/connectors.yaml'],
+  ['apply', 'pipeline.yaml'],
+  ['tributary', 'pipeline.yaml'],
+  ['generator', 'pipeline.yaml'],
+])('%s is told every address that %s takes from the environment', async (name, file) => {
+  const text = await readFile(join(repository, file), 'utf8');
+  const found = [...text.matchAll(/\$\{(\w+):-(?:[^}]*127\.0\.0\.1|15432)/g)];
+  expect(found.length).toBeGreaterThan(3);
+  const addresses = found.map((match) => match[1]);
+  expect(Object.keys(await composeEnvironment(name))).toEqual(expect.arrayContaining(addresses));
+});
 
 async function readAll(path: string): Promise<string> {
   if (!(await stat(path)).isDirectory()) return readFile(path, 'utf8');
