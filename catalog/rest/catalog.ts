@@ -7,8 +7,10 @@ import type {
 } from '../spec/table-metadata.ts';
 import type { TableSchema } from '../spec/table-schema.ts';
 
+/** A table by the levels of its namespace and its name. */
 export type TableIdentifier = { namespace: readonly string[]; name: string };
 
+/** A table as the catalog answered it: one state, not a live view. */
 export type LoadedTable = {
   metadata: TableMetadata;
   metadataLocation: string | undefined;
@@ -16,6 +18,7 @@ export type LoadedTable = {
   config: Readonly<Record<string, string>>;
 };
 
+/** A table to create. Ids in it are labels: the catalog assigns its own, and its answer has them. */
 export type CreateTableRequest = {
   identifier: TableIdentifier;
   schema: TableSchema;
@@ -26,6 +29,7 @@ export type CreateTableRequest = {
   location?: string;
 };
 
+/** One atomic commit: all updates if every requirement holds, else none. */
 export type CommitTableRequest = {
   identifier: TableIdentifier;
   requirements: readonly TableRequirement[];
@@ -52,6 +56,7 @@ export interface Catalog {
   prepareCommit(request: CommitTableRequest): PreparedCommit;
 }
 
+/** One commit, fixed to the byte; errors of `send` as `Catalog` documents them. */
 export interface PreparedCommit {
   send(): Promise<LoadedTable>;
 }
