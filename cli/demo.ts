@@ -189,12 +189,12 @@ async function prove(options: DemoOptions, trino: Trino, startedMs: number): Pro
   const ledger = join(options.directory, 'ledger', 'clicks.ndjson');
   const reports = await verify({ ...options, ledger, joins: true });
   for (const report of reports) terminal.print(renderReport(report));
-  const rows = await count(trino, 'select count(*) from clicks');
-  const distinct = await count(
+  const rows = await askCount(trino, 'select count(*) from clicks');
+  const distinct = await askCount(
     trino,
     'select count(*) from (select distinct _kafka_partition, _kafka_offset from clicks)',
   );
-  const rejects = await count(trino, 'select count(*) from clicks_dead_letter');
+  const rejects = await askCount(trino, 'select count(*) from clicks_dead_letter');
   const produced = factOf(reports, 'produced');
   terminal.print(
     `\nTrino counts ${rows} rows, ${distinct} distinct (partition, offset), ${rejects} rejects; ` +
@@ -216,7 +216,7 @@ async function prove(options: DemoOptions, trino: Trino, startedMs: number): Pro
   return sound ? EXIT.ok : EXIT.failedCheck;
 }
 
-async function count(trino: Trino, sql: string): Promise<number> {
+async function askCount(trino: Trino, sql: string): Promise<number> {
   return Number((await trino.query(sql)).rows[0]?.[0] ?? 0);
 }
 

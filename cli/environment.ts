@@ -14,7 +14,7 @@ function addressOf(variable: string, fallback: string): string {
 export const addresses = {
   trino: addressOf('TRINO_URL', 'http://127.0.0.1:18088'),
   connect: addressOf('CONNECT_URL', 'http://127.0.0.1:18083'),
-  postgres: addressOf('POSTGRES_URL', 'postgres://postgres@127.0.0.1:15432/app'),
+  postgres: addressOf('POSTGRES_URL', 'postgres://app:app@127.0.0.1:15432/app'),
 } as const;
 
 /** The real clock, read here and nowhere else. */

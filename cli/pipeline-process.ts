@@ -9,6 +9,7 @@ const POLL_MS = 200;
 
 /** `tributary run` as a process of its own, its log in a file. */
 export type PipelineProcess = {
+  pid: number;
   /** Resolves when `/readyz` says ok. A process that ends before is `config`, with its last log lines. */
   ready(waitMsMax: number): Promise<void>;
   /** `SIGKILL` leaves it no time for anything; resolves when it is gone. */
@@ -38,7 +39,11 @@ export async function startPipelineProcess(options: {
       resolve(code);
     });
   });
+  if (child.pid === undefined) {
+    throw new EnrichError('unavailable', 'the pipeline process could not be started');
+  }
   return {
+    pid: child.pid,
     ready: (waitMsMax) => waitUntilReady(child, options, waitMsMax),
     async stop(signal) {
       child.kill(signal);

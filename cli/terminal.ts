@@ -1,9 +1,9 @@
 /** The only place that writes to the terminal: results to stdout, progress and complaints to stderr. */
 export const terminal = {
-  print(text: string): void {
+  print: (text: string): void => {
     console.log(text);
   },
-  progress(text: string): void {
+  progress: (text: string): void => {
     console.error(text);
   },
 };
@@ -35,6 +35,5 @@ export function renderTable(
 function cellText(value: unknown): string {
   if (value === null || value === undefined) return '-';
   if (typeof value === 'string') return value;
-  if (typeof value === 'object') return JSON.stringify(value);
-  return String(value as number | bigint | boolean);
+  return typeof value === 'bigint' ? String(value) : JSON.stringify(value);
 }

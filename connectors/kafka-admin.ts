@@ -1,3 +1,4 @@
+// kafkajs is CommonJS: Node finds its classes on the default export only.
 import kafkajs from 'kafkajs';
 import type { Admin } from 'kafkajs';
 import { ConnectorsError } from './error.ts';
@@ -26,10 +27,10 @@ export async function openTopicAdmin(options: {
   brokers: readonly string[];
   clientId: string;
 }): Promise<TopicAdmin> {
-  const kafka = new Kafka({
+  const kafka = new kafkajs.Kafka({
     brokers: [...options.brokers],
     clientId: options.clientId,
-    logLevel: logLevel.NOTHING,
+    logLevel: kafkajs.logLevel.NOTHING,
     requestTimeout: requestWaitMsMax,
     retry: { retries: 3 },
   });
@@ -89,7 +90,7 @@ async function describeSettings(
 ): Promise<ReadonlyMap<string, Settings>> {
   const { resources } = await admin.describeConfigs({
     includeSynonyms: false,
-    resources: topics.map((name) => ({ type: ConfigResourceTypes.TOPIC, name })),
+    resources: topics.map((name) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name })),
   });
   return new Map(resources.map(({ resourceName, configEntries }) => [resourceName, configEntries]));
 }
@@ -101,7 +102,7 @@ async function alterTopic(
   settings: Readonly<Record<string, string>>,
 ): Promise<void> {
   const present = (await describeSettings(admin, [topic])).get(topic) ?? [];
-  const own = present.filter(({ configSource }) => configSource === ConfigSource.TOPIC_CONFIG);
+  const own = present.filter(({ configSource }) => configSource === kafkajs.ConfigSource.TOPIC_CONFIG);
   const merged = {
     ...Object.fromEntries(own.map(({ configName, configValue }) => [configName, configValue])),
     ...settings,
@@ -109,6 +110,6 @@ async function alterTopic(
   const configEntries = Object.entries(merged).map(([name, value]) => ({ name, value }));
   await admin.alterConfigs({
     validateOnly: false,
-    resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries }],
+    resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configEntries }],
   });
 }

@@ -92,7 +92,7 @@ export class YamlSection {
       reader.report(contents ?? undefined, '', 'expected a mapping at the top of the file');
       return { root: new YamlSection(reader, undefined, ''), issues: reader.issues };
     }
-    return { root: new YamlSection(reader, contents as YAMLMap, ''), issues: reader.issues };
+    return { root: new YamlSection(reader, contents, ''), issues: reader.issues };
   }
 
   has(key: string): boolean {
@@ -107,7 +107,7 @@ export class YamlSection {
   section(key: string): YamlSection {
     const node = this.node(key);
     if (node === undefined) return new YamlSection(this.reader, undefined, this.at(key));
-    if (isMap(node)) return new YamlSection(this.reader, node as YAMLMap, this.at(key));
+    if (isMap(node)) return new YamlSection(this.reader, node, this.at(key));
     this.reader.report(node, this.at(key), 'expected a mapping');
     return new YamlSection(this.reader, undefined, this.at(key));
   }
@@ -121,7 +121,7 @@ export class YamlSection {
     }
     return node.items.map((item, index) => {
       const path = `${this.at(key)}[${index}]`;
-      if (isMap(item)) return new YamlSection(this.reader, item as YAMLMap, path);
+      if (isMap(item)) return new YamlSection(this.reader, item, path);
       this.reader.report(item as Node, path, 'expected a mapping');
       return new YamlSection(this.reader, undefined, path);
     });
@@ -176,9 +176,9 @@ export class YamlSection {
     }
     return node.items.flatMap((item, index) => {
       const path = `${this.at(key)}[${index}]`;
-      if (isScalar(item) && typeof item.value !== 'object') {
-        return [this.reader.interpolate(String(item.value), item, path)];
-      }
+      const value = isScalar(item) ? item.value : undefined;
+      if (typeof value === 'string') return [this.reader.interpolate(value, item as Node, path)];
+      if (typeof value === 'number' || typeof value === 'boolean') return [String(value)];
       this.reader.report(item as Node, path, 'expected a string');
       return [];
     });

@@ -13,40 +13,31 @@ export function dictionaryColumn(
   values: readonly ProjectionValue[],
 ): DictionaryValues {
   const size = values.length;
-  switch (type) {
-    case 'int':
-    case 'date':
-      return {
-        size,
-        values: { kind: 'int32', values: Int32Array.from(values, Number), valid: undefined },
-      };
-    case 'long':
-    case 'time':
-    case 'timestamp':
-    case 'timestamptz': {
-      const words = BigInt64Array.from(values, (value) => BigInt(value as bigint | number));
-      return { size, values: { kind: 'int64', values: words, valid: undefined } };
-    }
-    case 'float':
-      return {
-        size,
-        values: { kind: 'float32', values: Float32Array.from(values, Number), valid: undefined },
-      };
-    case 'double':
-      return {
-        size,
-        values: { kind: 'float64', values: Float64Array.from(values, Number), valid: undefined },
-      };
-    case 'boolean': {
-      const flags = Uint8Array.from(values, (value) => (value === true ? 1 : 0));
-      return { size, values: { kind: 'boolean', values: flags, valid: undefined } };
-    }
-    default:
-      return {
-        size,
-        values: { kind: 'bytes', slices: byteSlices(type, values), valid: undefined },
-      };
+  return { size, values: valuesOf(type, values) };
+}
+
+function valuesOf(
+  type: IcebergType,
+  values: readonly ProjectionValue[],
+): DictionaryValues['values'] {
+  if (type === 'int' || type === 'date') {
+    return { kind: 'int32', values: Int32Array.from(values, Number), valid: undefined };
   }
+  if (type === 'long' || type === 'time' || type === 'timestamp' || type === 'timestamptz') {
+    const words = BigInt64Array.from(values, (value) => BigInt(value as bigint | number));
+    return { kind: 'int64', values: words, valid: undefined };
+  }
+  if (type === 'float') {
+    return { kind: 'float32', values: Float32Array.from(values, Number), valid: undefined };
+  }
+  if (type === 'double') {
+    return { kind: 'float64', values: Float64Array.from(values, Number), valid: undefined };
+  }
+  if (type === 'boolean') {
+    const flags = Uint8Array.from(values, (value) => (value === true ? 1 : 0));
+    return { kind: 'boolean', values: flags, valid: undefined };
+  }
+  return { kind: 'bytes', slices: byteSlices(type, values), valid: undefined };
 }
 
 function byteSlices(type: IcebergType, values: readonly ProjectionValue[]) {

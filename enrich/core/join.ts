@@ -153,8 +153,8 @@ function carry(dimension: JoinDimension, slots: Int32Array, columns: Map<number,
     status[i] = hit ? HIT : MISS;
     if (hit) hits++;
   }
-  const dictionary = dictionaryColumn('string', MATCH_VALUES);
-  columns.set(dimension.matchFieldId, { kind: 'dictionary', codes: status, dictionary });
+  const matches = dictionaryColumn('string', MATCH_VALUES);
+  columns.set(dimension.matchFieldId, { kind: 'dictionary', codes: status, dictionary: matches });
   for (const [index, { fieldId, type }] of dimension.columns.entries()) {
     const codes = dimension.projection.codes(index);
     const dictionary = dimension.projection.dictionary(index);

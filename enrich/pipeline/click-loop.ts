@@ -116,7 +116,7 @@ export class ClickLoop {
     if (spare === undefined || isEmpty(batch)) return;
     this.#filling = spare;
     this.#spare = undefined;
-    this.#flushing = this.#flush(batch).then(() => {
+    this.#flushing = this.#flush(batch).finally(() => {
       this.#flushing = undefined;
     });
   }
@@ -173,11 +173,12 @@ export class ClickLoop {
     if (this.#flushing === undefined && isEmpty(this.#filling)) return;
     const { clock, logger } = this.#context;
     const done = new AbortController();
-    const timer = clock.sleep(waitMsMax, done.signal).then(() => {
+    const timer = (async (): Promise<void> => {
+      await clock.sleep(waitMsMax, done.signal);
       if (done.signal.aborted) return;
       logger.warn('giving up a batch that could not be committed in time', { waitMsMax });
       this.#abandon.abort();
-    });
+    })();
     await this.#flushing;
     if (!this.#startOver) {
       this.#startFlush();

@@ -1,0 +1,121 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { DEFAULT_CLICK_SHAPE } from '../generate/clicks.ts';
+import { writeDimensionTopics } from '../generate/dimension-topic.ts';
+import { openKafkaProducer } from '../generate/kafka-producer.ts';
+import { runGenerate } from '../generate/run.ts';
+import { openSchemaRegistry } from '../cli/open-lake.ts';
+import { loadConfig } from '../cli/load-config.ts';
+import { systemClock } from '../cli/environment.ts';
+
+/** What a run reads: topics of these sizes, filled once and used again by later runs. */
+export type BacklogSize = { clicks: number; users: number; devices: number; urls: number };
+
+export type Backlog = { pipelineFile: string; ledger: string; stateDirectory: string };
+
+const PARTITIONS = 24;
+const DIMENSION_PARTITIONS = 12;
+const SEED = 11;
+
+/**
+ * Fills the topics of a backlog, unless an earlier run did, and writes a pipeline file that reads them
+ * from their start into a table of its own.
+ */
+export async function prepareBacklog(options: {
+  size: BacklogSize;
+  directory: string;
+  runId: string;
+  progress: (line: string) => void;
+}): Promise<Backlog> {
+  const { size, directory, runId, progress } = options;
+  const base = `bench-${size.clicks}-${size.users}-${size.devices}-${size.urls}`;
+  const folder = join(directory, base);
+  await mkdir(folder, { recursive: true });
+  const backlog = {
+    pipelineFile: join(folder, 'pipeline.yaml'),
+    ledger: join(folder, 'clicks.ndjson'),
+    stateDirectory: join(folder, `state-${runId}`),
+  };
+  await writePipelineFile({ base, runId, ...backlog });
+  const done = join(folder, 'filled');
+  if (!existsSync(done)) {
+    await fillTopics({ size, base, progress, ...backlog });
+    await writeFile(done, '');
+  }
+  return backlog;
+}
+
+async function writePipelineFile(options: {
+  base: string;
+  runId: string;
+  pipelineFile: string;
+  stateDirectory: string;
+}): Promise<void> {
+  const { base, runId, stateDirectory } = options;
+  const config = parse(await readFile('pipeline.yaml', 'utf8'));
+  config.pipeline = `bench-${runId}`;
+  config.kafka.group = `bench-${runId}`;
+  config.stream.topic = `${base}-clicks`;
+  for (const dimension of config.dimensions) dimension.topic = `${base}.${dimension.name}`;
+  config.readiness.notification_topic = `${base}-notifications`;
+  config.table.name = `bench.clicks_${runId}`;
+  config.table.dead_letter = `bench.clicks_${runId}_dead_letter`;
+  config.state.directory = stateDirectory;
+  config.http.port = 18_098;
+  await writeFile(options.pipelineFile, stringify(config));
+}
+
+async function fillTopics(options: {
+  size: BacklogSize;
+  base: string;
+  ledger: string;
+  pipelineFile: string;
+  progress: (line: string) => void;
+}): Promise<void> {
+  const { size, base, ledger, pipelineFile, progress } = options;
+  const { config, contracts } = await loadConfig({ config: pipelineFile, contracts: 'schemas' });
+  const registry = openSchemaRegistry(config);
+  const register = async (subject: string, avroSchema: string): Promise<number> =>
+    (await registry.register(subject, JSON.parse(avroSchema))).schemaId;
+  const { nowMs, sleep } = systemClock;
+  const producer = await openKafkaProducer({
+    brokers: config.kafka.brokers,
+    clientId: 'bench',
+    compression: 'zstd',
+    log: progress,
+  });
+  try {
+    await writeDimensionTopics({
+      producer,
+      register,
+      seed: SEED,
+      users: { topic: `${base}.users`, rows: size.users },
+      devices: { topic: `${base}.devices`, rows: size.devices },
+      urls: { topic: `${base}.urls`, rows: size.urls },
+      notificationTopic: config.readiness.notificationTopic,
+      partitions: DIMENSION_PARTITIONS,
+      nowMs,
+      progress,
+    });
+    await producer.ensureTopic(config.stream.topic, PARTITIONS, {});
+    const { users, devices, urls } = size;
+    await runGenerate({
+      seed: SEED,
+      producer,
+      register,
+      clicks: {
+        topic: config.stream.topic,
+        avroSchema: contracts.stream.avroSchema,
+        shape: { ...DEFAULT_CLICK_SHAPE, users, devices, urls },
+        count: size.clicks,
+        ledgerPath: ledger,
+      },
+      clock: { nowMs, sleep: (ms) => sleep(ms) },
+      progress,
+    });
+  } finally {
+    await producer.close();
+  }
+}
