@@ -64,6 +64,7 @@ export function parseFetchResponse(bytes: Uint8Array): FetchResponse {
       }
       reader.skipTags();
     }
+    reader.skipTags();
     return { errorCode, bytes, partitions };
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;

@@ -8,6 +8,7 @@ const openLog = () => openKafkajsLog(kafkajsClient(endpoints.kafkaBrokers));
 describeLogContract('the log over kafkajs', () => openKafkaHarness(openLog), {
   topicIds: false,
   invisibleTail: false,
+  wireBatches: false,
   // There is no maintained lz4 codec for kafkajs.
   codecs: ALL_CODECS.filter((codec) => codec !== 'lz4'),
 });

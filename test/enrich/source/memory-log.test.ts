@@ -43,6 +43,7 @@ async function openHarness(): Promise<LogHarness> {
 describeLogContract('the in-memory log', openHarness, {
   topicIds: true,
   invisibleTail: true,
+  wireBatches: true,
   codecs: ['none'],
 });
 

@@ -17,5 +17,6 @@ const openLog = () =>
 describeLogContract('the log over @platformatic/kafka', () => openKafkaHarness(openLog), {
   topicIds: true,
   invisibleTail: true,
+  wireBatches: true,
   codecs: ALL_CODECS,
 });
