@@ -15,7 +15,7 @@ export function openMemoryStore(): KeyValueStore {
       assertWrites(writes);
       for (const { key, value } of writes) {
         if (value === undefined) entries.delete(textOf(key));
-        else entries.set(textOf(key), { key: key.slice(), value: value.slice() });
+        else entries.set(textOf(key), { key: new Uint8Array(key), value: new Uint8Array(value) });
       }
     },
     async getMany(keys) {

@@ -1,0 +1,137 @@
+import { EnrichError } from '../error.ts';
+import { Dimension } from './dimension.ts';
+import type { ApplyResult, ChangeSource } from './dimension.ts';
+import type { DimensionDefinition, SourcePosition } from './dimension-record.ts';
+import type { PositionedChange } from './fold-changes.ts';
+import type { KeyValueStore, StoreWrite } from './key-value-store.ts';
+import type { Projection } from './projection.ts';
+import { metaKey, metaName, metaRange } from './store-key.ts';
+
+/** An entry beside the rows; without a value it is removed. */
+export type MetaWrite = { name: string; value: Uint8Array | undefined };
+
+/** The durable state of all dimensions and their projections. */
+export interface DimensionState {
+  /**
+   * Where to go on reading: every change below is applied and visible in the projection (INVARIANTS.md 7).
+   * A partition that is absent is read from its start. Undefined before the first batch.
+   */
+  position(dimension: string): SourcePosition | undefined;
+  /** The same object for the life of the state, always up to date. */
+  projection(dimension: string): Projection;
+  /**
+   * Applies changes in order; rows, position and `extra` are durable in one batch before the projection
+   * shows them (INVARIANTS.md 1). Idempotent by source position (INVARIANTS.md 8). Calls for one dimension
+   * wait for each other. A truncation reads the whole dimension again.
+   * Errors: `fenced` for another topic or cluster than before, `unavailable` (nothing is visible; call
+   * again with the same changes), `corrupt`.
+   */
+  apply(
+    dimension: string,
+    source: ChangeSource,
+    changes: readonly PositionedChange[],
+    extra?: readonly MetaWrite[],
+  ): Promise<ApplyResult>;
+  /** Reads the projection from the store again; opening does so already. */
+  rebuildProjection(dimension: string): Promise<void>;
+  getMeta(name: string): Uint8Array | undefined;
+  putMeta(name: string, value: Uint8Array | undefined): Promise<void>;
+}
+
+/**
+ * Opens the state over a store that its caller closes, and rebuilds every projection by a scan.
+ * Errors: `config` where keys differ from those that the state was built with, `corrupt`, `unavailable`.
+ */
+export async function openDimensionState(options: {
+  store: KeyValueStore;
+  dimensions: readonly DimensionDefinition[];
+}): Promise<DimensionState> {
+  const { store, dimensions } = options;
+  const meta = new Map<string, Uint8Array>();
+  for await (const { key, value } of store.scan(metaRange)) meta.set(metaName(key), value);
+  const opened = await Promise.all(
+    dimensions.map(async (definition) => {
+      return [definition.name, await Dimension.open(store, definition)] as const;
+    }),
+  );
+  return new StoredDimensionState(store, new Map(opened), meta);
+}
+
+class StoredDimensionState implements DimensionState {
+  readonly #store: KeyValueStore;
+  readonly #dimensions: ReadonlyMap<string, Dimension>;
+  readonly #meta: Map<string, Uint8Array>;
+  /** The last call of each dimension, settled or not. */
+  readonly #last = new Map<string, Promise<unknown>>();
+
+  constructor(
+    store: KeyValueStore,
+    dimensions: ReadonlyMap<string, Dimension>,
+    meta: Map<string, Uint8Array>,
+  ) {
+    this.#store = store;
+    this.#dimensions = dimensions;
+    this.#meta = meta;
+  }
+
+  position(dimension: string): SourcePosition | undefined {
+    return this.#dimension(dimension).position;
+  }
+
+  projection(dimension: string): Projection {
+    return this.#dimension(dimension).projection;
+  }
+
+  async apply(
+    dimension: string,
+    source: ChangeSource,
+    changes: readonly PositionedChange[],
+    extra: readonly MetaWrite[] = [],
+  ): Promise<ApplyResult> {
+    const result = await this.#inTurn(dimension, (target) =>
+      target.apply(source, changes, extra.map(metaWrite)),
+    );
+    for (const write of extra) this.#remember(write);
+    return result;
+  }
+
+  async rebuildProjection(dimension: string): Promise<void> {
+    await this.#inTurn(dimension, (target) => target.rebuildProjection());
+  }
+
+  getMeta(name: string): Uint8Array | undefined {
+    return this.#meta.get(name);
+  }
+
+  async putMeta(name: string, value: Uint8Array | undefined): Promise<void> {
+    await this.#store.applyBatch([metaWrite({ name, value })]);
+    this.#remember({ name, value });
+  }
+
+  #remember({ name, value }: MetaWrite): void {
+    if (value === undefined) this.#meta.delete(name);
+    else this.#meta.set(name, value);
+  }
+
+  #inTurn<T>(name: string, work: (dimension: Dimension) => Promise<T>): Promise<T> {
+    const dimension = this.#dimension(name);
+    const before = this.#last.get(name) ?? Promise.resolve();
+    const result = before.then(
+      () => work(dimension),
+      () => work(dimension),
+    );
+    this.#last.set(name, result);
+    return result;
+  }
+
+  #dimension(name: string): Dimension {
+    const dimension = this.#dimensions.get(name);
+    if (dimension !== undefined) return dimension;
+    const names = [...this.#dimensions.keys()].join(', ');
+    throw new EnrichError('config', `no dimension "${name}" in the state; it has: ${names}`);
+  }
+}
+
+function metaWrite({ name, value }: MetaWrite): StoreWrite {
+  return { key: metaKey(name), value };
+}

@@ -1,0 +1,300 @@
+import { EnrichError } from '../error.ts';
+import { decodeRecord, encodeRecord, recordFor } from './dimension-record.ts';
+import type { DimensionDefinition, DimensionRecord, SourcePosition } from './dimension-record.ts';
+import { DimensionShape } from './dimension-shape.ts';
+import { ChangeFold, rowsOf } from './fold-changes.ts';
+import type { FoldCounts, PendingRow, PositionedChange, RefusedChange } from './fold-changes.ts';
+import { createProjection } from './hash-projection.ts';
+import type { MutableProjection } from './hash-projection.ts';
+import { JoinKeyOwners } from './join-key-owners.ts';
+import type { KeyValueStore, StoreWrite } from './key-value-store.ts';
+import { BytesKeys } from './row-keys.ts';
+import { RowView } from './state-row.ts';
+import { dimensionKey, joinKeyEntry, rowRange } from './store-key.ts';
+
+/** Where changes come from: the partition they were read from, and the offset after the last of them. */
+export type ChangeSource = {
+  partition: number;
+  nextOffset: bigint;
+  clusterId: string;
+  topicId: string;
+};
+
+export type ApplyResult = FoldCounts & {
+  /** Changes that the state cannot take; they changed nothing and belong in the dead-letter table. */
+  refused: readonly RefusedChange[];
+};
+
+/** Primary keys of the deleted rows in the store, of all of them while `complete`. */
+type Deletions = { primaryKeys: BytesKeys; complete: boolean };
+
+/** Deleted rows remembered in memory; beyond, rows are always looked up in the store. */
+const deletionsMax = 1_000_000;
+const purgeWritesMax = 2_000;
+
+/** One dimension: its rows and position in the store, and its projection. Used by one caller at a time. */
+export class Dimension {
+  readonly projection: MutableProjection;
+  readonly #store: KeyValueStore;
+  readonly #shape: DimensionShape;
+  readonly #owners: JoinKeyOwners;
+  #record: DimensionRecord;
+  #deletions: Deletions = { primaryKeys: new BytesKeys(), complete: true };
+  /** The store may be ahead of the projection: a write failed, or what follows one. */
+  #behind = false;
+
+  private constructor(
+    store: KeyValueStore,
+    definition: DimensionDefinition,
+    record: DimensionRecord,
+  ) {
+    this.#store = store;
+    this.#record = record;
+    this.#shape = new DimensionShape(definition, record);
+    this.projection = this.#emptyProjection();
+    this.#owners = new JoinKeyOwners(store, this.#shape, this.projection);
+  }
+
+  /** Opens a dimension with its projection rebuilt. Errors: `config`, `corrupt`, `unavailable`. */
+  static async open(store: KeyValueStore, definition: DimensionDefinition): Promise<Dimension> {
+    const [stored] = await store.getMany([dimensionKey(definition.name)]);
+    const before = stored === undefined ? undefined : decodeRecord(stored);
+    const record = recordFor(definition, before);
+    const dimension = new Dimension(store, definition, record);
+    if (record !== before) await store.applyBatch([dimension.#recordWrite(record)]);
+    await dimension.rebuildProjection();
+    return dimension;
+  }
+
+  get position(): SourcePosition | undefined {
+    return this.#record.source;
+  }
+
+  /**
+   * Applies changes in order: rows, join-key index and position enter the store in one batch
+   * (INVARIANTS.md 1), then the projection and `position` change in one turn (INVARIANTS.md 7).
+   */
+  async apply(
+    source: ChangeSource,
+    changes: readonly PositionedChange[],
+    extra: readonly StoreWrite[],
+  ): Promise<ApplyResult> {
+    if (this.#behind) await this.#catchUp();
+    this.#assertSource(source);
+    const batch = rowsOf(this.#shape, changes, this.#record.truncatedAt);
+    await this.#readStored(batch.rows);
+    const fold = new ChangeFold(this.#shape, batch, source.partition);
+    for (const row of batch.rows) fold.fold(row);
+    const record = this.#advanced(source, batch.truncatedAt);
+    const changed = batch.rows.filter(({ start }) => start >= 0);
+    const { bytes } = fold.writer;
+    const writes: StoreWrite[] = changed.map(({ storeKey, start, end }) => ({
+      key: storeKey,
+      value: bytes.subarray(start, end),
+    }));
+    if (this.#shape.indexed) writes.push(...this.#indexWrites(changed));
+    this.#behind = true;
+    await this.#store.applyBatch([...writes, this.#recordWrite(record), ...extra]);
+    await this.#project(changed, bytes, record);
+    this.#behind = false;
+    return { ...fold.counts, refused: fold.refused };
+  }
+
+  /**
+   * Builds the projection from the rows in the store, and removes rows that a truncation has ended. The
+   * projection in use changes at the end, in one turn.
+   */
+  async rebuildProjection(): Promise<void> {
+    const projection = this.#emptyProjection();
+    const deletions: Deletions = { primaryKeys: new BytesKeys(), complete: true };
+    const view = new RowView();
+    let purge: StoreWrite[] = [];
+    for await (const { key, value } of this.#store.scan(rowRange(this.#shape.definition.name))) {
+      view.read(value, 0, value.length);
+      if (this.#isTruncated(view)) {
+        purge.push(...this.#removal(key, view.joinKey()));
+        if (purge.length >= purgeWritesMax) {
+          await this.#store.applyBatch(purge);
+          purge = [];
+        }
+      } else if (view.deleted) {
+        this.#rememberDeletion(deletions, key);
+      } else {
+        this.#addRow(projection, key, view);
+      }
+    }
+    if (purge.length > 0) await this.#store.applyBatch(purge);
+    this.#deletions = deletions;
+    this.projection.adopt(projection);
+  }
+
+  #emptyProjection(): MutableProjection {
+    const { keyKind, definition } = this.#shape;
+    return createProjection({ keyKind, columns: definition.columns.map(({ type }) => type) });
+  }
+
+  /** Rows come in the order of their primary keys, so the first row of a join key is the one that answers. */
+  #addRow(projection: MutableProjection, storeKey: Uint8Array, view: RowView): void {
+    if (!this.#shape.indexed) {
+      projection.upsert(this.#primaryKeySlice(storeKey), this.#shape.columnsInUse(view));
+      return;
+    }
+    if (view.joinKeyLength < 0) return;
+    const { bytes, joinKeyStart: start, joinKeyLength: length } = view;
+    const first = projection.find(bytes, start, length);
+    if (first >= 0) projection.setShared(first, true);
+    else projection.upsert({ bytes, start, length }, this.#shape.columnsInUse(view));
+  }
+
+  /** The bytes of a primary key that is the join key too: what follows its kind. */
+  #primaryKeySlice(storeKey: Uint8Array): { bytes: Uint8Array; start: number; length: number } {
+    const start = this.#shape.rowPrefix.length + 1;
+    return { bytes: storeKey, start, length: storeKey.length - start };
+  }
+
+  #isTruncated(view: RowView): boolean {
+    const { truncatedAt } = this.#record;
+    return truncatedAt !== undefined && view.sourcePosition <= truncatedAt;
+  }
+
+  #removal(storeKey: Uint8Array, joinKey: Uint8Array | undefined): StoreWrite[] {
+    const row = { key: storeKey, value: undefined };
+    if (joinKey === undefined) return [row];
+    return [row, { key: this.#joinKeyEntry(storeKey, joinKey), value: undefined }];
+  }
+
+  #joinKeyEntry(storeKey: Uint8Array, joinKey: Uint8Array): Uint8Array {
+    const { definition, rowPrefix } = this.#shape;
+    return joinKeyEntry(definition.name, joinKey, storeKey.subarray(rowPrefix.length));
+  }
+
+  /**
+   * Reads the rows that the store may have. Where the primary key is the join key, every live row is in the
+   * projection and every deleted one in `#deletions`, both of which change only after the store and before
+   * the next batch: a key in neither is not in the store, and need not be asked for.
+   */
+  async #readStored(rows: readonly PendingRow[]): Promise<void> {
+    const asked = rows.filter(({ storeKey }) => this.#mayBeStored(storeKey));
+    const values = await this.#store.getMany(asked.map(({ storeKey }) => storeKey));
+    for (const [index, row] of asked.entries()) row.stored = values[index];
+  }
+
+  #mayBeStored(storeKey: Uint8Array): boolean {
+    if (this.#shape.indexed || !this.#deletions.complete) return true;
+    const { bytes, start, length } = this.#primaryKeySlice(storeKey);
+    if (this.projection.find(bytes, start, length) >= 0) return true;
+    return this.#deletions.primaryKeys.find(bytes, start, length) >= 0;
+  }
+
+  #rememberDeletion(deletions: Deletions, storeKey: Uint8Array): void {
+    if (this.#shape.indexed || !deletions.complete) return;
+    const { bytes, start, length } = this.#primaryKeySlice(storeKey);
+    const { primaryKeys } = deletions;
+    if (primaryKeys.find(bytes, start, length) >= 0) return;
+    if (primaryKeys.count < deletionsMax) primaryKeys.add(bytes, start, length);
+    else deletions.complete = false;
+  }
+
+  #indexWrites(rows: readonly PendingRow[]): StoreWrite[] {
+    const view = new RowView();
+    const writes: StoreWrite[] = [];
+    for (const { storeKey, stored, joinKey } of rows) {
+      // Also of a row that a truncation has ended but that is not removed yet.
+      const before =
+        stored === undefined ? undefined : view.read(stored, 0, stored.length).joinKey();
+      if (before !== undefined && joinKey !== undefined && Buffer.compare(before, joinKey) === 0) {
+        continue;
+      }
+      if (before !== undefined) {
+        writes.push({ key: this.#joinKeyEntry(storeKey, before), value: undefined });
+      }
+      if (joinKey !== undefined) {
+        writes.push({ key: this.#joinKeyEntry(storeKey, joinKey), value: new Uint8Array() });
+      }
+    }
+    return writes;
+  }
+
+  /** Nothing of this is seen by a join before all of it is. */
+  async #project(
+    rows: readonly PendingRow[],
+    bytes: Uint8Array,
+    record: DimensionRecord,
+  ): Promise<void> {
+    if (record.truncatedAt !== this.#record.truncatedAt) {
+      await this.#adoptRecord(record);
+    } else if (this.#shape.indexed) {
+      const owners = await this.#owners.after(rows, bytes);
+      owners.apply();
+      this.#record = record;
+    } else {
+      this.#projectRows(rows, bytes);
+      this.#record = record;
+    }
+  }
+
+  #projectRows(rows: readonly PendingRow[], bytes: Uint8Array): void {
+    const view = new RowView();
+    for (const { storeKey, start, end, deleted } of rows) {
+      const key = this.#primaryKeySlice(storeKey);
+      if (!deleted) {
+        const row = view.read(bytes, start, end);
+        this.projection.upsert(key, this.#shape.columnsInUse(row));
+        this.#forgetDeletion(key);
+        continue;
+      }
+      const slot = this.projection.find(key.bytes, key.start, key.length);
+      if (slot >= 0) this.projection.remove(slot);
+      this.#rememberDeletion(this.#deletions, storeKey);
+    }
+  }
+
+  #forgetDeletion({ bytes, start, length }: { bytes: Uint8Array; start: number; length: number }) {
+    const { primaryKeys } = this.#deletions;
+    const id = primaryKeys.count === 0 ? -1 : primaryKeys.find(bytes, start, length);
+    if (id >= 0) primaryKeys.remove(id);
+  }
+
+  /** A failed write may have reached the store all the same: what the store says is what counts. */
+  async #catchUp(): Promise<void> {
+    const [stored] = await this.#store.getMany([dimensionKey(this.#shape.definition.name)]);
+    await this.#adoptRecord(stored === undefined ? this.#record : decodeRecord(stored));
+    this.#behind = false;
+  }
+
+  async #adoptRecord(record: DimensionRecord): Promise<void> {
+    const before = this.#record;
+    // The rebuild must know the truncation; joins must not see the position before its rows.
+    this.#record = { ...before, truncatedAt: record.truncatedAt };
+    await this.rebuildProjection();
+    this.#record = record;
+  }
+
+  #assertSource({ clusterId, topicId }: ChangeSource): void {
+    const { source } = this.#record;
+    if (source === undefined) return;
+    if (source.clusterId === clusterId && source.topicId === topicId) return;
+    const { name } = this.#shape.definition;
+    throw new EnrichError(
+      'fenced',
+      `dimension ${name}: the state holds changes of topic id ${source.topicId} in cluster ` +
+        `${source.clusterId}, these are of ${topicId} in ${clusterId}. If the topic was recreated on ` +
+        'purpose, have Debezium take its snapshot again, stop the pipeline, delete state.directory and ' +
+        'start it: the state is built again from the topics',
+      { context: { dimension: name, stored: source, given: { clusterId, topicId } } },
+    );
+  }
+
+  /** The record after the batch. A position never goes back: what is below it has been applied. */
+  #advanced(source: ChangeSource, truncatedAt: bigint | undefined): DimensionRecord {
+    const { partition, nextOffset, clusterId, topicId } = source;
+    const next = new Map(this.#record.source?.next);
+    const before = next.get(partition);
+    if (before === undefined || nextOffset > before) next.set(partition, nextOffset);
+    return { ...this.#record, truncatedAt, source: { clusterId, topicId, next } };
+  }
+
+  #recordWrite(record: DimensionRecord): StoreWrite {
+    return { key: dimensionKey(this.#shape.definition.name), value: encodeRecord(record) };
+  }
+}

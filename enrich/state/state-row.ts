@@ -1,0 +1,167 @@
+import { EnrichError } from '../error.ts';
+import type { ByteWriter } from './byte-writer.ts';
+import type { ColumnSlices } from './hash-projection.ts';
+
+/** Raised when the layout below changes; a row of another version cannot be read. */
+const ROW_VERSION = 1;
+
+const DELETED = 1;
+const HAS_JOIN_KEY = 2;
+
+/** Where a row comes from, and what it is. */
+export type RowHeader = {
+  deleted: boolean;
+  /** Index of the list of columns that the row was written with, see `DimensionRecord.layouts`. */
+  layout: number;
+  sourcePosition: bigint;
+  partition: number;
+  offset: bigint;
+  /** Bytes of the join key after normalisation, where the dimension keeps an index of them. */
+  joinKey: Uint8Array | undefined;
+};
+
+/**
+ * Starts a state row; the columns of its layout follow in order, each written by its `ColumnCodec` or by
+ * `writeNull`, `writeSlice`. A deleted row has no columns.
+ *
+ * | bytes  | what                                                       |
+ * |--------|------------------------------------------------------------|
+ * | 1      | version, 1                                                 |
+ * | 1      | flags: 1 deleted, 2 has a join key                         |
+ * | varint | layout                                                     |
+ * | 8      | source position, little endian                             |
+ * | varint | partition of the change topic                              |
+ * | 8      | offset of the change in it, little endian                  |
+ * | varint, bytes | length and bytes of the join key, with flag 2       |
+ * | varint, bytes | for each column: length plus one and bytes; 0 is null |
+ */
+export function writeRowHeader(writer: ByteWriter, header: RowHeader): void {
+  const { deleted, layout, sourcePosition, partition, offset, joinKey } = header;
+  writer.uint8(ROW_VERSION);
+  writer.uint8((deleted ? DELETED : 0) | (joinKey === undefined ? 0 : HAS_JOIN_KEY));
+  writer.varint(layout);
+  writer.int64(sourcePosition);
+  writer.varint(partition);
+  writer.int64(offset);
+  if (joinKey === undefined) return;
+  writer.varint(joinKey.length);
+  writer.raw(joinKey, 0, joinKey.length);
+}
+
+export function writeNull(writer: ByteWriter): void {
+  writer.varint(0);
+}
+
+/** A column as it stands in another row. */
+export function writeSlice(writer: ByteWriter, row: ColumnSlices, column: number): void {
+  const length = row.lengths[column] ?? -1;
+  writer.varint(length + 1);
+  if (length > 0) writer.raw(row.bytes, row.starts[column] as number, length);
+}
+
+/**
+ * A row read in place, without objects for its columns; one view reads many rows one after another.
+ * `starts` and `lengths` hold `columnCount` columns, a length of -1 is null.
+ */
+export class RowView implements ColumnSlices {
+  bytes: Uint8Array = new Uint8Array();
+  deleted = false;
+  layout = 0;
+  sourcePosition = 0n;
+  partition = 0;
+  offset = 0n;
+  joinKeyStart = 0;
+  /** -1 where there is none. */
+  joinKeyLength = -1;
+  columnCount = 0;
+  starts = new Int32Array(16);
+  lengths = new Int32Array(16);
+  #at = 0;
+  #end = 0;
+
+  /** Points the view at a row. Errors: `corrupt` for bytes that are none. */
+  read(bytes: Uint8Array, start: number, end: number): this {
+    this.bytes = bytes;
+    this.#at = start;
+    this.#end = end;
+    if (end - start < 20 || bytes[start] !== ROW_VERSION) throw damaged('no version 1 row');
+    const flags = bytes[start + 1] as number;
+    this.#at = start + 2;
+    this.deleted = (flags & DELETED) !== 0;
+    this.layout = this.#varint();
+    this.sourcePosition = this.#int64();
+    this.partition = this.#varint();
+    this.offset = this.#int64();
+    this.joinKeyLength = -1;
+    if ((flags & HAS_JOIN_KEY) !== 0) {
+      this.joinKeyLength = this.#varint();
+      this.joinKeyStart = this.#skip(this.joinKeyLength);
+    }
+    this.#readColumns();
+    return this;
+  }
+
+  /** A copy of the join key, undefined where there is none. */
+  joinKey(): Uint8Array | undefined {
+    if (this.joinKeyLength < 0) return undefined;
+    return this.bytes.slice(this.joinKeyStart, this.joinKeyStart + this.joinKeyLength);
+  }
+
+  #readColumns(): void {
+    let column = 0;
+    while (this.#at < this.#end) {
+      if (column === this.starts.length) this.#grow();
+      const length = this.#varint() - 1;
+      this.lengths[column] = length;
+      this.starts[column] = this.#skip(Math.max(0, length));
+      column++;
+    }
+    this.columnCount = column;
+  }
+
+  #grow(): void {
+    const { starts, lengths } = this;
+    this.starts = new Int32Array(starts.length * 2);
+    this.lengths = new Int32Array(lengths.length * 2);
+    this.starts.set(starts);
+    this.lengths.set(lengths);
+  }
+
+  #skip(length: number): number {
+    const start = this.#at;
+    this.#at += length;
+    if (this.#at > this.#end) throw damaged('a field ends beyond its row');
+    return start;
+  }
+
+  #varint(): number {
+    let value = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = this.bytes[this.#skip(1)] as number;
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return value >>> 0;
+    }
+    throw damaged('a number has no end');
+  }
+
+  #int64(): bigint {
+    const at = this.#skip(8);
+    const low = this.#uint32(at);
+    const high = this.#uint32(at + 4);
+    // Source positions and offsets are nearly always exact as a double, which is far cheaper.
+    if (high < 0x20_0000) return BigInt(high * 0x1_0000_0000 + low);
+    return BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low));
+  }
+
+  #uint32(at: number): number {
+    const { bytes } = this;
+    const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
+    const high = (bytes[at + 2] as number) | ((bytes[at + 3] as number) << 8);
+    return (low | (high << 16)) >>> 0;
+  }
+}
+
+function damaged(what: string): EnrichError {
+  const fix = 'Delete the state directory: the state is built again from the change topics';
+  return new EnrichError('corrupt', `a row of the state cannot be read: ${what}. ${fix}`);
+}

@@ -1,0 +1,81 @@
+/**
+ * Keys of the state store. Each starts with the kind of the entry; names and join keys stand after their
+ * length, so that no name is the beginning of another.
+ *
+ * | entry     | key                                                         | value                |
+ * |-----------|-------------------------------------------------------------|----------------------|
+ * | row       | `r`, u8 length, dimension, primary key                      | `state-row.ts`       |
+ * | join key  | `i`, u8 length, dimension, u32 length, join key, primary key | nothing              |
+ * | dimension | `d`, dimension                                              | `dimension-record.ts` |
+ * | meta      | `m`, name                                                   | the caller's         |
+ *
+ * A primary key is a byte for its kind (1 integer, 2 bytes) and its bytes, integers in the order of
+ * numbers: the first entry of a join key is that of the lowest primary key.
+ */
+const ROW = 0x72;
+const JOIN_KEY = 0x69;
+const DIMENSION = 0x64;
+const META = 0x6d;
+
+export const INTEGER_KEY = 1;
+export const BYTES_KEY = 2;
+
+const encoder = new TextEncoder();
+
+export type KeyRange = { from: Uint8Array; to: Uint8Array };
+
+/** What the keys of all rows of a dimension start with. */
+export function rowPrefix(dimension: string): Uint8Array {
+  return prefixOf(ROW, dimension);
+}
+
+export function rowRange(dimension: string): KeyRange {
+  return rangeOf(rowPrefix(dimension));
+}
+
+/** What the index entries of a join key start with; the primary key of each row follows. */
+export function joinKeyPrefix(dimension: string, joinKey: Uint8Array): Uint8Array {
+  const length = new Uint8Array(4);
+  new DataView(length.buffer).setUint32(0, joinKey.length);
+  return Buffer.concat([prefixOf(JOIN_KEY, dimension), length, joinKey]);
+}
+
+export function joinKeyEntry(
+  dimension: string,
+  joinKey: Uint8Array,
+  primaryKey: Uint8Array,
+): Uint8Array {
+  return Buffer.concat([joinKeyPrefix(dimension, joinKey), primaryKey]);
+}
+
+/** All keys that start with the prefix. */
+export function rangeOf(prefix: Uint8Array): KeyRange {
+  // Not slice(): of a Buffer that is a view.
+  const to = new Uint8Array(prefix);
+  // No prefix here is all 0xff: it starts with a letter.
+  let last = to.length - 1;
+  while (to[last] === 0xff) last--;
+  to[last] = (to[last] as number) + 1;
+  return { from: prefix, to: to.subarray(0, last + 1) };
+}
+
+export function dimensionKey(dimension: string): Uint8Array {
+  return Buffer.concat([Uint8Array.of(DIMENSION), encoder.encode(dimension)]);
+}
+
+export function metaKey(name: string): Uint8Array {
+  return Buffer.concat([Uint8Array.of(META), encoder.encode(name)]);
+}
+
+export function metaName(key: Uint8Array): string {
+  return new TextDecoder().decode(key.subarray(1));
+}
+
+export const metaRange: KeyRange = rangeOf(Uint8Array.of(META));
+
+function prefixOf(kind: number, dimension: string): Uint8Array {
+  const name = encoder.encode(dimension);
+  if (name.length > 255)
+    throw new RangeError(`assert: name of 255 bytes at most, got ${dimension}`);
+  return Buffer.concat([Uint8Array.of(kind, name.length), name]);
+}

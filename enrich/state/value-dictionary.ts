@@ -1,0 +1,95 @@
+import type { PrimitiveType } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
+import { columnCodec } from './column-codec.ts';
+import type { ColumnCodec } from './column-codec.ts';
+import { idsMax } from './key-index.ts';
+import type { DictionaryView, ProjectionValue } from './projection.ts';
+import { BytesKeys } from './row-keys.ts';
+import { SharedBytes } from './shared-bytes.ts';
+
+/**
+ * The distinct values of one column, each with a code; code 0 is null. A value whose last use is released
+ * goes, and its code is used again, so the dictionary is never larger than its rows. Values stand in
+ * shared memory in the form of `ColumnCodec`; no JavaScript value is held for them.
+ */
+export class ValueDictionary implements DictionaryView {
+  readonly values: readonly (ProjectionValue | null)[];
+  readonly #codec: ColumnCodec;
+  readonly #keys = new BytesKeys();
+  #uses: Uint32Array;
+  readonly #useBytes = new SharedBytes(idsMax * 4);
+
+  constructor(type: PrimitiveType) {
+    this.#codec = columnCodec(type);
+    this.#uses = new Uint32Array(this.#useBytes.buffer);
+    this.values = arrayOver(this);
+  }
+
+  get size(): number {
+    return this.#keys.end + 1;
+  }
+
+  get bytes(): number {
+    return this.#keys.bytes + this.#useBytes.buffer.byteLength;
+  }
+
+  /** The code of a value, which counts one use more. */
+  retain(bytes: Uint8Array, start: number, length: number): number {
+    const known = this.#keys.find(bytes, start, length);
+    const id = known >= 0 ? known : this.#add(bytes, start, length);
+    this.#uses[id] = (this.#uses[id] as number) + 1;
+    return id + 1;
+  }
+
+  /** One use of a code less; nothing for null. */
+  release(code: number): void {
+    if (code === 0) return;
+    const left = (this.#uses[code - 1] as number) - 1;
+    this.#uses[code - 1] = left;
+    if (left === 0) this.#keys.remove(code - 1);
+  }
+
+  value(code: number): ProjectionValue | null {
+    if (!this.#isUsed(code)) return null;
+    const bytes = new Uint8Array(this.#keys.slab.length(code - 1));
+    this.#keys.slab.copyTo(code - 1, bytes, 0);
+    return this.#codec.read(bytes);
+  }
+
+  byteLength(code: number): number {
+    return this.#isUsed(code) ? this.#keys.slab.length(code - 1) : 0;
+  }
+
+  copyBytes(code: number, target: Uint8Array, at: number): number {
+    return this.#isUsed(code) ? this.#keys.slab.copyTo(code - 1, target, at) : 0;
+  }
+
+  #isUsed(code: number): boolean {
+    return code > 0 && code < this.size && (this.#uses[code - 1] as number) > 0;
+  }
+
+  #add(bytes: Uint8Array, start: number, length: number): number {
+    const id = this.#keys.add(bytes, start, length);
+    if (this.#useBytes.reserve((id + 1) * 4)) {
+      const { buffer } = this.#useBytes;
+      this.#uses = new Uint32Array(buffer, 0, buffer.byteLength / 4);
+    }
+    this.#uses[id] = 0;
+    return id;
+  }
+}
+
+/** An array that decodes a value when it is read, since holding all of them would take gigabytes. */
+function arrayOver(dictionary: ValueDictionary): readonly (ProjectionValue | null)[] {
+  return new Proxy<(ProjectionValue | null)[]>([], {
+    get(target, property, receiver) {
+      if (property === 'length') return dictionary.size;
+      const code = typeof property === 'string' ? Number(property) : Number.NaN;
+      if (!Number.isInteger(code)) return Reflect.get(target, property, receiver);
+      return code >= 0 && code < dictionary.size ? dictionary.value(code) : undefined;
+    },
+    has: (target, property) =>
+      typeof property === 'string' && Number(property) < dictionary.size
+        ? true
+        : Reflect.has(target, property),
+  });
+}
