@@ -102,7 +102,9 @@ async function alterTopic(
   settings: Readonly<Record<string, string>>,
 ): Promise<void> {
   const present = (await describeSettings(admin, [topic])).get(topic) ?? [];
-  const own = present.filter(({ configSource }) => configSource === kafkajs.ConfigSource.TOPIC_CONFIG);
+  const own = present.filter(
+    ({ configSource }) => configSource === kafkajs.ConfigSource.TOPIC_CONFIG,
+  );
   const merged = {
     ...Object.fromEntries(own.map(({ configName, configValue }) => [configName, configValue])),
     ...settings,
