@@ -1,4 +1,3 @@
-import { open } from 'node:fs/promises';
 import { deviceId, deviceRow, renamedUrlText, urlRow, urlText, userRow } from './dimension-rows.ts';
 import type { SqlConnection } from './postgres.ts';
 import { openRandom, type Random } from './random.ts';
@@ -13,7 +12,7 @@ import {
 } from './source-table.ts';
 
 /** What a change does to a source table. */
-export type ChangeOp =
+type ChangeOp =
   | 'update'
   | 'insert'
   | 'delete'
@@ -236,18 +235,4 @@ function update(
 ): PlannedChange {
   const statement = `update ${table} set ${set} where ${primaryKey} = $1`;
   return { op: 'update', rowKey: String(values[0]), statement, values };
-}
-
-/** Writes changes down, one JSON object a line; a file of an earlier run is continued. */
-export async function openChangeJournal(path: string): Promise<{
-  append(change: DimensionChange): Promise<void>;
-  close(): Promise<void>;
-}> {
-  const file = await open(path, 'a');
-  return {
-    append: async (change) => {
-      await file.write(`${JSON.stringify(change)}\n`);
-    },
-    close: () => file.close(),
-  };
 }

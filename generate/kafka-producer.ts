@@ -18,6 +18,7 @@ export type RecordProducer = {
   clusterId: string;
   /** Makes the topic unless it exists; settings of an existing one stay as they are. */
   ensureTopic(topic: string, partitions: number, config: Record<string, string>): Promise<void>;
+  /** Errors: `config` for a topic that does not exist. */
   partitionCount(topic: string): Promise<number>;
   /**
    * Resolves once all records are acknowledged, to the offset of the first record of each partition:
@@ -77,6 +78,9 @@ export async function openKafkaProducer(options: ProducerOptions): Promise<Recor
       }),
     partitionCount: (topic) =>
       unavailableOnFailure(`describe topic ${topic}`, async () => {
+        if (!(await admin.listTopics()).includes(topic)) {
+          throw new GenerateError('config', `there is no topic ${topic}: create it first`);
+        }
         const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
         return topics[0]?.partitions.length ?? 0;
       }),
@@ -117,6 +121,7 @@ async function unavailableOnFailure<T>(what: string, act: () => Promise<T>): Pro
   try {
     return await act();
   } catch (cause) {
+    if (cause instanceof GenerateError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new GenerateError('unavailable', `cannot ${what}: ${reason}`, { cause });
   }

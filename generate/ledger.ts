@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { openAppendFile } from './append-file.ts';
 import type { ClickBatch } from './clicks.ts';
 import type { CorruptKind } from './corrupt.ts';
 import { GenerateError } from './error.ts';
@@ -43,12 +43,12 @@ export type LedgerBatch = {
 /** Sends that may wait for their ack at once; more in a file means that it is not a ledger. */
 const PENDING_SENDS_MAX = 1_000;
 
-/** Opens a ledger for appending; a file of an earlier run is continued. */
+/** Opens a ledger for appending; a file of an earlier run is continued. Errors: `config`. */
 export async function openLedgerWriter(path: string, run: LedgerRun): Promise<LedgerWriter> {
-  const file = await open(path, 'a');
+  const file = await openAppendFile(path);
   let sends = 0;
   // The empty line ends one that an earlier run may have left cut short.
-  await file.write(`\n${JSON.stringify({ ledger: 1, ...run })}\n`);
+  await file.line(`\n${JSON.stringify({ ledger: 1, ...run })}`);
   return {
     async send(batch) {
       sends += 1;
@@ -56,12 +56,12 @@ export async function openLedgerWriter(path: string, run: LedgerRun): Promise<Le
       const bad = Object.fromEntries(
         kind.flatMap((name, i) => (name === 'good' ? [] : [[i, name] as const])),
       );
-      await file.write(`${JSON.stringify({ send: sends, ...columns, bad })}\n`);
+      await file.line(JSON.stringify({ send: sends, ...columns, bad }));
       return sends;
     },
     async ack(send, baseOffsets) {
       const base = Object.fromEntries([...baseOffsets].map(([p, offset]) => [p, String(offset)]));
-      await file.write(`${JSON.stringify({ ack: send, base })}\n`);
+      await file.line(JSON.stringify({ ack: send, base }));
     },
     close: () => file.close(),
   };

@@ -1,17 +1,14 @@
 import type { AvroObject } from '../schemas/contract.ts';
 import { openAvroEncoder, type RegisterAvroSchema } from './avro.ts';
+import { openAppendFile } from './append-file.ts';
 import { openClickSource, type ClickBatch, type ClickShape } from './clicks.ts';
 import { VIOLATING_AVRO_SCHEMA } from './corrupt.ts';
-import {
-  openChangeJournal,
-  openDimensionChanges,
-  type DimensionChangesOptions,
-} from './dimension-changes.ts';
+import { openDimensionChanges, type DimensionChangesOptions } from './dimension-changes.ts';
 import { GenerateError } from './error.ts';
 import type { ProducerRecord, RecordProducer } from './kafka-producer.ts';
 import { openLedgerWriter, type LedgerWriter } from './ledger.ts';
 
-export type GenerateClock = { nowMs: () => number; sleep: (ms: number) => Promise<void> };
+type GenerateClock = { nowMs: () => number; sleep: (ms: number) => Promise<void> };
 
 export type GenerateOptions = {
   seed: number;
@@ -31,6 +28,7 @@ export type GenerateOptions = {
   /** Changes of the source tables while clicks flow. */
   changes?: Omit<DimensionChangesOptions, 'nowMs' | 'seed'> & {
     perSecond: number;
+    /** Each change as one JSON object a line; a file of an earlier run is continued. */
     journalPath: string;
   };
   clock: GenerateClock;
@@ -175,7 +173,7 @@ async function changeRows(options: ClickLoopOptions, summary: GenerateSummary): 
   const { changes, clock, signal } = options;
   if (changes === undefined) return;
   const source = openDimensionChanges({ ...changes, seed: options.seed, nowMs: clock.nowMs });
-  const journal = await openChangeJournal(changes.journalPath);
+  const journal = await openAppendFile(changes.journalPath);
   const startMs = clock.nowMs();
   try {
     for (let made = 0; !signal.aborted;) {
@@ -184,7 +182,7 @@ async function changeRows(options: ClickLoopOptions, summary: GenerateSummary): 
         continue;
       }
       const change = await source.next();
-      await journal.append(change);
+      await journal.line(JSON.stringify(change));
       made += 1;
       summary.changes[change.op] = (summary.changes[change.op] ?? 0) + 1;
     }

@@ -100,7 +100,7 @@ export function columnArrays<Row>(
 }
 
 /** `2026-01-31` for days since the epoch. */
-export function dateText(days: number | null): string | null {
+function dateText(days: number | null): string | null {
   return days === null ? null : new Date(days * 86_400_000).toISOString().slice(0, 10);
 }
 
@@ -110,6 +110,6 @@ export function timestampText(ms: number): string {
 }
 
 /** `12.30` for 1230 hundredths. */
-export function priceText(hundredths: number | null): string | null {
+function priceText(hundredths: number | null): string | null {
   return hundredths === null ? null : (hundredths / 100).toFixed(2);
 }

@@ -2,7 +2,7 @@ import type { Canonical, ReplayedChange } from './envelope.ts';
 import { UNAVAILABLE } from './envelope.ts';
 
 /** What a row of a dimension was, from one commit on; null where it was gone. */
-export type RowVersion = { visibleAt: number; row: readonly Canonical[] | null };
+type RowVersion = { visibleAt: number; row: readonly Canonical[] | null };
 
 export type DimensionShape = {
   joinKey: string;

@@ -33,7 +33,7 @@ export type LedgerIndex = {
   untaken(next: ReadonlyMap<number, bigint>): Iterable<UntakenRecord>;
 };
 
-export type UntakenRecord = {
+type UntakenRecord = {
   partition: number;
   offset: bigint;
   kind: string;

@@ -6,7 +6,7 @@ import { VerifyError } from './error.ts';
  * What the table records about a pipeline, read here a second time and on purpose not with the
  * pipeline's own code: a mistake there must not hide itself.
  */
-export type OffsetsByPartition = ReadonlyMap<number, bigint>;
+type OffsetsByPartition = ReadonlyMap<number, bigint>;
 
 export type OffsetRange = { start: bigint; end: bigint };
 

@@ -1,5 +1,5 @@
 /** One kind of fault, how often it was found, and the first examples. */
-export type Finding = { kind: string; count: number; examples: readonly string[] };
+type Finding = { kind: string; count: number; examples: readonly string[] };
 
 /** What one check says. Plain JSON: numbers and texts only. Sound when there are no findings. */
 export type Report = {

@@ -9,7 +9,7 @@ export type TrinoOptions = {
   timeoutMs?: number;
 };
 
-export type TrinoResult = {
+type TrinoResult = {
   columns: readonly { name: string; type: string }[];
   /** Values as Trino's JSON has them; whole numbers beyond 2^53 are bigints. */
   rows: readonly (readonly unknown[])[];

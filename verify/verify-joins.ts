@@ -9,7 +9,7 @@ import { normaliserOf } from './normal-form.ts';
 import type { ReadTopic } from './topic-reader.ts';
 
 /** A dimension as pipeline.yaml describes it. */
-export type VerifiedDimension = {
+type VerifiedDimension = {
   name: string;
   topic: string;
   joinKey: string;

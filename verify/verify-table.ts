@@ -45,11 +45,27 @@ export async function verifyTable(options: VerifyTableOptions): Promise<Report> 
       'commits checked one by one': commits.length,
     },
     findings: findings.list(),
-    notes:
-      commits.length === 0
-        ? ['all snapshots of the pipeline have expired: checked against the table property alone']
-        : [],
+    notes: notesOf(options, commits),
   };
+}
+
+function notesOf(
+  { events, pipeline }: VerifyTableOptions,
+  commits: readonly RecordedCommit[],
+): string[] {
+  const notes: string[] = [];
+  if (commits.length === 0) {
+    notes.push(
+      'all snapshots of the pipeline have expired: checked against the table property alone',
+    );
+  }
+  const others = Object.keys(events.properties).filter(
+    (key) => key.startsWith('tributary.') && key !== `tributary.${pipeline}`,
+  );
+  if (others.length > 0) {
+    notes.push(`rows of ${others.join(', ')} are in this table too, and cannot be told apart`);
+  }
+  return notes;
 }
 
 function partitionChecks(state: RecordedState): Map<number, PartitionCheck> {

@@ -9,7 +9,7 @@ import type { NestedField } from '../../catalog/spec/table-schema.ts';
 import type { ObjectStore } from '../../catalog/store/object-store.ts';
 import { writeDataFiles } from '../../catalog/write/write-data-files.ts';
 import type { TableSource } from '../../verify/reject-rows.ts';
-import { openTableReader } from '../../verify/table-reader.ts';
+import { openTableSource } from '../../verify/open-table-source.ts';
 import type { Cell } from '../../verify/table-rows.ts';
 
 const EVENTS: TableIdentifier = { namespace: ['lake'], name: 'clicks' };
@@ -52,7 +52,7 @@ export type BenchCommit = {
 export type TableBench = {
   store: ObjectStore;
   commit(commit: BenchCommit): Promise<void>;
-  /** Drops all snapshots but the head from the metadata, and the head's summary keys of ours. */
+  /** `expired`: without our snapshots, under a head of somebody else's. */
   source(options?: { expired: boolean }): Promise<TableSource>;
 };
 
@@ -113,13 +113,13 @@ export async function createTableBench(): Promise<TableBench> {
       }
     },
     async source(options = { expired: false }) {
-      const events = await metadataOf(catalog, EVENTS);
-      const deadLetter = await metadataOf(catalog, DEAD_LETTER);
-      return {
-        events: options.expired ? withoutSummaries(events) : events,
-        deadLetter,
-        ...openTableReader(store),
-      };
+      const source = await openTableSource({
+        catalog,
+        store,
+        table: EVENTS,
+        deadLetter: DEAD_LETTER,
+      });
+      return options.expired ? { ...source, events: withoutSummaries(source.events) } : source;
     },
   };
 }
