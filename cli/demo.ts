@@ -22,7 +22,7 @@ import { verify } from './verify.ts';
 
 type DemoOptions = ConfigOptions & { directory: string };
 
-const SEED = 7;
+const SEED = 1;
 const ROWS = { users: 20_000, devices: 10_000, urls: 5_000 };
 const CLICKS_BEFORE_KILL = 150_000;
 const CLICKS_AROUND_KILL = 150_000;
@@ -87,14 +87,14 @@ async function demo(options: DemoOptions): Promise<number> {
   let running: PipelineProcess = pipeline;
   try {
     step('150 000 clicks flow while users, devices and URLs change');
-    await sendClicks(options, CLICKS_BEFORE_KILL, SEED);
+    await sendClicks(options, CLICKS_BEFORE_KILL);
     await catchUp(config);
     for (const [title, sql] of QUESTIONS) await answer(trino, title, sql);
     const seconds = Math.round((systemClock.nowMs() - startedMs) / 1000);
     terminal.print(`\nFirst answers after ${seconds} s.`);
 
     step('150 000 more, and kill -9 of the pipeline in the middle of them');
-    const sending = sendClicks(options, CLICKS_AROUND_KILL, SEED + 1);
+    const sending = sendClicks(options, CLICKS_AROUND_KILL);
     sending.catch(() => undefined);
     await systemClock.sleep(KILL_AFTER_MS);
     await running.stop('SIGKILL');
@@ -137,10 +137,10 @@ async function startPipeline(
   return process;
 }
 
-async function sendClicks(options: DemoOptions, count: number, seed: number): Promise<void> {
+async function sendClicks(options: DemoOptions, count: number): Promise<void> {
   await generateClicks({
     ...options,
-    seed,
+    seed: SEED,
     ...ROWS,
     count,
     rate: CLICKS_PER_SECOND,
