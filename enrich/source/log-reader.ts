@@ -50,6 +50,7 @@ export type LogReaderOptions = {
   knownTopicId: (topic: string) => string | undefined;
   /** Told about each fault that the reader rides out by itself. */
   onFault: (fault: EnrichError) => void;
+  onClosed: () => void;
 };
 
 const OFFSET_OUT_OF_RANGE = 1;
@@ -167,6 +168,7 @@ export class KafkaLogReader implements LogReader {
     this.#slots.clear();
     for (const brokerId of this.#lanes.keys()) this.#dropLane(brokerId);
     this.#wake.resolve();
+    this.#options.onClosed();
   }
 
   #startFetches(limits: { waitMsMax: number; bytesMax: number }): void {
@@ -419,7 +421,7 @@ export function topicGone(topic: string): EnrichError {
   );
 }
 
-/** The `fenced` error for a topic that has been deleted and created again under the same name. */
+/** The `fenced` error for a topic that was deleted and created again under its name (invariant 9). */
 export function topicRecreated(
   slot: { topic: string; topicId: string | undefined },
   brokerTopicId: string,

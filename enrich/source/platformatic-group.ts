@@ -11,6 +11,7 @@ export class ConsumerGroupMember implements GroupMember {
   readonly #topic: string;
   readonly #random: () => number;
   readonly #onFault: (fault: EnrichError) => void;
+  readonly #onLeft: () => void;
   readonly #listeners = new Set<() => void>();
   readonly #leaving = new AbortController();
   #partitions: readonly number[] | undefined;
@@ -22,12 +23,14 @@ export class ConsumerGroupMember implements GroupMember {
       topic: string;
       random: () => number;
       onFault: (fault: EnrichError) => void;
+      onLeft: () => void;
     },
   ) {
     this.#consumer = consumer;
     this.#topic = options.topic;
     this.#random = options.random;
     this.#onFault = options.onFault;
+    this.#onLeft = options.onLeft;
     consumer.topics.trackAll(options.topic);
     consumer.on('consumer:group:join', () => this.#assigned());
     consumer.on('consumer:group:rebalance', () => this.#revoked());
@@ -76,11 +79,12 @@ export class ConsumerGroupMember implements GroupMember {
     if (this.#leaving.signal.aborted) return;
     this.#leaving.abort();
     this.#partitions = undefined;
+    this.#onLeft();
     try {
       await this.#consumer.close(true);
-    } catch (error) {
-      // The session times out by itself; the caller has no use for this fault.
-      this.#tell(error);
+    } catch {
+      // The coordinator did not hear of it: the session times out by itself. Nothing may stay open here.
+      await this.#consumer.connections.close();
     }
   }
 

@@ -126,13 +126,14 @@ class ClusterLog implements PlatformaticLog, Cluster {
 
   async openReader(): Promise<LogReader> {
     const { random, onFault } = this.#options;
-    const reader = new KafkaLogReader({
+    const reader: LogReader = new KafkaLogReader({
       cluster: this,
       crc32c: this.#crc32c.sum,
       decompressedBytesMax: this.#options.decompressedBytesMax ?? 64 * 2 ** 20,
       partitionBytesMax: this.#options.partitionBytesMax ?? 2 ** 20,
       random,
       onFault,
+      onClosed: () => this.#readers.delete(reader),
       knownTopicId: (topic) => this.#topicIds.get(topic),
     });
     this.#readers.add(reader);
@@ -161,7 +162,12 @@ class ClusterLog implements PlatformaticLog, Cluster {
       requestTimeout: REBALANCE_MS_MAX + 10_000,
       retryDelay: (_client, _operation, attempt) => backOffMs(attempt, random),
     });
-    const member = new ConsumerGroupMember(consumer, { topic: options.topic, random, onFault });
+    const member: GroupMember & { join(): Promise<void> } = new ConsumerGroupMember(consumer, {
+      topic: options.topic,
+      random,
+      onFault,
+      onLeft: () => this.#members.delete(member),
+    });
     try {
       await member.join();
     } catch (error) {

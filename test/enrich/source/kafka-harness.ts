@@ -22,7 +22,7 @@ const COMPRESSION = {
   zstd: CompressionTypes.ZSTD,
 } as const;
 
-export function installCodecs(): void {
+function installCodecs(): void {
   CompressionCodecs[CompressionTypes.Snappy] = snappy;
   CompressionCodecs[CompressionTypes.ZSTD] = () => ({
     compress: ({ buffer }: { buffer: Buffer }) => promisify(zstdCompress)(buffer),

@@ -109,6 +109,7 @@ function openReader(cluster: Cluster, knownTopicId?: string) {
     random: () => 0,
     knownTopicId: () => knownTopicId,
     onFault: (fault) => faults.push(fault),
+    onClosed: () => {},
   });
   onTestFinished(() => reader.close());
   const values: string[] = [];
