@@ -176,7 +176,7 @@ function loadOptions(
 }
 
 /** Opens PostgreSQL by a URL such as `postgres://user:password@host:port/database`. */
-export async function openSource(url: string): Promise<SqlConnection> {
+async function openSource(url: string): Promise<SqlConnection> {
   const { hostname, port, username, password, pathname } = new URL(url);
   return openPostgres({
     host: hostname,

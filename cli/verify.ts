@@ -1,14 +1,13 @@
 import type { Command } from 'commander';
-import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
-import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
+import type { Catalog, TableIdentifier } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
 import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { EnrichError } from '../enrich/error.ts';
 import { readLedger } from '../generate/ledger.ts';
 import { openAvroSchemaFetch } from '../verify/avro-schemas.ts';
+import { openTableSource } from '../verify/open-table-source.ts';
 import type { TableSource } from '../verify/reject-rows.ts';
 import { isSound, renderReport } from '../verify/report.ts';
 import type { Report } from '../verify/report.ts';
-import { openTableReader } from '../verify/table-reader.ts';
 import { openTopicReader } from '../verify/topic-reader.ts';
 import { verifyJoins } from '../verify/verify-joins.ts';
 import { verifyLedger } from '../verify/verify-ledger.ts';
@@ -50,8 +49,16 @@ export function addVerifyCommand(program: Command): void {
 /** Runs the checks that the options ask for; reads the tables, the store and Kafka, never our own state. */
 export async function verify(options: VerifyOptions): Promise<Report[]> {
   const { config } = await loadConfig(options);
-  const source = await openTables(config);
+  const catalog = await openCatalog(config);
+  const { namespace, name, deadLetterName } = config.table;
+  const { store, close } = openTableStore(config, await locationOf(catalog, { namespace, name }));
   try {
+    const source = await openTableSource({
+      catalog,
+      store,
+      table: { namespace, name },
+      deadLetter: { namespace, name: deadLetterName },
+    });
     const { pipeline } = config;
     const reports = [await verifyTable({ ...source, pipeline })];
     if (options.ledger !== undefined) {
@@ -61,35 +68,15 @@ export async function verify(options: VerifyOptions): Promise<Report[]> {
     if (options.joins === true) reports.push(await checkJoins(config, source));
     return reports;
   } finally {
-    source.close();
+    close();
   }
 }
 
-async function openTables(config: PipelineConfig): Promise<TableSource & { close: () => void }> {
-  const catalog = await openCatalog(config);
-  const { namespace, name, deadLetterName } = config.table;
-  const events = await catalog.loadTable({ namespace, name });
-  if (events === undefined) {
-    const qualified = [...namespace, name].join('.');
-    throw new EnrichError(
-      'config',
-      `table ${qualified} does not exist; "tributary run" creates it`,
-    );
-  }
-  const deadLetter = await catalog.loadTable({ namespace, name: deadLetterName });
-  return openSource(config, events.metadata, deadLetter?.metadata);
-}
-
-function openSource(
-  config: PipelineConfig,
-  events: TableMetadata,
-  deadLetter: TableMetadata | undefined,
-): TableSource & { close: () => void } {
-  const { store, close }: { store: ObjectStore; close: () => void } = openTableStore(
-    config,
-    events.location,
-  );
-  return { events, deadLetter, ...openTableReader(store), close };
+async function locationOf(catalog: Catalog, identifier: TableIdentifier): Promise<string> {
+  const loaded = await catalog.loadTable(identifier);
+  if (loaded !== undefined) return loaded.metadata.location;
+  const qualified = [...identifier.namespace, identifier.name].join('.');
+  throw new EnrichError('config', `table ${qualified} does not exist; "tributary run" creates it`);
 }
 
 function checkJoins(config: PipelineConfig, source: TableSource): Promise<Report> {

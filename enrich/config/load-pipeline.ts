@@ -47,7 +47,7 @@ export function formatIssues(file: string, issues: readonly ConfigIssue[]): stri
 }
 
 /** A value that never shows in logs, errors or `config show`; only `reveal` gives it out. */
-export function secret(value: string): SecretString {
+function secret(value: string): SecretString {
   return { reveal: () => value, toJSON: () => '***', toString: () => '***' };
 }
 

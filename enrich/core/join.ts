@@ -13,7 +13,7 @@ import type { ClickBatch } from './click-batch.ts';
 import { dictionaryColumn } from './dictionary-column.ts';
 
 /** A dimension as the join sees it: what to look up, where, and which columns to carry. */
-export type JoinDimension = {
+type JoinDimension = {
   name: string;
   streamField: string;
   normaliser: NormaliserName;

@@ -25,7 +25,7 @@ export type DimensionTopic = {
 };
 
 /** A change with the offset of the record that it came from. */
-export type PositionedChange = { offset: bigint; change: Change };
+type PositionedChange = { offset: bigint; change: Change };
 
 type Intake = {
   topic: DimensionTopic;

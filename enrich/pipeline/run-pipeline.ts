@@ -32,7 +32,7 @@ const DRAIN_WAIT_MS_MAX = 30_000;
 const INITIAL_SNAPSHOT_COMPLETE = 'initial-snapshot-complete';
 
 /** Everything that a pipeline runs on; each is a port with an in-memory twin. */
-export type PipelinePorts = {
+type PipelinePorts = {
   log: Log;
   registry: Registry;
   catalog: Catalog;

@@ -162,7 +162,7 @@ function partitionField(fields: readonly NestedField[]) {
 }
 
 /** Splits `transform(column)`; an unknown transform or a malformed text is `config`. */
-export function parsePartitionText(text: string): { transform: string; column: string } {
+function parsePartitionText(text: string): { transform: string; column: string } {
   const match = /^(?:([a-z]+(?:\[\d+\])?)\()?([A-Za-z_][A-Za-z0-9_]*)\)?$/.exec(text.trim());
   const transform = match?.[1] ?? 'identity';
   const column = match?.[2];
