@@ -26,6 +26,9 @@ components: ${componentNames.join(', ')}`;
 
 const env = process.env;
 
+// A reader that goes away (`| head`) must not stop a start half-way.
+process.stdout.on('error', () => undefined);
+
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
