@@ -119,7 +119,7 @@ const postgres: Component = {
 };
 
 /** The variables that stack/kafka/server.properties takes. */
-export function kafkaEnvironment(instance: Instance): Record<string, string> {
+function kafkaEnvironment(instance: Instance): Record<string, string> {
   const address = `INTERNAL://127.0.0.1:${instance.ports.kafka}`;
   return {
     TRIBUTARY_KAFKA_LISTENERS: address,

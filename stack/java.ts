@@ -7,7 +7,7 @@ import type { Environment } from './ports.ts';
 const run = promisify(execFile);
 
 /** The oldest Java that runs every component: Trino 483 sets it. */
-export const javaMajorMin = 25;
+const javaMajorMin = 25;
 
 /** Where JDKs are kept on Linux and macOS. */
 const jdkFolders = ['/usr/lib/jvm', '/Library/Java/JavaVirtualMachines'];

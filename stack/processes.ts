@@ -10,7 +10,7 @@ import type { Environment } from './ports.ts';
 const run = promisify(execFile);
 
 /** How long a component may take to stop before it is killed. */
-export const stopWaitMsMax = 30_000;
+const stopWaitMsMax = 30_000;
 
 /** A process by id and start time: an id alone may have passed to another program since. */
 type ProcessMark = { readonly pid: number; readonly startedAt: string };

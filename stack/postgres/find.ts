@@ -16,7 +16,7 @@ const versionFolders = ['/usr/lib/postgresql'];
  * The folder of installed PostgreSQL programs, undefined when the machine has none: TRIBUTARY_POSTGRES_BIN, the
  * newest of Debian's versions, then PATH.
  */
-export async function findPostgresBinaries(env: Environment): Promise<string | undefined> {
+async function findPostgresBinaries(env: Environment): Promise<string | undefined> {
   const versions = (await Promise.all(versionFolders.map(listVersions))).flat();
   const candidates = [
     ...(env['TRIBUTARY_POSTGRES_BIN'] === undefined ? [] : [env['TRIBUTARY_POSTGRES_BIN']]),
@@ -41,7 +41,7 @@ async function holdsServer(folder: string): Promise<boolean> {
 }
 
 /** The user that PostgreSQL runs as: ours, unless ours is root, which PostgreSQL refuses. */
-export async function findPostgresUser(uid: number): Promise<PostgresServer['user']> {
+async function findPostgresUser(uid: number): Promise<PostgresServer['user']> {
   if (uid !== 0) return undefined;
   for (const name of ['postgres', 'nobody']) {
     const ids = await Promise.all([idOf('-u', name), idOf('-g', name)]).catch(() => undefined);
