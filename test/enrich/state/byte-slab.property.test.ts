@@ -1,0 +1,63 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ByteSlab } from '../../../enrich/state/byte-slab.ts';
+
+const read = (slab: ByteSlab, id: number) => {
+  const bytes = new Uint8Array(slab.length(id));
+  slab.copyTo(id, bytes, 0);
+  return bytes;
+};
+
+describe('a slab of byte strings', () => {
+  it('has what was added and not removed, while chunks are emptied and used again', () => {
+    const step = fc.record({
+      id: fc.nat({ max: 60 }),
+      length: fc.oneof(fc.nat({ max: 40 }), fc.nat({ max: 3_000 })),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 400 }), (steps) => {
+        const slab = new ByteSlab();
+        const model = new Map<number, Uint8Array>();
+        for (const [at, { id, length }] of steps.entries()) {
+          if (model.has(id)) slab.remove(id);
+          model.delete(id);
+          if (length === 0) continue;
+          const bytes = Uint8Array.from({ length }, (_, i) => (at + i) & 0xff);
+          slab.add(id, bytes, 0, length);
+          model.set(id, bytes);
+        }
+        for (const [id, bytes] of model) {
+          expect(read(slab, id)).toEqual(bytes);
+          expect(slab.equals(id, bytes, 0, bytes.length)).toBe(true);
+          expect(slab.equals(id, bytes, 0, bytes.length - 1)).toBe(false);
+        }
+      }),
+    );
+  });
+
+  it('keeps its memory near what is alive when entries of all sizes come and go', () => {
+    const slab = new ByteSlab();
+    const lengths = new Map<number, number>();
+    for (let i = 0; i < 400_000; i++) {
+      const id = (i * 7_919) % 2_000;
+      if (lengths.has(id)) slab.remove(id);
+      const length = (i * 31) % 300;
+      slab.add(id, new Uint8Array(length), 0, length);
+      lengths.set(id, length);
+    }
+    const alive = [...lengths.values()].reduce((sum, length) => sum + length + 10, 0);
+    expect(slab.bytes).toBeLessThan(alive * 4);
+  });
+
+  it('holds an entry that is larger than a chunk, among small ones', () => {
+    const slab = new ByteSlab();
+    const large = new Uint8Array(6 * 1024 * 1024).fill(7);
+    slab.add(0, Uint8Array.of(1), 0, 1);
+    slab.add(1, large, 0, large.length);
+    slab.add(2, Uint8Array.of(2), 0, 1);
+    expect(Buffer.compare(read(slab, 1), large)).toBe(0);
+    expect([read(slab, 0), read(slab, 2)]).toEqual([Uint8Array.of(1), Uint8Array.of(2)]);
+    slab.remove(1);
+    expect(slab.bytes).toBeLessThan(large.length);
+  });
+});

@@ -1,0 +1,216 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Change } from '../../../connectors/change.ts';
+import type { DimensionDefinition } from '../../../enrich/state/dimension-record.ts';
+import { openDimensionState } from '../../../enrich/state/dimension-state.ts';
+import type { DimensionState } from '../../../enrich/state/dimension-state.ts';
+import type { PositionedChange } from '../../../enrich/state/fold-changes.ts';
+import type { KeyValueStore } from '../../../enrich/state/key-value-store.ts';
+import { openMemoryStore } from '../../../enrich/state/memory-store.ts';
+import { TableModel, answersOf, applyAll, positioned } from './state-model.ts';
+
+const columns = [
+  { name: 'name', type: 'string' },
+  { name: 'size', type: 'int' },
+] as const;
+
+const users: DimensionDefinition = {
+  name: 'users',
+  primaryKey: 'id',
+  joinKey: 'id',
+  joinKeyType: 'long',
+  normaliser: 'none',
+  columns,
+};
+const devices: DimensionDefinition = { ...users, name: 'devices', joinKeyType: 'string' };
+const folded: DimensionDefinition = { ...devices, name: 'folded', normaliser: 'lower-case' };
+const urls: DimensionDefinition = {
+  ...users,
+  name: 'urls',
+  joinKey: 'url',
+  joinKeyType: 'string',
+  normaliser: 'url',
+};
+
+const primaryKeys = {
+  users: [-2n, 0n, 1n, 2n, 300n],
+  devices: ['a', 'b', 'aa', '', 'é'],
+  folded: ['a', 'A', 'aB', 'Ab', 'b'],
+  urls: [-2n, 0n, 1n, 2n, 300n],
+};
+const urlValues = ['http://a/', 'http://A/', 'http://a/#x', 'http://b/', null];
+const joinKeys = {
+  users: [...primaryKeys.users, 7n],
+  devices: [...primaryKeys.devices, 'z'],
+  folded: ['a', 'b', 'ab', 'A'],
+  urls: ['http://a/', 'http://b/', 'http://A/', ''],
+};
+
+type Step = {
+  kind: 'upsert' | 'delete' | 'truncate' | 'tombstone';
+  key: number;
+  url: number;
+  name: string | null;
+  size: number | null;
+  unavailable: boolean;
+  urlUnavailable: boolean;
+};
+
+const stepValue: fc.Arbitrary<Step> = fc.record({
+  kind: fc.oneof(
+    { weight: 12, arbitrary: fc.constant('upsert' as const) },
+    { weight: 4, arbitrary: fc.constantFrom('delete' as const, 'tombstone' as const) },
+    { weight: 1, arbitrary: fc.constant('truncate' as const) },
+  ),
+  key: fc.nat({ max: 4 }),
+  url: fc.nat({ max: 4 }),
+  name: fc.option(fc.constantFrom('Ann', 'Bob', '')),
+  size: fc.option(fc.nat({ max: 3 })),
+  unavailable: fc.boolean(),
+  urlUnavailable: fc.boolean(),
+});
+
+/** The log that these steps leave, and the table after them. */
+function logOf(definition: DimensionDefinition, steps: readonly Step[]) {
+  const model = new TableModel(definition);
+  const changes = steps.map((step, index) => {
+    const change = changeOf(definition, model, { step, sourcePosition: BigInt(index + 1) * 8n });
+    model.take(change);
+    return change;
+  });
+  return { model, log: positioned(changes) };
+}
+
+function changeOf(
+  definition: DimensionDefinition,
+  model: TableModel,
+  { step, sourcePosition }: { step: Step; sourcePosition: bigint },
+): Change {
+  const key = primaryKeys[definition.name as keyof typeof primaryKeys][step.key];
+  const rowKey = { id: key };
+  if (step.kind === 'truncate') return { kind: 'truncate', sourcePosition };
+  if (step.kind === 'tombstone') return { kind: 'tombstone', rowKey };
+  if (step.kind === 'delete') return { kind: 'delete', sourcePosition, rowKey };
+  // Only a row that is there can have unchanged values.
+  const live = model.isLive(key);
+  const unavailable = [
+    ...(live && step.unavailable ? ['name'] : []),
+    ...(live && step.urlUnavailable && definition.name === 'urls' ? ['url'] : []),
+  ];
+  const after = { id: key, url: urlValues[step.url], name: step.name, size: step.size };
+  for (const name of unavailable) delete after[name as 'name' | 'url'];
+  return { kind: 'upsert', sourcePosition, initialSnapshot: false, rowKey, after, unavailable };
+}
+
+type Delivery = { sizes: readonly number[]; reread: readonly number[]; reopen: number };
+
+const deliveryValue = fc.record({
+  sizes: fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 6 }),
+  reread: fc.array(fc.nat({ max: 20 }), { maxLength: 6 }),
+  reopen: fc.nat({ max: 10 }),
+});
+
+const open = (store: KeyValueStore, definition: DimensionDefinition) =>
+  openDimensionState({ store, dimensions: [definition] });
+
+/** Batches of any size; after each, the log may be read again from an earlier place, or the state opened anew. */
+async function deliver(
+  definition: DimensionDefinition,
+  log: readonly PositionedChange[],
+  { sizes, reread, reopen }: Delivery,
+): Promise<{ state: DimensionState; store: KeyValueStore }> {
+  const store = openMemoryStore();
+  let state = await open(store, definition);
+  let at = 0;
+  for (let turn = 0; at < log.length; turn++) {
+    const back = reread[turn] ?? 0;
+    const from = Math.max(0, at - back);
+    const to = Math.min(log.length, at + (sizes[turn % sizes.length] ?? 1));
+    await applyAll(state, definition.name, log.slice(from, to));
+    at = to;
+    if (turn === reopen) state = await open(store, definition);
+  }
+  return { state, store };
+}
+
+async function expectTable(
+  definition: DimensionDefinition,
+  { state, store }: { state: DimensionState; store: KeyValueStore },
+  model: TableModel,
+): Promise<void> {
+  const expected = model.answers();
+  const keys = joinKeys[definition.name as keyof typeof joinKeys];
+  expect(answersOf(state, definition, keys)).toEqual(
+    new Map(keys.filter((key) => expected.has(key)).map((key) => [key, expected.get(key)])),
+  );
+  expect(state.projection(definition.name).rowCount).toBe(expected.size);
+  if (definition.name === 'urls' || definition.name === 'folded') {
+    expect(await indexEntries(store, definition)).toEqual(model.indexedRows());
+  }
+  const reopened = await open(store, definition);
+  expect(answersOf(reopened, definition, keys)).toEqual(answersOf(state, definition, keys));
+  expect(reopened.position(definition.name)).toEqual(state.position(definition.name));
+}
+
+async function indexEntries(store: KeyValueStore, { name }: DimensionDefinition) {
+  const found: string[] = [];
+  const head = 2 + name.length;
+  for await (const { key } of store.scan({ from: Buffer.from('i'), to: Buffer.from('j') })) {
+    const length = Buffer.from(key).readUInt32BE(head);
+    const joinKey = Buffer.from(key).toString('utf8', head + 4, head + 4 + length);
+    const rest = Buffer.from(key.subarray(head + 4 + length));
+    const integer = rest[0] === 1;
+    const primaryKey = integer ? rest.readBigUInt64BE(1) - 2n ** 63n : rest.toString('utf8', 1);
+    found.push(`${joinKey} ${primaryKey}`);
+  }
+  return found.toSorted();
+}
+
+describe.each([users, devices, folded, urls])('the state of $name', (definition) => {
+  it('equals the table, in any batches, read again from any place and opened again', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(stepValue, { maxLength: 60 }),
+        deliveryValue,
+        async (steps, delivery) => {
+          const { model, log } = logOf(definition, steps);
+          await expectTable(definition, await deliver(definition, log, delivery), model);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it('equals the table when changes of different rows arrive in another order', async () => {
+    const orders = fc.array(fc.nat(), { minLength: 60, maxLength: 60 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(stepValue, { maxLength: 60 }),
+        deliveryValue,
+        orders,
+        async (steps, delivery, order) => {
+          const { model, log } = logOf(definition, steps);
+          const shuffled = mergeRows(log, order);
+          await expectTable(definition, await deliver(definition, shuffled, delivery), model);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});
+
+/** Any interleaving of the rows' own logs, in each of which the order stays; truncations go anywhere. */
+function mergeRows(log: readonly PositionedChange[], order: readonly number[]): PositionedChange[] {
+  const queues = new Map<string, PositionedChange[]>();
+  for (const entry of log) {
+    const row = 'rowKey' in entry.change ? String(entry.change.rowKey['id']) : 'truncate';
+    queues.set(row, [...(queues.get(row) ?? []), entry]);
+  }
+  const merged: PositionedChange[] = [];
+  for (let turn = 0; merged.length < log.length; turn++) {
+    const waiting = [...queues.values()].filter((queue) => queue.length > 0);
+    const next = waiting[(order[turn] ?? 0) % waiting.length]?.shift();
+    if (next !== undefined) merged.push({ offset: BigInt(merged.length), change: next.change });
+  }
+  return merged;
+}
