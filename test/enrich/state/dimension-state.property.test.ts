@@ -7,7 +7,7 @@ import type { DimensionState } from '../../../enrich/state/dimension-state.ts';
 import type { PositionedChange } from '../../../enrich/state/fold-changes.ts';
 import type { KeyValueStore } from '../../../enrich/state/key-value-store.ts';
 import { openMemoryStore } from '../../../enrich/state/memory-store.ts';
-import { TableModel, answersOf, applyAll, positioned } from './state-model.ts';
+import { TableModel, answersOf, applyAll, positioned, source } from './state-model.ts';
 
 const columns = [
   { name: 'name', type: 'string' },
@@ -133,23 +133,36 @@ async function deliver(
   return { state, store };
 }
 
-async function expectTable(
+/** What can be seen of the state: answers, the index of join keys, and both after opening it again. */
+async function observe(
   definition: DimensionDefinition,
   { state, store }: { state: DimensionState; store: KeyValueStore },
-  model: TableModel,
-): Promise<void> {
-  const expected = model.answers();
+) {
   const keys = joinKeys[definition.name as keyof typeof joinKeys];
-  expect(answersOf(state, definition, keys)).toEqual(
-    new Map(keys.filter((key) => expected.has(key)).map((key) => [key, expected.get(key)])),
-  );
-  expect(state.projection(definition.name).rowCount).toBe(expected.size);
-  if (definition.name === 'urls' || definition.name === 'folded') {
-    expect(await indexEntries(store, definition)).toEqual(model.indexedRows());
-  }
   const reopened = await open(store, definition);
-  expect(answersOf(reopened, definition, keys)).toEqual(answersOf(state, definition, keys));
-  expect(reopened.position(definition.name)).toEqual(state.position(definition.name));
+  return {
+    answers: answersOf(state, definition, keys),
+    rowCount: state.projection(definition.name).rowCount,
+    index: await indexEntries(store, definition),
+    answersReopened: answersOf(reopened, definition, keys),
+    position: reopened.position(definition.name),
+  };
+}
+
+function expected(definition: DimensionDefinition, model: TableModel, changes: number) {
+  const keys = joinKeys[definition.name as keyof typeof joinKeys];
+  const all = model.answers();
+  const answers = new Map(keys.filter((key) => all.has(key)).map((key) => [key, all.get(key)]));
+  const indexed = definition === urls || definition === folded;
+  const { clusterId, topicId } = source;
+  return {
+    answers,
+    rowCount: all.size,
+    index: indexed ? model.indexedRows() : [],
+    answersReopened: answers,
+    position:
+      changes === 0 ? undefined : { clusterId, topicId, next: new Map([[0, BigInt(changes)]]) },
+  };
 }
 
 async function indexEntries(store: KeyValueStore, { name }: DimensionDefinition) {
@@ -174,7 +187,8 @@ describe.each([users, devices, folded, urls])('the state of $name', (definition)
         deliveryValue,
         async (steps, delivery) => {
           const { model, log } = logOf(definition, steps);
-          await expectTable(definition, await deliver(definition, log, delivery), model);
+          const found = await observe(definition, await deliver(definition, log, delivery));
+          expect(found).toEqual(expected(definition, model, log.length));
         },
       ),
       { numRuns: 300 },
@@ -191,7 +205,8 @@ describe.each([users, devices, folded, urls])('the state of $name', (definition)
         async (steps, delivery, order) => {
           const { model, log } = logOf(definition, steps);
           const shuffled = mergeRows(log, order);
-          await expectTable(definition, await deliver(definition, shuffled, delivery), model);
+          const found = await observe(definition, await deliver(definition, shuffled, delivery));
+          expect(found).toEqual(expected(definition, model, log.length));
         },
       ),
       { numRuns: 300 },

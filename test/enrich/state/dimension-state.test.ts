@@ -2,7 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Change, RowChange } from '../../../connectors/change.ts';
 import { EnrichError } from '../../../enrich/error.ts';
 import type { DimensionDefinition } from '../../../enrich/state/dimension-record.ts';
 import { openDimensionState } from '../../../enrich/state/dimension-state.ts';
@@ -11,55 +10,23 @@ import { openMemoryStore } from '../../../enrich/state/memory-store.ts';
 import { openRocksdbStore } from '../../../enrich/state/rocksdb-store.ts';
 import { answersOf, applyAll, positioned, source } from './state-model.ts';
 import type { Values } from './state-model.ts';
+import { openWith, remove, upsert, urls, users } from './state-fixture.ts';
 
-const users: DimensionDefinition = {
-  name: 'users',
-  primaryKey: 'user_id',
-  joinKey: 'user_id',
-  joinKeyType: 'long',
-  normaliser: 'none',
-  columns: [
-    { name: 'name', type: 'string' },
-    { name: 'score', type: 'decimal(6, 2)' },
-  ],
-};
-const urls: DimensionDefinition = {
-  name: 'urls',
-  primaryKey: 'url_id',
-  joinKey: 'url',
-  joinKeyType: 'string',
-  normaliser: 'url',
-  columns: [{ name: 'title', type: 'string' }],
-};
+const url = (position: number, id: bigint, text: string | null) =>
+  upsert(position, { url_id: id, url: text, title: `${id}` });
 
-function upsert(
-  sourcePosition: number,
-  row: Values,
-  options: { unavailable?: string[]; key?: string } = {},
-): RowChange & { kind: 'upsert' } {
-  const key = options.key ?? (row['url_id'] === undefined ? 'user_id' : 'url_id');
-  return {
-    kind: 'upsert',
-    sourcePosition: BigInt(sourcePosition),
-    initialSnapshot: false,
-    rowKey: { [key]: row[key] },
-    after: row,
-    unavailable: options.unavailable ?? [],
+function failingStore() {
+  const memory = openMemoryStore();
+  let mode: 'works' | 'fails before' | 'fails after' = 'works';
+  const store: KeyValueStore = {
+    ...memory,
+    async applyBatch(writes: readonly StoreWrite[]) {
+      if (mode === 'fails before') throw new EnrichError('unavailable', 'disk full');
+      await memory.applyBatch(writes);
+      if (mode === 'fails after') throw new EnrichError('unavailable', 'disk full');
+    },
   };
-}
-
-function remove(sourcePosition: number, rowKey: Values): RowChange {
-  return { kind: 'delete', sourcePosition: BigInt(sourcePosition), rowKey };
-}
-
-async function openWith(definition: DimensionDefinition, store: KeyValueStore = openMemoryStore()) {
-  const state = await openDimensionState({ store, dimensions: [definition] });
-  return {
-    state,
-    store,
-    take: (...changes: Change[]) => applyAll(state, definition.name, positioned(changes)),
-    answer: (key: unknown) => answersOf(state, definition, [key]).get(key),
-  };
+  return { store, set: (next: typeof mode) => (mode = next) };
 }
 
 describe('a dimension', () => {
@@ -181,9 +148,6 @@ describe('a dimension', () => {
 });
 
 describe('a join key that several rows have', () => {
-  const url = (position: number, id: bigint, text: string | null) =>
-    upsert(position, { url_id: id, url: text, title: `${id}` });
-
   it('is answered by the lowest primary key, and by the next when that goes', async () => {
     const { take, answer } = await openWith(urls);
     const title = () => answer('http://a/')?.['title'];
@@ -283,10 +247,7 @@ describe('a position', () => {
 
   it('is not ahead of the projection while a batch is being written', async () => {
     const memory = openMemoryStore();
-    let release = () => {};
-    const held = new Promise<void>((resolve) => {
-      release = resolve;
-    });
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
     let hold = false;
     const store: KeyValueStore = {
       ...memory,
@@ -312,20 +273,6 @@ describe('a position', () => {
 });
 
 describe('a write that fails', () => {
-  function failingStore() {
-    const memory = openMemoryStore();
-    let mode: 'works' | 'fails before' | 'fails after' = 'works';
-    const store: KeyValueStore = {
-      ...memory,
-      async applyBatch(writes: readonly StoreWrite[]) {
-        if (mode === 'fails before') throw new EnrichError('unavailable', 'disk full');
-        await memory.applyBatch(writes);
-        if (mode === 'fails after') throw new EnrichError('unavailable', 'disk full');
-      },
-    };
-    return { store, set: (next: typeof mode) => (mode = next) };
-  }
-
   it.each(['fails before', 'fails after'] as const)(
     'shows nothing, and is made good by the same call: it %s the store has it',
     async (mode) => {
@@ -356,81 +303,6 @@ describe('a write that fails', () => {
       }
     },
   );
-});
-
-describe('a change of the pipeline file', () => {
-  const withEmail: DimensionDefinition = {
-    ...users,
-    columns: [{ name: 'email', type: 'string' }, ...users.columns],
-  };
-  const ann = upsert(1, { user_id: 1n, name: 'Ann', email: 'a@b', score: 1 });
-
-  it('that adds a column reads the topic again, and fills the column in', async () => {
-    const before = await openWith(users);
-    await before.take(ann, upsert(2, { user_id: 2n, name: 'Bob', email: 'b@b' }));
-    const after = await openWith(withEmail, before.store);
-    expect(after.answer(1n)).toEqual({ email: null, name: 'Ann', score: 100n });
-    expect(after.state.position('users')).toEqual({
-      clusterId: 'cluster',
-      topicId: 'topic',
-      next: new Map(),
-    });
-    await after.take(ann);
-    expect(after.answer(1n)).toEqual({ email: 'a@b', name: 'Ann', score: 100n });
-    expect((await after.take(ann)).ignored).toBe(1);
-    const again = await openWith(withEmail, before.store);
-    expect(again.state.position('users')?.next.get(0)).toBe(1n);
-    expect(again.answer(1n)).toEqual({ email: 'a@b', name: 'Ann', score: 100n });
-    expect(again.answer(2n)).toEqual({ email: null, name: 'Bob', score: null });
-  });
-
-  it('that removes a column goes on where it was; adding it again reads the topic again', async () => {
-    const before = await openWith(withEmail);
-    await before.take(ann);
-    const without = await openWith(users, before.store);
-    expect(without.state.position('users')?.next.get(0)).toBe(1n);
-    expect(without.answer(1n)).toEqual({ name: 'Ann', score: 100n });
-    await without.take(upsert(2, { user_id: 1n, name: 'Anna', email: 'new' }));
-    const again = await openWith(withEmail, before.store);
-    expect(again.state.position('users')?.next.size).toBe(0);
-    await again.take(ann, upsert(2, { user_id: 1n, name: 'Anna', email: 'new' }));
-    expect(again.answer(1n)).toEqual({ email: 'new', name: 'Anna', score: null });
-  });
-
-  it('that widens a type keeps the values, and reads the topic again', async () => {
-    const { columns: _, ...rest } = users;
-    const typed = (name: 'decimal(6, 2)' | 'decimal(10, 4)', type: 'int' | 'long') => ({
-      ...rest,
-      columns: [
-        { name: 'score', type: name },
-        { name: 'age', type },
-      ],
-    });
-    const before = await openWith(typed('decimal(6, 2)', 'int'));
-    await before.take(upsert(1, { user_id: 1n, score: 1, age: 30 }));
-    const after = await openWith(typed('decimal(10, 4)', 'long'), before.store);
-    expect(after.answer(1n)).toEqual({ score: 10_000n, age: 30n });
-    expect(after.state.position('users')?.next.size).toBe(0);
-  });
-
-  it.each<Partial<DimensionDefinition>>([
-    { joinKey: 'other', joinKeyType: 'string' },
-    { primaryKey: 'other' },
-    { normaliser: 'trim' },
-    { joinKeyType: 'int' },
-  ])('of the keys is refused: %o', async (change) => {
-    const { store } = await openWith(users);
-    await expect(openWith({ ...users, ...change }, store)).rejects.toMatchObject({
-      kind: 'config',
-      message: expect.stringContaining('delete state.directory'),
-    });
-  });
-
-  it('to a join key that no click can have is refused', async () => {
-    await expect(openWith({ ...users, joinKeyType: 'double' })).rejects.toMatchObject({
-      kind: 'config',
-    });
-  });
 });
 
 describe('the state', () => {

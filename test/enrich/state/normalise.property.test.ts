@@ -9,9 +9,10 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (value: Uint8Array) => new TextDecoder().decode(value);
 const normalise = (name: NormaliserName, key: string) => text(normaliseKey(name, bytes(key)));
 
+const lower = (part: string) => part.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
+
 /** The same rules on text, by regular expressions. */
 function model(name: NormaliserName, key: string): string {
-  const lower = (part: string) => part.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
   switch (name) {
     case 'none':
       return key;
