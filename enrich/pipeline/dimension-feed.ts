@@ -8,6 +8,7 @@ import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { DimensionState } from '../state/dimension-state.ts';
 import type { Log, LogReader, RecordColumns, TopicDescription } from '../source/log.ts';
+import type { ChangeRejects } from './change-rejects.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
 import { isUnavailable } from './retry.ts';
 import type { SchemaCache } from './schema-cache.ts';
@@ -27,10 +28,12 @@ export type DimensionTopic = {
 /** A change with the offset of the record that it came from. */
 type PositionedChange = { offset: bigint; change: Change };
 
+/** What one poll gave of one partition. */
 type Intake = {
   topic: DimensionTopic;
   partition: number;
   changes: PositionedChange[];
+  rejects: Reject[];
   next: bigint;
 };
 
@@ -39,8 +42,8 @@ export type DimensionFeedOptions = {
   topics: readonly DimensionTopic[];
   state: DimensionState;
   schemas: SchemaCache;
-  /** Told of each record that is no change; it goes to the dead-letter table. */
-  onReject: (dimension: string, reject: Reject) => void;
+  /** Records that are no change wait there for the dead-letter table. */
+  rejects: ChangeRejects;
   /** Told when a change of the streaming phase was seen: the initial snapshot is complete. */
   onStreamingChange: () => void;
   clock: Clock;
@@ -119,6 +122,10 @@ export class DimensionFeed {
     let toldMs = clock.nowMs();
     while (!signal.aborted) {
       status.turned('dimension feed');
+      if (this.#options.rejects.isFull) {
+        await clock.sleep(BACKOFF_MS, signal);
+        continue;
+      }
       try {
         await this.#turn();
       } catch (error) {
@@ -174,7 +181,7 @@ export class DimensionFeed {
     const intake = this.#intake(intakes, topicName, partition);
     if (intake === undefined) return [];
     const { decoder } = intake.topic;
-    const { schemas, onReject, onStreamingChange } = this.#options;
+    const { schemas, onStreamingChange } = this.#options;
     for (let index = 0; index < records.count; index++) {
       const offset = records.baseOffset + BigInt(records.offsetDelta[index] ?? 0);
       if (offset < intake.next) continue;
@@ -186,7 +193,7 @@ export class DimensionFeed {
       if (missing.length > 0) return missing;
       const change = decoder.decode(record);
       if (change.kind === 'reject') {
-        onReject(intake.topic.name, rejectOf(intake, records, index, change.reject));
+        intake.rejects.push(rejectOf(intake, records, index, change.reject));
       } else if (readinessOfChange(change) === 'streaming') {
         onStreamingChange();
       }
@@ -203,23 +210,45 @@ export class DimensionFeed {
     const topic = this.#byTopic.get(topicName);
     const next = this.#next.get(topicName)?.get(partition);
     if (topic === undefined || next === undefined) return undefined;
-    const intake: Intake = { topic, partition, changes: [], next };
+    const intake: Intake = { topic, partition, changes: [], rejects: [], next };
     intakes.set(key, intake);
     return intake;
   }
 
   async #apply(intakes: readonly Intake[]): Promise<void> {
-    const { state, metrics } = this.#options;
-    for (const { topic, partition, changes, next } of intakes) {
-      const { topic: topicName, topicId, clusterId } = topic.description;
+    for (const intake of intakes) {
+      const { topic, partition, next } = intake;
+      const { topic: topicName } = topic.description;
       if (next === this.#next.get(topicName)?.get(partition)) continue;
-      await state.apply(topic.name, { partition, nextOffset: next, topicId, clusterId }, changes);
+      await this.#applyOne(intake);
       this.#next.get(topicName)?.set(partition, next);
-      for (const { change } of changes) {
-        metrics.dimensionChanges.inc({ dimension: topic.name, kind: change.kind });
-      }
       const unread = this.#unread.get(topicName);
       if (next >= (unread?.get(partition) ?? 0n)) unread?.delete(partition);
+    }
+  }
+
+  async #applyOne({ topic, partition, changes, rejects, next }: Intake): Promise<void> {
+    const { state, metrics, logger } = this.#options;
+    const { topicId, clusterId } = topic.description;
+    const source = { partition, nextOffset: next, topicId, clusterId };
+    const extra = this.#options.rejects.add(topic.name, rejects);
+    const { refused } = await state.apply(topic.name, source, changes, extra);
+    for (const { change } of changes) {
+      metrics.dimensionChanges.inc({ dimension: topic.name, kind: change.kind });
+    }
+    const where = { topic: topic.description.topic, partition };
+    for (const { offset, kind, message } of rejects) {
+      logger.warn('a record is no change: dead letter', {
+        ...where,
+        offset,
+        kind,
+        detail: message,
+      });
+    }
+    for (const { offset, reject } of refused) {
+      metrics.dimensionChanges.inc({ dimension: topic.name, kind: 'refused' });
+      const { reason, message } = reject;
+      logger.warn('a change breaks the contract', { ...where, offset, reason, detail: message });
     }
   }
 

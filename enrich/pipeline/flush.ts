@@ -1,13 +1,3 @@
-import { commitAppend } from '@iceberg-js/rest-client-shim/commit/commit-append.ts';
-import type { AppendEvent, AppendOutcome } from '@iceberg-js/rest-client-shim/commit/append.ts';
-import type { DataFile } from '@iceberg-js/rest-client-shim/manifest/data-file.ts';
-import type { ColumnBatch } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
-import type { DataFileWriter } from '@iceberg-js/rest-client-shim/parquet/data-file-writer.ts';
-import type { Catalog } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
-import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
-import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
-import { writeDataFiles } from '@iceberg-js/rest-client-shim/write/write-data-files.ts';
-import type { Clock } from '../clock.ts';
 import { judgeAppend } from '../core/acceptance.ts';
 import type { BatchClaim } from '../core/acceptance.ts';
 import type { ClickBatch } from '../core/click-batch.ts';
@@ -15,24 +5,15 @@ import { deadLetterBatch } from '../core/dead-letters.ts';
 import { joinBatch } from '../core/join.ts';
 import type { JoinTarget } from '../core/join.ts';
 import type { LogIdentity, OffsetRange, PendingRejects } from '../core/position.ts';
-import type { Logger } from '../log.ts';
-import type { Metrics } from '../metrics.ts';
 import type { Position } from '../source/log.ts';
-import { retryUntilAvailable } from './retry.ts';
-import type { PipelineTables, TableHandle } from './tables.ts';
-
-const COMMIT_ATTEMPTS_MAX = 20;
-const COMMIT_UNKNOWN_WAIT_MS_MAX = 30_000;
-const COMMIT_BACKOFF_MS_MAX = 5_000;
-const UPLOADS_MAX = 4;
+import { appendToTable, writeFiles } from './append-to-table.ts';
+import type { LakeContext } from './append-to-table.ts';
+import type { PipelineTables } from './tables.ts';
 
 /** What a flush needs; one object for the life of a pipeline. */
-export type FlushContext = {
+export type FlushContext = LakeContext & {
   pipeline: string;
   identity: LogIdentity;
-  catalog: Catalog;
-  store: ObjectStore;
-  writer: DataFileWriter;
   tables: PipelineTables;
   joinTarget: JoinTarget;
   /** Positions of the dimension topics that the projections stand at, read in the tick of the join. */
@@ -40,9 +21,6 @@ export type FlushContext = {
   /** Commits whose pending rejects have reached the dead-letter table. */
   settled: Set<string>;
   forgottenCommitId: string | undefined;
-  clock: Clock;
-  logger: Logger;
-  metrics: Metrics;
 };
 
 export type FlushOutcome = { kind: 'committed' } | { kind: 'dropped'; reason: string };
@@ -64,12 +42,17 @@ export async function flushBatch(
   const dimensions = context.dimensionPositions();
   const joinedMs = clock.nowMs();
   metrics.commitSeconds.observe({ step: 'join' }, (joinedMs - startedMs) / 1000);
-  const files = await writeFiles(context, context.tables.events, columns, commitId, signal);
+  const files = await writeFiles(context, {
+    table: context.tables.events,
+    batch: columns,
+    commitId,
+    signal,
+  });
   const pending = await writeRejects(context, batch, commitId, signal);
   const writtenMs = clock.nowMs();
   metrics.commitSeconds.observe({ step: 'write' }, (writtenMs - joinedMs) / 1000);
   const claim = claimOf(context, { batch, commitId, dimensions, pending });
-  const outcome = await append(context, {
+  const outcome = await appendToTable(context, {
     table: context.tables.events,
     commitId,
     files,
@@ -105,7 +88,7 @@ export async function settleRejects(
     settled: new Set(),
     forgottenCommitId: undefined,
   };
-  await append(context, {
+  await appendToTable(context, {
     table: context.tables.deadLetter,
     commitId: pending.commitId,
     files: pending.files,
@@ -113,37 +96,6 @@ export async function settleRejects(
     signal,
   });
   context.settled.add(pending.commitId);
-}
-
-async function writeFiles(
-  context: FlushContext,
-  table: TableHandle,
-  batch: ColumnBatch,
-  commitId: string,
-  signal: AbortSignal,
-): Promise<DataFile[]> {
-  if (batch.rowCount === 0) return [];
-  const { clock, logger, writer, store } = context;
-  let attempt = 0;
-  return retryUntilAvailable({
-    what: `writing data files of ${table.identifier.name}`,
-    attempt: () => {
-      const round = attempt++;
-      let file = 0;
-      const newFileName = (): string => `${commitId}-${round}-${file++}`;
-      return writeDataFiles({
-        metadata: table.metadata,
-        batch,
-        writer,
-        store,
-        newFileName,
-        uploadsMax: UPLOADS_MAX,
-      });
-    },
-    clock,
-    logger,
-    signal,
-  });
 }
 
 async function writeRejects(
@@ -155,7 +107,12 @@ async function writeRejects(
   if (batch.rejects.length === 0) return undefined;
   const { clock, tables } = context;
   const columns = deadLetterBatch(batch.rejects, tables.deadLetter.fieldIds, clock.nowMs());
-  const files = await writeFiles(context, tables.deadLetter, columns, commitId, signal);
+  const files = await writeFiles(context, {
+    table: tables.deadLetter,
+    batch: columns,
+    commitId,
+    signal,
+  });
   const ranges = new Map<number, OffsetRange>();
   for (const { partition } of batch.rejects) {
     const range = batch.ranges.get(partition);
@@ -191,53 +148,6 @@ function claimOf(
     settled: new Set(context.settled),
     forgottenCommitId: context.forgottenCommitId,
   };
-}
-
-async function append(
-  context: FlushContext,
-  wish: {
-    table: TableHandle;
-    commitId: string;
-    files: readonly DataFile[];
-    decide: (metadata: TableMetadata) => ReturnType<typeof judgeAppend>;
-    signal: AbortSignal;
-  },
-): Promise<AppendOutcome> {
-  const { catalog, store, clock, logger, metrics } = context;
-  const { table, commitId, files, decide, signal } = wish;
-  const { name } = table.identifier;
-  const onEvent = (event: AppendEvent): void => {
-    const { step, attempt, message, context: details } = event;
-    logger.warn(`commit to ${name}: ${step}`, { commitId, attempt, detail: message, ...details });
-  };
-  const outcome = await retryUntilAvailable({
-    what: `commit ${commitId} to ${name}`,
-    attempt: () =>
-      commitAppend({
-        catalog,
-        store,
-        identifier: table.identifier,
-        tableUuid: table.metadata.tableUuid,
-        commitId,
-        dataFiles: files,
-        decide,
-        clock,
-        limits: {
-          attemptsMax: COMMIT_ATTEMPTS_MAX,
-          unknownWaitMsMax: COMMIT_UNKNOWN_WAIT_MS_MAX,
-          backoffMsMax: COMMIT_BACKOFF_MS_MAX,
-        },
-        onEvent,
-        signal,
-      }),
-    clock,
-    logger,
-    signal,
-    kinds: ['unavailable', 'commit-unknown', 'conflict'],
-  });
-  table.metadata = outcome.metadata;
-  metrics.commits.inc({ table: name, outcome: outcome.kind });
-  return outcome;
 }
 
 function observeCommit(

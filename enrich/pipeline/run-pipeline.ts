@@ -17,14 +17,17 @@ import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Log, TopicDescription } from '../source/log.ts';
 import type { DimensionState } from '../state/dimension-state.ts';
+import { ChangeRejects } from './change-rejects.ts';
 import { ClickIntake, POLL_ROWS_MAX } from './click-intake.ts';
 import { ClickLoop } from './click-loop.ts';
 import { DimensionFeed } from './dimension-feed.ts';
+import type { LakeContext } from './append-to-table.ts';
 import type { FlushContext } from './flush.ts';
 import { PipelineStatus } from './pipeline-status.ts';
 import { waitUntilReady } from './readiness.ts';
 import { errorKind, retryUntilAvailable } from './retry.ts';
 import { createSchemaCache } from './schema-cache.ts';
+import type { SchemaCache } from './schema-cache.ts';
 import { openTables } from './tables.ts';
 import type { PipelineTables } from './tables.ts';
 
@@ -67,48 +70,92 @@ export async function runPipeline(options: PipelineOptions, signal: AbortSignal)
   const { logger, metrics } = ports;
   const stop = new AbortController();
   const stopping = AbortSignal.any([signal, stop.signal]);
-  const stream = await requireTopic(ports.log, config.stream.topic, 'stream.topic');
-  const tables = await openTablesWhenAvailable(options, stopping);
-  const completion = snapshotCompletion(ports.state);
-  const schemas = createSchemaCache(ports.registry);
-  const feed = await openFeed(options, schemas, completion);
+  const opened = await openPipeline(options, stopping);
   logger.info('pipeline starts', {
     pipeline: config.pipeline,
-    table: tables.events.identifier.name,
+    table: opened.tables.events.identifier.name,
   });
-  const feeding = feed.run(stopping);
-  const clicking = (async (): Promise<void> => {
-    const { log, clock } = ports;
-    const { notificationTopic } = config.readiness;
-    await waitUntilReady({
-      log,
-      notificationTopic,
-      feed,
-      completion,
-      schemas,
-      clock,
-      logger,
-      status,
-      signal: stopping,
-    });
-    if (stopping.aborted) return;
-    metrics.ready.set(1);
-    status.ready();
-    logger.info('ready: joining clicks', { dimensions: config.dimensions.map(({ name }) => name) });
-    await takeClicks(options, { stream, tables, signal: stopping });
-  })();
+  const loops = [
+    opened.feed.run(stopping),
+    joinClicks(options, opened, stopping),
+    opened.rejects.run(
+      { ...opened.lake, pipeline: config.pipeline, ...opened, table: opened.tables.deadLetter },
+      stopping,
+    ),
+  ];
   try {
-    await Promise.race([feeding, clicking]);
+    await Promise.race(loops);
   } catch (error) {
     status.fail(error instanceof Error ? error.message : String(error));
     throw error;
   } finally {
     stop.abort();
-    await Promise.allSettled([feeding, clicking]);
+    await Promise.allSettled(loops);
     metrics.ready.set(0);
   }
-  await Promise.all([feeding, clicking]);
+  await Promise.all(loops);
   logger.info('pipeline stopped');
+}
+
+type OpenedPipeline = {
+  stream: TopicDescription;
+  /** Dimension topics by dimension. */
+  topics: ReadonlyMap<string, TopicDescription>;
+  tables: PipelineTables;
+  lake: LakeContext;
+  schemas: SchemaCache;
+  completion: ReturnType<typeof snapshotCompletion>;
+  rejects: ChangeRejects;
+  feed: DimensionFeed;
+};
+
+async function openPipeline(
+  options: PipelineOptions,
+  signal: AbortSignal,
+): Promise<OpenedPipeline> {
+  const { config, ports } = options;
+  const { log, state, registry, catalog, writer, clock, logger, metrics } = ports;
+  const stream = await requireTopic(log, config.stream.topic, 'stream.topic');
+  const topics = new Map<string, TopicDescription>();
+  for (const { name, topic } of config.dimensions) {
+    topics.set(name, await requireTopic(log, topic, `dimension ${name}`));
+  }
+  const tables = await openTablesWhenAvailable(options, signal);
+  const store = ports.openStore(tables.events.metadata.location);
+  const lake = { catalog, store, writer, clock, logger, metrics };
+  const schemas = createSchemaCache(registry);
+  const completion = snapshotCompletion(state);
+  const rejects = new ChangeRejects(state, [...topics.keys()]);
+  const feed = await openFeed(options, { topics, rejects, schemas, completion });
+  return { stream, topics, tables, lake, schemas, completion, rejects, feed };
+}
+
+/** Waits until the dimensions are ready, then takes clicks. */
+async function joinClicks(
+  options: PipelineOptions,
+  opened: OpenedPipeline,
+  signal: AbortSignal,
+): Promise<void> {
+  const { config, ports, status } = options;
+  const { log, clock, logger, metrics } = ports;
+  const { feed, completion, schemas } = opened;
+  const { notificationTopic } = config.readiness;
+  await waitUntilReady({
+    log,
+    notificationTopic,
+    feed,
+    completion,
+    schemas,
+    clock,
+    logger,
+    status,
+    signal,
+  });
+  if (signal.aborted) return;
+  metrics.ready.set(1);
+  status.ready();
+  logger.info('ready: joining clicks', { dimensions: config.dimensions.map(({ name }) => name) });
+  await takeClicks(options, opened, signal);
 }
 
 async function requireTopic(log: Log, topic: string, where: string): Promise<TopicDescription> {
@@ -149,36 +196,30 @@ function snapshotCompletion(state: DimensionState) {
 
 async function openFeed(
   { config, ports, status }: PipelineOptions,
-  schemas: ReturnType<typeof createSchemaCache>,
-  completion: ReturnType<typeof snapshotCompletion>,
+  opened: {
+    topics: ReadonlyMap<string, TopicDescription>;
+    rejects: ChangeRejects;
+    schemas: SchemaCache;
+    completion: ReturnType<typeof snapshotCompletion>;
+  },
 ): Promise<DimensionFeed> {
+  const { rejects, schemas, completion } = opened;
   const { log, state, clock, logger, metrics } = ports;
-  const topics = await Promise.all(
-    config.dimensions.map(async (dimension) => ({
-      name: dimension.name,
-      description: await requireTopic(log, dimension.topic, `dimension ${dimension.name}`),
-      decoder: createChangeDecoder({
-        resolve: (id) => schemas.resolve(id),
-        columns: [...new Set([dimension.primaryKey, dimension.joinKey, ...dimension.columns])],
-      }),
-    })),
-  );
+  const topics = config.dimensions.flatMap(({ name, primaryKey, joinKey, columns }) => {
+    const description = opened.topics.get(name);
+    if (description === undefined) return [];
+    const decoder = createChangeDecoder({
+      resolve: (id) => schemas.resolve(id),
+      columns: [...new Set([primaryKey, joinKey, ...columns])],
+    });
+    return [{ name, description, decoder }];
+  });
   return DimensionFeed.open({
     log,
     topics,
     state,
     schemas,
-    onReject: (dimension, reject) => {
-      metrics.dimensionChanges.inc({ dimension, kind: 'reject' });
-      const { topic, partition, offset, kind, message } = reject;
-      logger.warn('a change cannot be applied', {
-        topic,
-        partition,
-        offset,
-        kind,
-        detail: message,
-      });
-    },
+    rejects,
     onStreamingChange: () => {
       completion.remember().catch((error: unknown) => {
         logger.warn('the completion of the initial snapshot was not stored', { error });
@@ -193,11 +234,12 @@ async function openFeed(
 
 async function takeClicks(
   options: PipelineOptions,
-  opened: { stream: TopicDescription; tables: PipelineTables; signal: AbortSignal },
+  opened: OpenedPipeline,
+  signal: AbortSignal,
 ): Promise<void> {
   const { config, contracts, ports, acceptGap, status } = options;
   const { log, clock, registry, logger } = ports;
-  const { stream, signal } = opened;
+  const { stream } = opened;
   const codecs = createCodecCache({ registry, contract: contracts.stream, now: clock.nowMs });
   const reader = await log.openReader();
   const intake = new ClickIntake({ reader, codecs, topic: stream.topic, limits: config.commit });
@@ -230,16 +272,14 @@ async function takeClicks(
 
 function flushContext(
   { config, ports, acceptRollback }: PipelineOptions,
-  { stream, tables }: { stream: TopicDescription; tables: PipelineTables },
+  { stream, tables, lake }: OpenedPipeline,
 ): FlushContext {
-  const { catalog, writer, state, clock, logger, metrics } = ports;
+  const { state, logger } = ports;
   const { clusterId, topic, topicId } = stream;
   return {
+    ...lake,
     pipeline: config.pipeline,
     identity: { clusterId, topic, topicId },
-    catalog,
-    store: ports.openStore(tables.events.metadata.location),
-    writer,
     tables,
     joinTarget: joinTargetOf(config, tables, state),
     dimensionPositions: () =>
@@ -251,9 +291,6 @@ function flushContext(
       ),
     settled: new Set(),
     forgottenCommitId: acceptRollback ? forgottenCommit(config, tables, logger) : undefined,
-    clock,
-    logger,
-    metrics,
   };
 }
 

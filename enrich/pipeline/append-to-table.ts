@@ -1,0 +1,118 @@
+import { commitAppend } from '@iceberg-js/rest-client-shim/commit/commit-append.ts';
+import type {
+  AppendEvent,
+  AppendOutcome,
+  AppendVerdict,
+} from '@iceberg-js/rest-client-shim/commit/append.ts';
+import type { DataFile } from '@iceberg-js/rest-client-shim/manifest/data-file.ts';
+import type { ColumnBatch } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
+import type { DataFileWriter } from '@iceberg-js/rest-client-shim/parquet/data-file-writer.ts';
+import type { Catalog } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
+import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
+import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
+import { writeDataFiles } from '@iceberg-js/rest-client-shim/write/write-data-files.ts';
+import type { Clock } from '../clock.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import { retryUntilAvailable } from './retry.ts';
+import type { TableHandle } from './tables.ts';
+
+const COMMIT_ATTEMPTS_MAX = 20;
+const COMMIT_UNKNOWN_WAIT_MS_MAX = 30_000;
+const COMMIT_BACKOFF_MS_MAX = 5_000;
+const UPLOADS_MAX = 4;
+
+/** What writing to a table needs. */
+export type LakeContext = {
+  catalog: Catalog;
+  store: ObjectStore;
+  writer: DataFileWriter;
+  clock: Clock;
+  logger: Logger;
+  metrics: Metrics;
+};
+
+/**
+ * Writes and uploads the data files of a batch, waiting while the store is away. Each try has file names
+ * of its own; what a failed one has uploaded stays as orphans.
+ */
+export async function writeFiles(
+  context: LakeContext,
+  wish: { table: TableHandle; batch: ColumnBatch; commitId: string; signal: AbortSignal },
+): Promise<DataFile[]> {
+  const { clock, logger, writer, store } = context;
+  const { table, batch, commitId, signal } = wish;
+  if (batch.rowCount === 0) return [];
+  let attempt = 0;
+  return retryUntilAvailable({
+    what: `writing data files of ${table.identifier.name}`,
+    attempt: () => {
+      const round = attempt++;
+      let file = 0;
+      const newFileName = (): string => `${commitId}-${round}-${file++}`;
+      const { metadata } = table;
+      return writeDataFiles({
+        metadata,
+        batch,
+        writer,
+        store,
+        newFileName,
+        uploadsMax: UPLOADS_MAX,
+      });
+    },
+    clock,
+    logger,
+    signal,
+  });
+}
+
+/**
+ * Appends files to a table as `decide` allows, waiting while the catalog is away or an outcome unknown:
+ * the same commit id is looked for first each time. The table's newest metadata is kept.
+ */
+export async function appendToTable(
+  context: LakeContext,
+  wish: {
+    table: TableHandle;
+    commitId: string;
+    files: readonly DataFile[];
+    decide: (metadata: TableMetadata) => AppendVerdict;
+    signal: AbortSignal;
+  },
+): Promise<AppendOutcome> {
+  const { catalog, store, clock, logger, metrics } = context;
+  const { table, commitId, files, decide, signal } = wish;
+  const { name } = table.identifier;
+  const onEvent = (event: AppendEvent): void => {
+    const { step, attempt, message, context: details } = event;
+    logger.warn(`commit to ${name}: ${step}`, { commitId, attempt, detail: message, ...details });
+  };
+  const outcome = await retryUntilAvailable({
+    what: `commit ${commitId} to ${name}`,
+    attempt: () =>
+      commitAppend({
+        catalog,
+        store,
+        identifier: table.identifier,
+        tableUuid: table.metadata.tableUuid,
+        commitId,
+        dataFiles: files,
+        decide,
+        clock,
+        limits: {
+          attemptsMax: COMMIT_ATTEMPTS_MAX,
+          unknownWaitMsMax: COMMIT_UNKNOWN_WAIT_MS_MAX,
+          backoffMsMax: COMMIT_BACKOFF_MS_MAX,
+        },
+        onEvent,
+        signal,
+      }),
+    clock,
+    logger,
+    signal,
+    kinds: ['unavailable', 'commit-unknown', 'conflict'],
+  });
+  table.metadata = outcome.metadata;
+  metrics.commits.inc({ table: name, outcome: outcome.kind });
+  return outcome;
+}
