@@ -30,7 +30,7 @@ export async function prepareBacklog(options: {
   progress: (line: string) => void;
 }): Promise<Backlog> {
   const { size, directory, runId, progress } = options;
-  const base = `bench-${size.clicks}-${size.users}-${size.devices}-${size.urls}`;
+  const base = `bench_${size.clicks}_${size.users}_${size.devices}_${size.urls}`;
   const folder = join(directory, base);
   await mkdir(folder, { recursive: true });
   const backlog = {

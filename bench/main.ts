@@ -58,7 +58,7 @@ async function measure(backlog: Backlog, size: BacklogSize): Promise<Measured> {
     args: ['--config', backlog.pipelineFile],
     logFile: join(DIRECTORY, 'pipeline.log'),
     readyUrl: `http://${config.http.host}:${config.http.port}/readyz`,
-    env: {},
+    env: { COMMIT_INTERVAL: '5s' },
   });
   try {
     await pipeline.ready(READY_WAIT_MS_MAX);
