@@ -8,7 +8,7 @@ import type { Projection } from './projection.ts';
 import { metaKey, metaName, metaRange } from './store-key.ts';
 
 /** An entry beside the rows; without a value it is removed. */
-export type MetaWrite = { name: string; value: Uint8Array | undefined };
+type MetaWrite = { name: string; value: Uint8Array | undefined };
 
 /** The durable state of all dimensions and their projections. */
 export interface DimensionState {

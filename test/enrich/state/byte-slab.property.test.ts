@@ -49,6 +49,19 @@ describe('a slab of byte strings', () => {
     expect(slab.bytes).toBeLessThan(alive * 4);
   });
 
+  it('does not keep a chunk for one entry that stays among many that went', () => {
+    const slab = new ByteSlab();
+    const bytes = new Uint8Array(1_000);
+    for (let stays = 1; stays <= 100; stays++) {
+      slab.add(stays, bytes, 0, 100);
+      for (let i = 0; i < 1_000; i++) {
+        slab.add(0, bytes, 0, bytes.length);
+        slab.remove(0);
+      }
+    }
+    expect(slab.bytes).toBeLessThan(1024 * 1024);
+  });
+
   it('holds an entry that is larger than a chunk, among small ones', () => {
     const slab = new ByteSlab();
     const large = new Uint8Array(6 * 1024 * 1024).fill(7);

@@ -52,6 +52,16 @@ describe('a dimension', () => {
     expect(answer(2n)).toEqual({ name: 'new', score: null });
   });
 
+  it('remembers a deletion after it was opened again', async () => {
+    const { take, store } = await openWith(users);
+    await take(upsert(1, { user_id: 1n, name: 'Ann' }), remove(5, { user_id: 1n }));
+    const again = await openWith(users, store);
+    expect(await again.take(upsert(4, { user_id: 1n, name: 'late' }))).toMatchObject({
+      ignored: 1,
+    });
+    expect(again.answer(1n)).toBeUndefined();
+  });
+
   it('takes a number and a bigint for one and the same key', async () => {
     const { take, answer, state } = await openWith(users);
     await take(upsert(1, { user_id: 7, name: 'a' }), upsert(2, { user_id: 7n, name: 'b' }));

@@ -223,6 +223,13 @@ describe('keys of one hash', () => {
     expect(keys.filter((key, i) => projection.find(key, 0, 8) !== i)).toEqual([]);
   }, 30_000);
 
+  it('are told apart by the high word alone', () => {
+    const keys = Array.from({ length: 5_000 }, (_, high) =>
+      keyBytes('int64', (BigInt(high - 2_500) << 32n) | 5n),
+    );
+    expect(findable('int64', keys)).toEqual(allFound(5_000));
+  });
+
   it('are told apart: pairs of texts with one hash', () => {
     const byHash = new Map<number, Uint8Array>();
     const colliding: Uint8Array[] = [];

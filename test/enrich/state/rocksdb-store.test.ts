@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KeyValueStore } from '../../../enrich/state/key-value-store.ts';
 import { openRocksdbStore } from '../../../enrich/state/rocksdb-store.ts';
@@ -109,7 +110,7 @@ describe('the RocksDB store', () => {
 
 /** Runs the writer until it has acknowledged so many batches, kills it, and returns the last one. */
 async function writeUntilKilled(directory: string, batches: number): Promise<number> {
-  const script = join(import.meta.dirname, 'batch-writer.ts');
+  const script = fileURLToPath(new URL('./batch-writer.ts', import.meta.url));
   const child = spawn(process.execPath, [script, directory], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
