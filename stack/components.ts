@@ -5,6 +5,7 @@ import { formatKafka } from './kafka/format.ts';
 import type { PortName } from './ports.ts';
 import {
   answersPostgres,
+  asServerUser,
   createDatabase,
   initialiseCluster,
   type PostgresServer,
@@ -38,8 +39,6 @@ export type Command = {
   readonly args: readonly string[];
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
-  /** The user to run as, where it must not be ours. */
-  readonly user?: { readonly uid: number; readonly gid: number };
 };
 
 /** One component of the stack, as data and four steps: prepare its disk, start, answer, complete. */
@@ -94,8 +93,7 @@ const postgres: Component = {
   prepare: ({ instance, postgres: server }) =>
     initialiseCluster(server, dataDirectory(instance, 'postgres')),
   command: ({ instance, postgres: server }) => ({
-    file: join(server.binaries, 'postgres'),
-    args: [
+    ...asServerUser(server, 'postgres', [
       '-D',
       dataDirectory(instance, 'postgres'),
       '-c',
@@ -106,10 +104,9 @@ const postgres: Component = {
       'listen_addresses=127.0.0.1',
       '-c',
       'unix_socket_directories=',
-    ],
+    ]),
     cwd: dataDirectory(instance, 'postgres'),
     env: {},
-    ...(server.user === undefined ? {} : { user: server.user }),
   }),
   answers: ({ ports }) => answersPostgres(ports.postgres),
   complete: ({ ports, sources }) =>

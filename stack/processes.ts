@@ -79,7 +79,6 @@ export async function startProcess(
       env: { ...pick(env), ...command.env },
       detached: true,
       stdio: ['ignore', output.fd, output.fd],
-      ...(command.user === undefined ? {} : { uid: command.user.uid, gid: command.user.gid }),
     });
     const pid = await started(child);
     const mark = { pid, startedAt: (await startTime(pid)) ?? '' };

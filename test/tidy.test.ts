@@ -109,13 +109,15 @@ describe('every source file', () => {
   });
 });
 
+function cites(text: string, number: string): boolean {
+  return new RegExp(`INVARIANTS\\.md[^\\n]*\\b${number}\\b`).test(text);
+}
+
 describe('INVARIANTS.md', () => {
   it('is cited, number by number, by code and by a test', () => {
     const numbers = [...readFileSync('INVARIANTS.md', 'utf8').matchAll(/^(\d+)\. /gm)].map(
       (match) => match[1] ?? '',
     );
-    const cites = (text: string, number: string): boolean =>
-      new RegExp(`INVARIANTS\\.md[^\\n]*\\b${number}\\b`).test(text);
     const tests = sources.filter(({ path }) => path.startsWith('test/'));
     const missing = numbers.flatMap((number) => [
       ...(product.some(({ text }) => cites(text, number)) ? [] : [`${number}: no code`]),

@@ -17,6 +17,22 @@ export type PostgresServer = {
   readonly user?: { readonly uid: number; readonly gid: number; readonly name: string };
 };
 
+/**
+ * The command that runs a PostgreSQL program: PostgreSQL refuses root, so there it runs as the server's user. That
+ * user may pass folders which only root can enter, since the repository may well be cloned into one.
+ */
+export function asServerUser(
+  { binaries, user }: PostgresServer,
+  program: string,
+  args: readonly string[],
+): { file: string; args: string[] } {
+  const file = program.includes('/') ? program : join(binaries, program);
+  if (user === undefined) return { file, args: [...args] };
+  const identity = [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups'];
+  const passage = ['--inh-caps=+dac_override', '--ambient-caps=+dac_override'];
+  return { file: 'setpriv', args: [...identity, ...passage, '--', file, ...args] };
+}
+
 /** Makes an empty cluster in `directory`, once. Throws an Error that says what to change when it cannot. */
 export async function initialiseCluster(server: PostgresServer, directory: string): Promise<void> {
   if (await exists(join(directory, 'PG_VERSION'))) return awaitEnd(directory);
@@ -27,20 +43,17 @@ export async function initialiseCluster(server: PostgresServer, directory: strin
   await writeFile(passwordFile, superuser.password, { mode: 0o600 });
   try {
     if (server.user !== undefined) await handOver(server, directory, passwordFile);
-    await run(
-      join(server.binaries, 'initdb'),
-      [
-        '-D',
-        directory,
-        '-U',
-        superuser.user,
-        `--pwfile=${passwordFile}`,
-        '--auth=scram-sha-256',
-        '--encoding=UTF8',
-        '--locale=C',
-      ],
-      { cwd: directory, ...server.user },
-    );
+    const { file, args } = asServerUser(server, 'initdb', [
+      '-D',
+      directory,
+      '-U',
+      superuser.user,
+      `--pwfile=${passwordFile}`,
+      '--auth=scram-sha-256',
+      '--encoding=UTF8',
+      '--locale=C',
+    ]);
+    await run(file, args, { cwd: directory });
   } finally {
     await rm(passwordFile);
   }
@@ -72,21 +85,20 @@ function isPresent(pid: number): boolean {
 }
 
 async function handOver(
-  { binaries, user }: PostgresServer,
+  server: PostgresServer,
   directory: string,
   passwordFile: string,
 ): Promise<void> {
+  const { binaries, user } = server;
   if (user === undefined) return;
   await chown(directory, user.uid, user.gid);
   await chown(passwordFile, user.uid, user.gid);
-  const reachable = run('test', ['-w', directory, '-a', '-x', join(binaries, 'initdb')], {
-    uid: user.uid,
-    gid: user.gid,
-  });
-  await reachable.catch((cause: unknown) => {
+  const probe = ['-w', directory, '-a', '-x', join(binaries, 'initdb')];
+  const { file, args } = asServerUser(server, '/usr/bin/test', probe);
+  await run(file, args).catch((cause: unknown) => {
     throw new Error(
-      `PostgreSQL refuses to run as root, and user '${user.name}' cannot enter ${directory}: ` +
-        'set TRIBUTARY_STACK_DIR to a folder whose parents every user can enter, or run as another user',
+      `PostgreSQL refuses to run as root, and user '${user.name}' cannot enter ${directory}: install setpriv (util-linux), ` +
+        'or set TRIBUTARY_STACK_DIR to a folder whose parents every user can enter, or run as another user',
       { cause },
     );
   });

@@ -255,13 +255,11 @@ describe('the pipeline stops', () => {
   });
 });
 
-describe('pending rejects', () => {
-  const pending = (commitId: string) => ({
-    commitId,
-    ranges: new Map([[0, { start: 0n, end: 10n }]]),
-    files: [],
-  });
+function pending(commitId: string) {
+  return { commitId, ranges: new Map([[0, { start: 0n, end: 10n }]]), files: [] };
+}
 
+describe('pending rejects', () => {
   it('stay in the table until a later commit knows them settled', async () => {
     await commit(claim('a', { 0: [0n, 10n] }, { pending: pending('a') }));
     await commit(claim('b', { 0: [10n, 20n] }));

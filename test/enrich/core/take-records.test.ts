@@ -7,7 +7,7 @@ import { skipTo, takeRecords } from '../../../enrich/core/take-records.ts';
 import type { RecordColumns } from '../../../enrich/source/log.ts';
 import { createCodecCache } from '../../../schemas/codec-cache.ts';
 import type { CodecCache } from '../../../schemas/codec-cache.ts';
-import type { AvroObject, Contract } from '../../../schemas/contract.ts';
+import type { Contract } from '../../../schemas/contract.ts';
 import { createRowBuffer } from '../../../schemas/row-buffer.ts';
 
 const avroSchema = JSON.parse(readFileSync('schemas/click.avsc', 'utf8')) as Contract['avroSchema'];
@@ -22,7 +22,7 @@ beforeEach(async () => {
   batch = createClickBatch(createRowBuffer(contract, ROWS_MAX), ROWS_MAX);
   codecs = createCodecCache({
     registry: {
-      schemaById: async (id) => (id === 7 ? (avroSchema as AvroObject) : 'unknown'),
+      schemaById: async (id) => (id === 7 ? avroSchema : 'unknown'),
     },
     contract,
     now: () => 0,
