@@ -58,7 +58,7 @@ export function deriveDeadLetterSchema(): NestedField[] {
 }
 
 /**
- * Field ids that an existing table gave to the derived columns, and why it cannot be written to:
+ * Field ids that an existing table gave to the derived columns, never others (INVARIANTS.md 11), and why it cannot be written to:
  * a missing column, another type than ours, or a required column that we may leave null. Columns of the
  * table that we do not know are left alone: they are written as nulls unless required.
  */

@@ -31,7 +31,7 @@ const DATA_PATH_PROPERTY = 'write.data.path';
 /**
  * Writes a batch as Parquet files under the table's current schema, default partition spec and default
  * sort order: one file for each partition tuple, its rows sorted. The files are invisible until a
- * commit names them. Gives the event loop a turn between files, since encoding is synchronous.
+ * commit names them (INVARIANTS.md 10). Gives the event loop a turn between files, since encoding is synchronous.
  * Errors: as the writer and the store raise them; after a failed upload the others are awaited, and
  * what was uploaded stays as orphans. `corrupt` for metadata that names what it does not have.
  */

@@ -93,7 +93,8 @@ async function handOver(
   if (user === undefined) return;
   await chown(directory, user.uid, user.gid);
   await chown(passwordFile, user.uid, user.gid);
-  const probe = ['-w', directory, '-a', '-x', join(binaries, 'initdb')];
+  // Not -w and -x: access(2) asks without the capability.
+  const probe = ['-d', directory, '-a', '-e', join(binaries, 'initdb')];
   const { file, args } = asServerUser(server, '/usr/bin/test', probe);
   await run(file, args).catch((cause: unknown) => {
     throw new Error(

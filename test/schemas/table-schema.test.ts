@@ -130,6 +130,7 @@ it('the dead-letter table keeps the record as it came', () => {
 describe('an existing table', () => {
   const fields = derive({ dimensions: [] });
 
+  // INVARIANTS.md 11
   it('keeps its own field ids, by name', () => {
     const moved = fields.map((field) => ({ ...field, id: field.id + 100 })).toReversed();
     const { fieldIds, differences } = reconcileFieldIds(fields, { schemaId: 3, fields: moved });
