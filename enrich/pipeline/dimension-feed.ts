@@ -1,5 +1,5 @@
-import type { Change } from '../../connectors/change.ts';
-import type { ChangeDecoder } from '../../connectors/decode-change.ts';
+import type { Change, ChangeReject } from '../../connectors/change.ts';
+import type { ChangeDecoder, ChangeRecord } from '../../connectors/decode-change.ts';
 import { readinessOfChange } from '../../connectors/readiness-signal.ts';
 import type { Clock } from '../clock.ts';
 import type { Reject } from '../core/dead-letters.ts';
@@ -33,9 +33,13 @@ type Intake = {
   topic: DimensionTopic;
   partition: number;
   changes: PositionedChange[];
+  /** The record of each change. */
+  records: IntakeRecord[];
   rejects: Reject[];
   next: bigint;
 };
+
+type IntakeRecord = ChangeRecord & { timestampMs: number };
 
 export type DimensionFeedOptions = {
   log: Log;
@@ -182,22 +186,26 @@ export class DimensionFeed {
     if (intake === undefined) return [];
     const { decoder } = intake.topic;
     const { schemas, onStreamingChange } = this.#options;
+    // The source reuses its memory, and a record may be needed again as a reject.
+    const bytes = new Uint8Array(records.bytes);
     for (let index = 0; index < records.count; index++) {
       const offset = records.baseOffset + BigInt(records.offsetDelta[index] ?? 0);
       if (offset < intake.next) continue;
       const record = {
-        key: slice(records.bytes, records.keyStart[index], records.keyLength[index]),
-        value: slice(records.bytes, records.valueStart[index], records.valueLength[index]),
+        key: slice(bytes, records.keyStart[index], records.keyLength[index]),
+        value: slice(bytes, records.valueStart[index], records.valueLength[index]),
+        timestampMs: records.baseTimestampMs + (records.timestampDeltaMs[index] ?? 0),
       };
       const missing = decoder.missingSchemaIds(record).filter((id) => !schemas.isUnknown(id));
       if (missing.length > 0) return missing;
       const change = decoder.decode(record);
       if (change.kind === 'reject') {
-        intake.rejects.push(rejectOf(intake, records, index, change.reject));
+        intake.rejects.push(rejectOf(intake, record, { offset, ...change.reject }));
       } else if (readinessOfChange(change) === 'streaming') {
         onStreamingChange();
       }
       intake.changes.push({ offset, change });
+      intake.records.push(record);
       intake.next = offset + 1n;
     }
     return [];
@@ -210,46 +218,56 @@ export class DimensionFeed {
     const topic = this.#byTopic.get(topicName);
     const next = this.#next.get(topicName)?.get(partition);
     if (topic === undefined || next === undefined) return undefined;
-    const intake: Intake = { topic, partition, changes: [], rejects: [], next };
+    const intake: Intake = { topic, partition, changes: [], records: [], rejects: [], next };
     intakes.set(key, intake);
     return intake;
   }
 
+  /** Dimensions side by side, the partitions of one after the other. */
   async #apply(intakes: readonly Intake[]): Promise<void> {
-    for (const intake of intakes) {
-      const { topic, partition, next } = intake;
-      const { topic: topicName } = topic.description;
-      if (next === this.#next.get(topicName)?.get(partition)) continue;
-      await this.#applyOne(intake);
-      this.#next.get(topicName)?.set(partition, next);
-      const unread = this.#unread.get(topicName);
-      if (next >= (unread?.get(partition) ?? 0n)) unread?.delete(partition);
-    }
+    const byDimension = Map.groupBy(intakes, ({ topic }) => topic.name);
+    await Promise.all(
+      [...byDimension.values()].map(async (own) => {
+        for (const intake of own) await this.#applyOne(intake);
+      }),
+    );
   }
 
-  async #applyOne({ topic, partition, changes, rejects, next }: Intake): Promise<void> {
-    const { state, metrics, logger } = this.#options;
-    const { topicId, clusterId } = topic.description;
+  async #applyOne(intake: Intake): Promise<void> {
+    const { state, metrics, rejects } = this.#options;
+    const { topic, partition, changes, next } = intake;
+    const { topic: topicName, topicId, clusterId } = topic.description;
+    const position = this.#next.get(topicName);
+    if (next === position?.get(partition)) return;
     const source = { partition, nextOffset: next, topicId, clusterId };
-    const extra = this.#options.rejects.add(topic.name, rejects);
+    const extra = rejects.add(topic.name, intake.rejects);
     const { refused } = await state.apply(topic.name, source, changes, extra);
+    position?.set(partition, next);
+    const unread = this.#unread.get(topicName);
+    if (next >= (unread?.get(partition) ?? 0n)) unread?.delete(partition);
     for (const { change } of changes) {
       metrics.dimensionChanges.inc({ dimension: topic.name, kind: change.kind });
     }
-    const where = { topic: topic.description.topic, partition };
-    for (const { offset, kind, message } of rejects) {
-      logger.warn('a record is no change: dead letter', {
-        ...where,
-        offset,
-        kind,
-        detail: message,
-      });
+    await this.#reject(intake, refused);
+  }
+
+  /** Tells of rejects; those that only the state could refuse join the others here. */
+  async #reject(
+    intake: Intake,
+    refused: readonly { offset: bigint; reject: ChangeReject }[],
+  ): Promise<void> {
+    const { state, metrics, logger, rejects } = this.#options;
+    const { topic, partition, changes, records } = intake;
+    const late = refused.flatMap(({ offset, reject }) => {
+      const record = records[changes.findIndex((entry) => entry.offset === offset)];
+      return record === undefined ? [] : [rejectOf(intake, record, { offset, ...reject })];
+    });
+    for (const { name, value } of rejects.add(topic.name, late)) await state.putMeta(name, value);
+    for (const { offset, kind, message } of [...intake.rejects, ...late]) {
+      const where = { topic: topic.description.topic, partition, offset };
+      logger.warn('a change cannot be applied: dead letter', { ...where, kind, detail: message });
     }
-    for (const { offset, reject } of refused) {
-      metrics.dimensionChanges.inc({ dimension: topic.name, kind: 'refused' });
-      const { reason, message } = reject;
-      logger.warn('a change breaks the contract', { ...where, offset, reason, detail: message });
-    }
+    metrics.dimensionChanges.inc({ dimension: topic.name, kind: 'refused' }, late.length);
   }
 
   #observe(): void {
@@ -294,23 +312,20 @@ function slice(
 }
 
 function rejectOf(
-  intake: Intake,
-  records: RecordColumns,
-  index: number,
-  { reason, message }: { reason: string; message: string },
+  { topic, partition }: Intake,
+  { key, value, timestampMs }: IntakeRecord,
+  { offset, reason, message }: ChangeReject & { offset: bigint },
 ): Reject {
-  const key = slice(records.bytes, records.keyStart[index], records.keyLength[index]);
-  const value = slice(records.bytes, records.valueStart[index], records.valueLength[index]);
   return {
-    topic: intake.topic.description.topic,
-    partition: intake.partition,
-    offset: records.baseOffset + BigInt(records.offsetDelta[index] ?? 0),
-    timestampMs: records.baseTimestampMs + (records.timestampDeltaMs[index] ?? 0),
+    topic: topic.description.topic,
+    partition,
+    offset,
+    timestampMs,
     schemaId: undefined,
     kind: reason,
     message,
-    key: key === null ? undefined : new Uint8Array(key),
-    value: value === null ? undefined : new Uint8Array(value),
+    key: key ?? undefined,
+    value: value ?? undefined,
   };
 }
 
