@@ -33,6 +33,7 @@ import type { PipelineTables } from './tables.ts';
 
 const DRAIN_WAIT_MS_MAX = 30_000;
 const INITIAL_SNAPSHOT_COMPLETE = 'initial-snapshot-complete';
+const MEMBER_NAME = 'member-name';
 
 /** Everything that a pipeline runs on; each is a port with an in-memory twin. */
 type PipelinePorts = {
@@ -247,9 +248,10 @@ async function takeClicks(
   const createBatch = (): ClickBatch =>
     createClickBatch(createRowBuffer(contracts.stream, rowsMax), rowsMax);
   const { groupId, clientId } = config.kafka;
+  const instanceId = await memberName(ports);
   const member = await retryUntilAvailable({
     what: 'joining the consumer group',
-    attempt: () => log.joinGroup({ groupId, topic: stream.topic, clientId }),
+    attempt: () => log.joinGroup({ groupId, topic: stream.topic, clientId, instanceId }),
     clock,
     logger,
     signal,
@@ -268,6 +270,18 @@ async function takeClicks(
   } finally {
     await Promise.allSettled([member.leave(), reader.close()]);
   }
+}
+
+/**
+ * The name under which this state directory joins the group; one process at a time holds it. A process that
+ * was killed thus gets its partitions back at once, not after the end of its session.
+ */
+async function memberName({ state, clock }: PipelinePorts): Promise<string> {
+  const stored = state.getMeta(MEMBER_NAME);
+  if (stored !== undefined) return new TextDecoder().decode(stored);
+  const name = clock.newId();
+  await state.putMeta(MEMBER_NAME, new TextEncoder().encode(name));
+  return name;
 }
 
 function flushContext(

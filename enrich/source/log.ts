@@ -69,7 +69,16 @@ export interface Log {
   /** First retained offset, and last stable offset, of each partition. */
   bounds(topic: string): Promise<ReadonlyMap<number, { startOffset: bigint; endOffset: bigint }>>;
   openReader(): Promise<LogReader>;
-  joinGroup(options: { groupId: string; topic: string; clientId: string }): Promise<GroupMember>;
+  joinGroup(options: {
+    groupId: string;
+    topic: string;
+    clientId: string;
+    /**
+     * Names the member beyond the life of its process: a process that joins under the name of a killed one
+     * takes its partitions over at once, where others wait for the session of the dead to end. Source: KIP-345.
+     */
+    instanceId?: string;
+  }): Promise<GroupMember>;
   close(): Promise<void>;
 }
 

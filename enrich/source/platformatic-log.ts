@@ -144,11 +144,14 @@ class ClusterLog implements PlatformaticLog, Cluster {
     groupId: string;
     topic: string;
     clientId: string;
+    instanceId?: string;
   }): Promise<GroupMember> {
     const { brokers, tls, sasl, random, onFault } = this.#options;
+    const { instanceId } = options;
     const consumer = new Consumer({
       clientId: options.clientId,
       groupId: options.groupId,
+      ...(instanceId === undefined ? {} : { groupInstanceId: instanceId }),
       bootstrapBrokers: [...brokers],
       ...(tls === undefined ? {} : { tls }),
       ...(sasl === undefined ? {} : { sasl }),
