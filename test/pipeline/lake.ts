@@ -1,0 +1,295 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openRestCatalog } from '@iceberg-js/rest-client-shim/rest/rest-catalog.ts';
+import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
+import { Kafka, logLevel } from 'kafkajs';
+import { parseDocument } from 'yaml';
+import { recordedState } from '../../verify/recorded.ts';
+import type { Report } from '../../verify/report.ts';
+import { openTrino } from '../../verify/trino.ts';
+import type { Trino } from '../../verify/trino.ts';
+import { repository } from '../stack/compose-file.ts';
+import { endpoints } from '../stack/endpoints.ts';
+
+type Environment = Readonly<Record<string, string>>;
+
+/** A command of `./tributary` that goes on, its output so far, and how it ended. */
+export type Command = {
+  readonly pid: number;
+  /** Standard output and standard error, as they came. */
+  output: () => string;
+  /** The exit code, or the signal that ended it. */
+  ended: Promise<number | NodeJS.Signals>;
+  stop: (signal: NodeJS.Signals) => Promise<number | NodeJS.Signals>;
+};
+
+/** `./tributary run`. */
+export type Pipeline = Command & {
+  url: string;
+  /** Resolves when `/readyz` says ok; an end before it is an error with the output. */
+  ready: () => Promise<void>;
+  metric: (line: string) => Promise<number>;
+};
+
+export type Finished = { code: number | NodeJS.Signals; stdout: string; output: string };
+
+/** Rows 1..n of the shared source tables, and the seed that makes them. */
+export const seeded = { seed: 7, users: 5_000, devices: 5_000, urls: 2_000 } as const;
+
+const seededFlags = Object.entries(seeded).flatMap(([name, value]) => [`--${name}`, String(value)]);
+export const streamPartitions = 6;
+export const postgresUrl = `postgres://app:app@127.0.0.1:${endpoints.postgresPort}/app`;
+
+/** The addresses of the stack, as pipeline.yaml, connectors.yaml and the commands read them. */
+const addresses: Environment = {
+  KAFKA_BROKERS: endpoints.kafkaBrokers.join(','),
+  SCHEMA_REGISTRY_URL: endpoints.registryUrl,
+  CATALOG_URI: endpoints.catalogUri,
+  S3_ENDPOINT: endpoints.s3Endpoint,
+  S3_ACCESS_KEY_ID: endpoints.s3AccessKeyId,
+  S3_SECRET_ACCESS_KEY: endpoints.s3SecretAccessKey,
+  CONNECT_URL: endpoints.connectUrl,
+  CONNECT_REGISTRY_URL: endpoints.registryUrl,
+  DATABASE_PORT: String(endpoints.postgresPort),
+  POSTGRES_URL: postgresUrl,
+  TRINO_URL: endpoints.trinoUrl,
+};
+
+/**
+ * One pipeline over the shared source tables, with a topic, tables, a consumer group and a state directory
+ * of its own. All that is done to it goes through the command line.
+ */
+export type Lake = Awaited<ReturnType<typeof openLake>>;
+
+/** Seeds the source tables, applies topics and connector, registers the contract. */
+export async function openLake(purpose: string) {
+  const name = `${purpose}_${process.pid}_${Date.now() % 100_000}`;
+  const directory = await mkdtemp(join(tmpdir(), `${purpose}-`));
+  const files = await writeConfiguration(directory, name);
+  const running = new Set<Command>();
+  const base = { ...addresses, COMMIT_INTERVAL: '1s', STATE_DIRECTORY: join(directory, 'state') };
+
+  const start = (args: readonly string[], env: Environment = {}): Command => {
+    const command = startCommand(args, { ...base, ...env });
+    running.add(command);
+    void command.ended.then(() => running.delete(command));
+    return command;
+  };
+  const configured = ['--config', files.pipeline];
+  const run = async (args: readonly string[], env: Environment = {}): Promise<Finished> => {
+    const child = startCommand([...configured, ...args], { ...base, HTTP_PORT: '0', ...env });
+    running.add(child);
+    const code = await child.ended;
+    running.delete(child);
+    return { code, stdout: child.stdout(), output: child.output() };
+  };
+  const must = async (...args: string[]): Promise<Finished> => {
+    const finished = await run(args);
+    if (finished.code === 0) return finished;
+    throw new Error(`tributary ${args.join(' ')} ended with ${finished.code}\n${finished.output}`);
+  };
+  await must('generate', 'tables', ...seededFlags);
+  await must('connectors', 'apply', '--connectors', files.connectors);
+  await must('contract', 'register');
+
+  const ledger = join(directory, 'ledger');
+  const trino: Trino = openTrino({
+    url: endpoints.trinoUrl,
+    user: 'test',
+    catalog: 'lake',
+    schema: 'lake',
+  });
+  const tables = openTables(name);
+  return {
+    name,
+    directory,
+    pipelineFile: files.pipeline,
+    stateDirectory: base.STATE_DIRECTORY,
+    topic: name,
+    table: name,
+    deadLetter: `${name}_dead_letter`,
+    ledger: join(ledger, 'clicks.ndjson'),
+    ledgerDirectory: ledger,
+    trino,
+    run,
+    must,
+    ...tables,
+    /** `./tributary run` on a free port. */
+    startPipeline: async (env: Environment = {}, ...flags: string[]): Promise<Pipeline> => {
+      const port = env['HTTP_PORT'] ?? String(await freePort());
+      const command = start([...configured, 'run', ...flags], { ...env, HTTP_PORT: port });
+      return asPipeline(command, `http://127.0.0.1:${port}`);
+    },
+    /** `./tributary generate clicks`, which writes to the ledger. */
+    startClicks: (...flags: string[]): Command =>
+      start([
+        ...configured,
+        'generate',
+        'clicks',
+        ...seededFlags,
+        '--ledger',
+        ledger,
+        '--postgres',
+        postgresUrl,
+        ...flags,
+      ]),
+    /** The same, to its end. */
+    sendClicks: (...flags: string[]): Promise<Finished> =>
+      must('generate', 'clicks', ...seededFlags, '--ledger', ledger, ...flags),
+    /** `./tributary verify --json`; whatever it finds. */
+    verify: async (...flags: string[]): Promise<{ code: Finished['code']; reports: Report[] }> => {
+      const finished = await run(['verify', '--json', ...flags]);
+      if (!finished.stdout.startsWith('[')) throw new Error(finished.output);
+      return { code: finished.code, reports: JSON.parse(finished.stdout) as Report[] };
+    },
+    /** The number that a query of one value answers. */
+    count: async (sql: string): Promise<number> => Number((await trino.query(sql)).rows[0]?.[0]),
+    /** Waits until every record of the topic is committed. */
+    caughtUp: (waitMsMax = 90_000): Promise<void> =>
+      until('every click is committed', async () => (await tables.lag()) === 0n, waitMsMax),
+    close: async (): Promise<void> => {
+      await Promise.all([...running].map((command) => command.stop('SIGKILL')));
+      await tables.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** pipeline.yaml and connectors.yaml as shipped, with names of this lake. */
+async function writeConfiguration(directory: string, name: string) {
+  const pipeline = parseDocument(await readFile(join(repository, 'pipeline.yaml'), 'utf8'));
+  pipeline.set('pipeline', name);
+  pipeline.setIn(['kafka', 'group'], name);
+  pipeline.setIn(['stream', 'topic'], name);
+  pipeline.setIn(['table', 'name'], `lake.${name}`);
+  pipeline.setIn(['table', 'dead_letter'], `lake.${name}_dead_letter`);
+  const shipped = await readFile(join(repository, 'connectors/connectors.yaml'), 'utf8');
+  const connectors = parseDocument(shipped);
+  connectors.setIn(['topics', 'stream'], name);
+  connectors.setIn(['topics', 'stream_partitions'], streamPartitions);
+  const files = {
+    pipeline: join(directory, 'pipeline.yaml'),
+    connectors: join(directory, 'connectors.yaml'),
+  };
+  await writeFile(files.pipeline, pipeline.toString());
+  await writeFile(files.connectors, connectors.toString());
+  return files;
+}
+
+function startCommand(
+  args: readonly string[],
+  env: Environment,
+): Command & { stdout: () => string } {
+  const child: ChildProcess = spawn(join(repository, 'tributary'), args, {
+    cwd: repository,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
+  const printed: { stream: 'stdout' | 'stderr'; text: string }[] = [];
+  for (const stream of ['stdout', 'stderr'] as const) {
+    child[stream]?.setEncoding('utf8').on('data', (text: string) => printed.push({ stream, text }));
+  }
+  const killWithUs = (): void => void child.kill('SIGKILL');
+  process.once('exit', killWithUs);
+  const { promise: ended, resolve, reject } = Promise.withResolvers<number | NodeJS.Signals>();
+  child.once('error', reject);
+  child.once('close', (code, signal) => {
+    process.off('exit', killWithUs);
+    resolve(code ?? signal ?? 'SIGKILL');
+  });
+  return {
+    pid: child.pid ?? 0,
+    output: () => printed.map(({ text }) => text).join(''),
+    stdout: () => printed.flatMap((p) => (p.stream === 'stdout' ? [p.text] : [])).join(''),
+    ended,
+    stop: (signal) => {
+      child.kill(signal);
+      return ended;
+    },
+  };
+}
+
+function asPipeline(command: Command, url: string): Pipeline {
+  let hasEnded = false;
+  void command.ended.then(() => (hasEnded = true));
+  const metric = async (line: string): Promise<number> => {
+    const text = await (await fetch(`${url}/metrics`)).text();
+    const found = text.split('\n').find((candidate) => candidate.startsWith(`${line} `));
+    return found === undefined ? 0 : Number(found.slice(line.length + 1));
+  };
+  const ready = (): Promise<void> =>
+    until('the pipeline is ready', async () => {
+      if (hasEnded) throw new Error(`the pipeline ended by itself:\n${command.output()}`);
+      return (await fetch(`${url}/readyz`).catch(() => undefined))?.ok === true;
+    });
+  return { ...command, url, ready, metric };
+}
+
+/** What the tables and the topic say, seen without the pipeline's own code. */
+function openTables(name: string) {
+  const admin = new Kafka({
+    brokers: [...endpoints.kafkaBrokers],
+    logLevel: logLevel.NOTHING,
+  }).admin();
+  const connected = admin.connect();
+  const catalog = openRestCatalog({ uri: endpoints.catalogUri, credentials: { kind: 'none' } });
+  const metadata = async (table = name): Promise<TableMetadata | undefined> =>
+    (await (await catalog).loadTable({ namespace: ['lake'], name: table }))?.metadata;
+  const ends = async (topic: string): Promise<Map<number, bigint>> => {
+    await connected;
+    const offsets = await admin.fetchTopicOffsets(topic);
+    return new Map(offsets.map(({ partition, high }) => [partition, BigInt(high)]));
+  };
+  const position = async (): Promise<ReadonlyMap<number, bigint>> => {
+    const table = await metadata();
+    const started = table?.properties[`tributary.${name}`] !== undefined;
+    return table !== undefined && started ? recordedState(table, name).next : new Map();
+  };
+  return {
+    metadata,
+    /** The next offset to be written, of each partition. */
+    ends,
+    /** The committed position. */
+    position,
+    lag: async (): Promise<bigint> => {
+      const [end, next] = await Promise.all([ends(name), position()]);
+      return [...end].reduce((sum, [p, offset]) => sum + offset - (next.get(p) ?? 0n), 0n);
+    },
+    close: async (): Promise<void> => {
+      await connected;
+      await admin.disconnect();
+    },
+  };
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Polls until the condition holds; over time it is an error that names it. */
+export async function until(
+  what: string,
+  holds: () => Promise<boolean> | boolean,
+  waitMsMax = 60_000,
+): Promise<void> {
+  for (const end = Date.now() + waitMsMax; !(await holds());) {
+    if (Date.now() > end) throw new Error(`not within ${waitMsMax / 1000} s: ${what}`);
+    await sleep(100);
+  }
+}
+
+/** Asks it to stop and waits; an exit code other than 0 is an error with the output. */
+export async function stopCleanly(command: Command): Promise<void> {
+  const code = await command.stop('SIGTERM');
+  if (code !== 0) throw new Error(`SIGTERM ended it with ${code}\n${command.output()}`);
+}
