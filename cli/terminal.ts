@@ -8,6 +8,16 @@ export const terminal = {
   },
 };
 
+/** Progress that is told at most once in `everyMs`; what comes in between is dropped. */
+export function occasionally(everyMs: number, nowMs: () => number): (text: string) => void {
+  let toldMs = Number.NEGATIVE_INFINITY;
+  return (text) => {
+    if (nowMs() - toldMs < everyMs) return;
+    toldMs = nowMs();
+    terminal.progress(text);
+  };
+}
+
 /** Rows as an aligned text table; numbers are right-aligned. */
 export function renderTable(
   header: readonly string[],

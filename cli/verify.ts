@@ -17,7 +17,7 @@ import { EXIT } from './exit-code.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions } from './load-config.ts';
 import { openCatalog, openTableStore } from './open-lake.ts';
-import { terminal } from './terminal.ts';
+import { occasionally, terminal } from './terminal.ts';
 
 export type VerifyOptions = ConfigOptions & { joins?: boolean; ledger?: string; json?: boolean };
 
@@ -93,6 +93,6 @@ function checkJoins(config: PipelineConfig, source: TableSource): Promise<Report
       log: terminal.progress,
     }),
     fetchAvroSchema: openAvroSchemaFetch(registry.url),
-    log: terminal.progress,
+    log: occasionally(2_000, systemClock.nowMs),
   });
 }
