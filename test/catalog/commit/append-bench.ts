@@ -183,6 +183,18 @@ export function landedRanges(metadata: TableMetadata): string[] {
     .toReversed();
 }
 
+/** Locations of the data files that the table's head names. */
+export async function liveLocations(bench: AppendBench): Promise<string[]> {
+  const live: string[] = [];
+  for await (const { dataFile } of scanDataFiles({
+    store: bench.store,
+    metadata: await bench.load(),
+  })) {
+    live.push(dataFile.location);
+  }
+  return live;
+}
+
 /** Steps told, in order. */
 export function recordSteps(): {
   steps: AppendEvent['step'][];

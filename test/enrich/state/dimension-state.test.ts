@@ -40,6 +40,7 @@ describe('a dimension', () => {
     expect(answer(7n)).toBeUndefined();
   });
 
+  // INVARIANTS.md 8
   it('ignores a change that is older than a deletion, and than a deletion of a row it never had', async () => {
     const { take, answer } = await openWith(users);
     await take(upsert(1, { user_id: 1n, name: 'Ann' }), remove(5, { user_id: 1n }));
@@ -230,6 +231,7 @@ describe('a position', () => {
     },
   );
 
+  // INVARIANTS.md 1
   it('enters the store in one batch with its rows, join keys and extra entries', async () => {
     const batches: string[][] = [];
     const memory = openMemoryStore();

@@ -210,6 +210,7 @@ function allFound(count: number) {
 /** The hash is a bijection of `low ^ high * factor`, so the low word can undo the high one. */
 const lowOf = (high: number) => (Math.imul(high, 0x9e37_79b1) ^ 77) >>> 0;
 
+// INVARIANTS.md 13
 describe('keys of one hash', () => {
   it('are told apart: more integers of one hash than a segment has room for', () => {
     const keys = Array.from({ length: 12_400 }, (_, high) =>
