@@ -29,7 +29,7 @@ down: setup
 	@node stack/main.ts down
 
 status: setup
-	@node stack/main.ts status
+	@node stack/main.ts status && ./tributary status || true
 
 clean: setup
 	@node stack/main.ts down --wipe

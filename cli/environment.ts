@@ -1,9 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../enrich/clock.ts';
+import { stackAddresses } from './stack-addresses.ts';
 
-/** The process environment, read here and nowhere else. */
-export const environment: Readonly<Record<string, string | undefined>> = process.env;
+/** The process environment, read here and nowhere else, over the addresses of a stack with moved ports. */
+export const environment: Readonly<Record<string, string | undefined>> = {
+  ...stackAddresses(process.env),
+  ...process.env,
+};
 
 function addressOf(variable: string, fallback: string): string {
   const value = environment[variable];
