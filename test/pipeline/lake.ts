@@ -9,7 +9,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openRestCatalog } from '@iceberg-js/rest-client-shim/rest/rest-catalog.ts';
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import { Kafka, logLevel } from 'kafkajs';
+import { Client } from 'pg';
 import { parseDocument } from 'yaml';
+import { deviceId } from '../../generate/dimension-rows.ts';
 import { recordedState } from '../../verify/recorded.ts';
 import type { Report } from '../../verify/report.ts';
 import { openTrino } from '../../verify/trino.ts';
@@ -35,6 +37,8 @@ export type Pipeline = Command & {
   /** Resolves when `/readyz` says ok; an end before it is an error with the output. */
   ready: () => Promise<void>;
   metric: (line: string) => Promise<number>;
+  /** An error with the last lines of the output when it has ended without having been stopped. */
+  mustBeAlive: () => void;
 };
 
 export type Finished = { code: number | NodeJS.Signals; stdout: string; output: string };
@@ -42,7 +46,12 @@ export type Finished = { code: number | NodeJS.Signals; stdout: string; output: 
 /** Rows 1..n of the shared source tables, and the seed that makes them. */
 export const seeded = { seed: 7, users: 5_000, devices: 5_000, urls: 2_000 } as const;
 
-const seededFlags = Object.entries(seeded).flatMap(([name, value]) => [`--${name}`, String(value)]);
+const seededFlags: readonly string[] = Object.entries(seeded).flatMap(([name, value]) => [
+  `--${name}`,
+  String(value),
+]);
+/** A command that is still at work after this is killed, and its test sees `SIGKILL`. */
+const commandMsMax = 90_000;
 export const streamPartitions = 6;
 export const postgresUrl = `postgres://app:app@127.0.0.1:${endpoints.postgresPort}/app`;
 
@@ -73,6 +82,7 @@ export async function openLake(purpose: string) {
   const directory = await mkdtemp(join(tmpdir(), `${purpose}-`));
   const files = await writeConfiguration(directory, name);
   const running = new Set<Command>();
+  const pipelines: Pipeline[] = [];
   const base = { ...addresses, COMMIT_INTERVAL: '1s', STATE_DIRECTORY: join(directory, 'state') };
 
   const start = (args: readonly string[], env: Environment = {}): Command => {
@@ -85,7 +95,9 @@ export async function openLake(purpose: string) {
   const run = async (args: readonly string[], env: Environment = {}): Promise<Finished> => {
     const child = startCommand([...configured, ...args], { ...base, HTTP_PORT: '0', ...env });
     running.add(child);
+    const hung = setTimeout(() => void child.stop('SIGKILL'), commandMsMax);
     const code = await child.ended;
+    clearTimeout(hung);
     running.delete(child);
     return { code, stdout: child.stdout(), output: child.output() };
   };
@@ -94,6 +106,9 @@ export async function openLake(purpose: string) {
     if (finished.code === 0) return finished;
     throw new Error(`tributary ${args.join(' ')} ended with ${finished.code}\n${finished.output}`);
   };
+  const database = new Client({ connectionString: postgresUrl });
+  await database.connect();
+  await deleteOtherRows(database);
   await must('generate', 'tables', ...seededFlags);
   await must('connectors', 'apply', '--connectors', files.connectors);
   await must('contract', 'register');
@@ -117,6 +132,8 @@ export async function openLake(purpose: string) {
     ledger: join(ledger, 'clicks.ndjson'),
     ledgerDirectory: ledger,
     trino,
+    /** The source, as its owner. */
+    database,
     run,
     must,
     ...tables,
@@ -124,7 +141,9 @@ export async function openLake(purpose: string) {
     startPipeline: async (env: Environment = {}, ...flags: string[]): Promise<Pipeline> => {
       const port = env['HTTP_PORT'] ?? String(await freePort());
       const command = start([...configured, 'run', ...flags], { ...env, HTTP_PORT: port });
-      return asPipeline(command, `http://127.0.0.1:${port}`);
+      const pipeline = asPipeline(command, `http://127.0.0.1:${port}`);
+      pipelines.push(pipeline);
+      return pipeline;
     },
     /** `./tributary generate clicks`, which writes to the ledger. */
     startClicks: (...flags: string[]): Command =>
@@ -148,17 +167,48 @@ export async function openLake(purpose: string) {
       if (!finished.stdout.startsWith('[')) throw new Error(finished.output);
       return { code: finished.code, reports: JSON.parse(finished.stdout) as Report[] };
     },
+    /** Waits until Debezium has brought every change that is committed in PostgreSQL by now to Kafka. */
+    followed: () => followed(database),
     /** The number that a query of one value answers. */
     count: async (sql: string): Promise<number> => Number((await trino.query(sql)).rows[0]?.[0]),
     /** Waits until every record of the topic is committed. */
     caughtUp: (waitMsMax = 90_000): Promise<void> =>
-      until('every click is committed', async () => (await tables.lag()) === 0n, waitMsMax),
+      until(
+        'every click is committed',
+        async () => {
+          for (const pipeline of pipelines) pipeline.mustBeAlive();
+          return (await tables.lag()) === 0n;
+        },
+        waitMsMax,
+      ),
     close: async (): Promise<void> => {
       await Promise.all([...running].map((command) => command.stop('SIGKILL')));
+      await database.end();
       await tables.close();
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Rows that changes have made, here or in an earlier test file; seeding brings the others back. */
+async function deleteOtherRows(database: Client): Promise<void> {
+  const { seed, users, devices, urls } = seeded;
+  const ids = Array.from({ length: devices }, (_, i) => deviceId(seed, i + 1));
+  await database.query('delete from public.users where user_id not between 1 and $1', [users]);
+  await database.query('delete from public.urls where url_id not between 1 and $1', [urls]);
+  await database.query('delete from public.devices where device_id <> all ($1)', [ids]);
+}
+
+async function followed(database: Client): Promise<void> {
+  const { rows } = await database.query<{ lsn: string }>('select pg_current_wal_lsn() as lsn');
+  await until("Debezium has confirmed the source's changes", async () => {
+    const slot = await database.query<{ done: boolean }>(
+      `select confirmed_flush_lsn >= $1::pg_lsn as done from pg_replication_slots
+       where slot_name = 'tributary_slot'`,
+      [rows[0]?.lsn],
+    );
+    return slot.rows[0]?.done === true;
+  });
 }
 
 /** pipeline.yaml and connectors.yaml as shipped, with names of this lake. */
@@ -216,19 +266,29 @@ function startCommand(
 }
 
 function asPipeline(command: Command, url: string): Pipeline {
-  let hasEnded = false;
+  let [hasEnded, wasStopped] = [false, false];
   void command.ended.then(() => (hasEnded = true));
+  const mustBeAlive = (): void => {
+    if (!hasEnded || wasStopped) return;
+    const last = command.output().split('\n').slice(-12).join('\n');
+    throw new Error(`the pipeline ended by itself:\n${last}`);
+  };
   const metric = async (line: string): Promise<number> => {
+    mustBeAlive();
     const text = await (await fetch(`${url}/metrics`)).text();
     const found = text.split('\n').find((candidate) => candidate.startsWith(`${line} `));
     return found === undefined ? 0 : Number(found.slice(line.length + 1));
   };
   const ready = (): Promise<void> =>
     until('the pipeline is ready', async () => {
-      if (hasEnded) throw new Error(`the pipeline ended by itself:\n${command.output()}`);
+      mustBeAlive();
       return (await fetch(`${url}/readyz`).catch(() => undefined))?.ok === true;
     });
-  return { ...command, url, ready, metric };
+  const stop = (signal: NodeJS.Signals): Promise<number | NodeJS.Signals> => {
+    wasStopped = true;
+    return command.stop(signal);
+  };
+  return { ...command, url, ready, metric, mustBeAlive, stop };
 }
 
 /** What the tables and the topic say, seen without the pipeline's own code. */
