@@ -6,8 +6,7 @@ import { startHttpServer } from '../enrich/http-server.ts';
 import { createJsonLogger } from '../enrich/log.ts';
 import type { Logger } from '../enrich/log.ts';
 import { createMetrics } from '../enrich/metrics.ts';
-import type { Metrics } from '../enrich/metrics.ts';
-import { PipelineStatus } from '../enrich/pipeline/pipeline-status.ts';
+import { KAFKA, PipelineStatus } from '../enrich/pipeline/pipeline-status.ts';
 import { retryUntilAvailable } from '../enrich/pipeline/retry.ts';
 import { runPipeline } from '../enrich/pipeline/run-pipeline.ts';
 import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
@@ -45,7 +44,7 @@ async function run(options: RunOptions): Promise<void> {
   const signal = stopSignal();
   const http = await startHttpServer({ ...config.http, metrics, health: status });
   logger.info('listening', { host: config.http.host, port: http.port });
-  const resources = await openResources(loaded, { logger, metrics, signal });
+  const resources = await openResources(loaded, { logger, status, signal });
   try {
     await runPipeline(
       {
@@ -69,12 +68,12 @@ async function run(options: RunOptions): Promise<void> {
 
 async function openResources(
   { config, contracts }: LoadedConfig,
-  { logger, signal }: { logger: Logger; metrics: Metrics; signal: AbortSignal },
+  { logger, status, signal }: { logger: Logger; status: PipelineStatus; signal: AbortSignal },
 ) {
-  const retry = { clock: systemClock, logger, signal };
+  const retry = { clock: systemClock, logger, status, signal };
   const log = await retryUntilAvailable({
     what: 'connecting to Kafka',
-    attempt: () => openLog(config, logger),
+    attempt: () => openLog(config, logger, status),
     ...retry,
   });
   const catalog = await retryUntilAvailable({
@@ -103,11 +102,14 @@ async function openResources(
   };
 }
 
-function openLog(config: PipelineConfig, logger: Logger) {
+function openLog(config: PipelineConfig, logger: Logger, status: PipelineStatus) {
   return openPlatformaticLog({
     ...kafkaOptions(config),
     random: systemClock.random,
-    onFault: (error) => logger.warn('Kafka: riding out a fault', { error }),
+    onFault: (error) => {
+      status.trouble(KAFKA, error.message);
+      logger.warn('Kafka: riding out a fault', { error });
+    },
   });
 }
 

@@ -28,7 +28,8 @@ export async function startHttpServer(options: {
     const say = (status: number, body: string, type = 'text/plain; charset=utf-8'): void => {
       response.writeHead(status, { 'content-type': type }).end(body);
     };
-    switch (new URL(request.url ?? '/', 'http://localhost').pathname) {
+    // Not by `new URL`, which throws at a target such as "//".
+    switch ((request.url ?? '').split('?', 1)[0]) {
       case '/metrics': {
         const { registry } = metrics;
         registry.metrics().then(

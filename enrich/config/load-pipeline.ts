@@ -237,6 +237,12 @@ function readCommit(section: YamlSection): PipelineConfig['commit'] {
     bytesMax: section.sizeBytes('size', 256 * 1024 ** 2),
   };
   if (commit.intervalMs < 100) section.report('interval', 'expected at least 100ms');
+  if (commit.bytesMax < 1024 ** 2 || commit.bytesMax > 512 * 1024 ** 2) {
+    section.report(
+      'size',
+      'expected from 1MiB to 512MiB: two batches of this size are held at once',
+    );
+  }
   section.rejectUnknownKeys();
   return commit;
 }

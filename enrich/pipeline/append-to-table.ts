@@ -14,6 +14,7 @@ import { writeDataFiles } from '@iceberg-js/rest-client-shim/write/write-data-fi
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import type { PipelineStatus } from './pipeline-status.ts';
 import { retryUntilAvailable } from './retry.ts';
 import type { TableHandle } from './tables.ts';
 
@@ -30,6 +31,7 @@ export type LakeContext = {
   clock: Clock;
   logger: Logger;
   metrics: Metrics;
+  status: Pick<PipelineStatus, 'trouble' | 'overcome'>;
 };
 
 /**
@@ -40,7 +42,7 @@ export async function writeFiles(
   context: LakeContext,
   wish: { table: TableHandle; batch: ColumnBatch; commitId: string; signal: AbortSignal },
 ): Promise<DataFile[]> {
-  const { clock, logger, writer, store } = context;
+  const { clock, logger, status, writer, store } = context;
   const { table, batch, commitId, signal } = wish;
   if (batch.rowCount === 0) return [];
   let attempt = 0;
@@ -63,6 +65,7 @@ export async function writeFiles(
     clock,
     logger,
     signal,
+    status,
   });
 }
 
@@ -80,7 +83,7 @@ export async function appendToTable(
     signal: AbortSignal;
   },
 ): Promise<AppendOutcome> {
-  const { catalog, store, clock, logger, metrics } = context;
+  const { catalog, store, clock, logger, metrics, status } = context;
   const { table, commitId, files, decide, signal } = wish;
   const { name } = table.identifier;
   const onEvent = (event: AppendEvent): void => {
@@ -110,6 +113,7 @@ export async function appendToTable(
     clock,
     logger,
     signal,
+    status,
     kinds: ['unavailable', 'commit-unknown', 'conflict'],
   });
   table.metadata = outcome.metadata;

@@ -6,6 +6,7 @@ import type { OffsetRange } from '../core/position.ts';
 import type { DimensionState } from '../state/dimension-state.ts';
 import { appendToTable, writeFiles } from './append-to-table.ts';
 import type { LakeContext } from './append-to-table.ts';
+import { retryUntilAvailable } from './retry.ts';
 import type { TableHandle } from './tables.ts';
 import type { TopicDescription } from '../source/log.ts';
 
@@ -36,7 +37,10 @@ export class ChangeRejects {
   /** Adds rejects, and gives the entry that must enter the store in the batch of their position. */
   add(dimension: string, rejects: readonly Reject[]): { name: string; value: Uint8Array }[] {
     if (rejects.length === 0) return [];
-    const waiting = [...(this.#waiting.get(dimension) ?? []), ...rejects];
+    const known = this.#waiting.get(dimension) ?? [];
+    // What the state could not store is read, and rejected, again.
+    const places = new Set(known.map(placeOf));
+    const waiting = [...known, ...rejects.filter((reject) => !places.has(placeOf(reject)))];
     this.#waiting.set(dimension, waiting);
     return [{ name: metaName(dimension), value: formatRejects(waiting) }];
   }
@@ -84,10 +88,17 @@ async function settle(
   rejects: readonly Reject[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { table, catalog, clock } = context;
+  const { table, catalog, clock, logger, status } = context;
   const owner = `${context.pipeline}.${context.dimension}`;
   for (;;) {
-    const loaded = await catalog.loadTable(table.identifier);
+    const loaded = await retryUntilAvailable({
+      what: `reading the position of ${owner} in ${table.identifier.name}`,
+      attempt: () => catalog.loadTable(table.identifier),
+      clock,
+      logger,
+      signal,
+      status,
+    });
     if (loaded !== undefined) table.metadata = loaded.metadata;
     const next = readCommitted(table.metadata, owner)?.next;
     const lacking = rejects.filter(
@@ -134,6 +145,10 @@ function claimOf(
     settled: new Set<string>(),
     forgottenCommitId: undefined,
   };
+}
+
+function placeOf({ partition, offset }: Reject): string {
+  return `${partition}/${offset}`;
 }
 
 function metaName(dimension: string): string {

@@ -93,6 +93,10 @@ export class ClickIntake {
   ): void {
     const nextOffset = this.#next.get(partition);
     if (nextOffset === undefined) return;
+    if (this.isFull(batch)) {
+      stopped.set(partition, 'full');
+      return;
+    }
     const result = takeRecords({
       topic: this.#topic,
       partition,

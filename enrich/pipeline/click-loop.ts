@@ -11,6 +11,7 @@ import { isUnavailable, retryUntilAvailable } from './retry.ts';
 
 const POLL_WAIT_MS_MAX = 250;
 const POLL_BACKOFF_MS = 500;
+const WAIT_TURN_MS_MAX = 10_000;
 /** How long a revocation waits for the flush of what it takes away; then the batch is given up. */
 const REVOKE_WAIT_MS_MAX = 15_000;
 const EMPTY_LOG = { startOffset: 0n, endOffset: 0n };
@@ -58,7 +59,14 @@ export class ClickLoop {
 
   /** Runs until the signal, then commits what it holds, waiting at most `drainWaitMsMax`. */
   async run(signal: AbortSignal, drainWaitMsMax: number): Promise<void> {
-    while (!signal.aborted) await this.#turn(signal);
+    while (!signal.aborted) {
+      try {
+        await this.#turn(signal);
+      } catch (error) {
+        // What was being waited for when the signal came is no failure.
+        if (!signal.aborted || !isUnavailable(error)) throw error;
+      }
+    }
     await this.#drain(drainWaitMsMax);
   }
 
@@ -78,10 +86,20 @@ export class ClickLoop {
     const dueInMs = this.#intake.dueInMs(this.#filling, clock.nowMs());
     if (dueInMs === 0 && this.#spare !== undefined) this.#startFlush();
     if (this.#intake.isFull(this.#filling)) {
-      await this.#flushing;
+      await this.#waitForSpare(signal);
       return;
     }
-    await this.#poll(Math.min(POLL_WAIT_MS_MAX, dueInMs ?? POLL_WAIT_MS_MAX), signal);
+    // A batch that is due but must wait for the one before it makes no poll any shorter.
+    const waitMs = this.#spare === undefined ? POLL_WAIT_MS_MAX : dueInMs;
+    await this.#poll(Math.min(POLL_WAIT_MS_MAX, waitMs ?? POLL_WAIT_MS_MAX), signal);
+  }
+
+  /** Waits for the flush under way, but only so long that the loop is seen to turn. */
+  async #waitForSpare(signal: AbortSignal): Promise<void> {
+    const flushed = new AbortController();
+    const wait = AbortSignal.any([signal, flushed.signal]);
+    await Promise.race([this.#flushing, this.#context.clock.sleep(WAIT_TURN_MS_MAX, wait)]);
+    flushed.abort();
   }
 
   async #poll(waitMsMax: number, signal: AbortSignal): Promise<void> {
@@ -195,11 +213,14 @@ export class ClickLoop {
     assignment: readonly number[],
     signal: AbortSignal,
   ): Promise<{ position: Map<number, bigint>; logStart: Map<number, bigint> }> {
-    const { clock, logger, identity } = this.#context;
-    const retry = { clock, logger, signal };
+    const { clock, logger, status, identity } = this.#context;
+    const retry = { clock, logger, status, signal };
     const committed = await retryUntilAvailable({
       what: "reading the table's position",
-      attempt: () => this.#loadCommitted(),
+      attempt: () => {
+        this.#onTurn();
+        return this.#loadCommitted();
+      },
       ...retry,
     });
     for (const pending of committed?.pending ?? []) {
@@ -207,7 +228,10 @@ export class ClickLoop {
     }
     const bounds = await retryUntilAvailable({
       what: "reading the log's bounds",
-      attempt: () => this.#log.bounds(identity.topic),
+      attempt: () => {
+        this.#onTurn();
+        return this.#log.bounds(identity.topic);
+      },
       ...retry,
     });
     const position = new Map<number, bigint>();

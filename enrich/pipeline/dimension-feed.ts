@@ -10,6 +10,7 @@ import type { DimensionState } from '../state/dimension-state.ts';
 import type { Log, LogReader, RecordColumns, TopicDescription } from '../source/log.ts';
 import type { ChangeRejects } from './change-rejects.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
+import { KAFKA } from './pipeline-status.ts';
 import { isUnavailable } from './retry.ts';
 import type { SchemaCache } from './schema-cache.ts';
 
@@ -17,6 +18,8 @@ const POLL_WAIT_MS_MAX = 100;
 const POLL_BYTES_MAX = 4 * 1024 ** 2;
 const BACKOFF_MS = 500;
 const PROGRESS_EVERY_MS = 5_000;
+const REBUILD_STATE =
+  'Stop the pipeline, delete state.directory and start it again: the state is rebuilt from the topics';
 
 /** One dimension's changelog topic and how to read it. */
 export type DimensionTopic = {
@@ -87,7 +90,9 @@ export class DimensionFeed {
     for (const topic of options.topics) {
       const { topic: name } = topic.description;
       const bounds = await options.log.bounds(name);
-      const stored = options.state.position(topic.name)?.next;
+      const source = options.state.position(topic.name);
+      if (source !== undefined) assertSameTopic(source, topic.description);
+      const stored = source?.next;
       const next = new Map<number, bigint>();
       const ends = new Map<number, bigint>();
       for (const [partition, { startOffset, endOffset }] of bounds) {
@@ -106,6 +111,18 @@ export class DimensionFeed {
   /** True once every topic has been read to the end that it had at start (INVARIANTS.md 6). */
   get caughtUp(): boolean {
     return [...this.#unread.values()].every((partitions) => partitions.size === 0);
+  }
+
+  /** Takes the ends that the topics have now as those to be reached before `caughtUp`. */
+  async extendToEnds(): Promise<void> {
+    for (const { description } of this.#options.topics) {
+      const { topic } = description;
+      for (const [partition, { endOffset }] of await this.#options.log.bounds(topic)) {
+        const next = this.#next.get(topic)?.get(partition);
+        if (next !== undefined && next < endOffset)
+          this.#unread.get(topic)?.set(partition, endOffset);
+      }
+    }
   }
 
   /** Records still to be read before `caughtUp`, by dimension. */
@@ -161,6 +178,7 @@ export class DimensionFeed {
       },
       { waitMsMax: POLL_WAIT_MS_MAX, bytesMax: POLL_BYTES_MAX },
     );
+    if (progress.length > 0) this.#options.status.overcome(KAFKA);
     for (const { topic, partition, nextOffset, endOffset } of progress) {
       this.#endsOf(topic).set(partition, endOffset);
       if (blocked.has(`${topic}/${partition}`)) continue;
@@ -329,6 +347,20 @@ function rejectOf(
   };
 }
 
+/** INVARIANTS.md 9: the rows of another topic, or of another cluster's, are no start for this one. */
+function assertSameTopic(
+  stored: { clusterId: string; topicId: string },
+  { topic, clusterId, topicId }: TopicDescription,
+): void {
+  if (stored.clusterId === clusterId && stored.topicId === topicId) return;
+  throw new EnrichError(
+    'fenced',
+    `the state was built from another ${topic}: the topic was recreated, or the cluster is another one. ` +
+      REBUILD_STATE,
+    { context: { topic, stored, found: { clusterId, topicId } } },
+  );
+}
+
 function assertWithinLog(at: {
   topic: string;
   partition: number;
@@ -341,8 +373,7 @@ function assertWithinLog(at: {
   throw new EnrichError(
     'fenced',
     `the state has applied ${topic}-${partition} up to offset ${position}, but the log holds ` +
-      `${startOffset} to ${endOffset}. Stop the pipeline, delete state.directory and start it again: the ` +
-      'state is rebuilt from the topics',
+      `${startOffset} to ${endOffset}. ${REBUILD_STATE}`,
     { context: at },
   );
 }

@@ -4,6 +4,7 @@ import type { ClickBatch } from '../core/click-batch.ts';
 import { deadLetterBatch } from '../core/dead-letters.ts';
 import { joinBatch } from '../core/join.ts';
 import type { JoinTarget } from '../core/join.ts';
+import { readCommitted } from '../core/position.ts';
 import type { LogIdentity, OffsetRange, PendingRejects } from '../core/position.ts';
 import type { Position } from '../source/log.ts';
 import { appendToTable, writeFiles } from './append-to-table.ts';
@@ -104,9 +105,15 @@ async function writeRejects(
   commitId: string,
   signal: AbortSignal,
 ): Promise<PendingRejects | undefined> {
+  const { clock, tables, pipeline } = context;
   if (batch.rejects.length === 0) return undefined;
-  const { clock, tables } = context;
-  const columns = deadLetterBatch(batch.rejects, tables.deadLetter.fieldIds, clock.nowMs());
+  // It is ahead only where the events table was rolled back or dropped: what lies below stands in it.
+  const settled = readCommitted(tables.deadLetter.metadata, pipeline)?.next;
+  const rejects = batch.rejects.filter(
+    ({ partition, offset }) => offset >= (settled?.get(partition) ?? 0n),
+  );
+  if (rejects.length === 0) return undefined;
+  const columns = deadLetterBatch(rejects, tables.deadLetter.fieldIds, clock.nowMs());
   const files = await writeFiles(context, {
     table: tables.deadLetter,
     batch: columns,
@@ -114,9 +121,11 @@ async function writeRejects(
     signal,
   });
   const ranges = new Map<number, OffsetRange>();
-  for (const { partition } of batch.rejects) {
+  for (const { partition } of rejects) {
     const range = batch.ranges.get(partition);
-    if (range !== undefined) ranges.set(partition, { ...range });
+    if (range === undefined) continue;
+    const from = settled?.get(partition) ?? range.start;
+    ranges.set(partition, { ...range, start: from > range.start ? from : range.start });
   }
   return { commitId, ranges, files };
 }

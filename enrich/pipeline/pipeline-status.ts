@@ -4,10 +4,14 @@ import type { Health } from '../http-server.ts';
 /** A loop that has not turned for so long is stuck: a poll, a join and an upload all take less. */
 const STUCK_MS_MAX = 180_000;
 
+/** The trouble that any reader may report and the dimension feed, which reads all the time, sees overcome. */
+export const KAFKA = 'Kafka';
+
 /** What the running pipeline knows of its own health, for `/livez`, `/readyz` and the log. */
 export class PipelineStatus implements Health {
   readonly #clock: Clock;
   readonly #turnedAtMs = new Map<string, number>();
+  readonly #troubles = new Map<string, string>();
   #waitingFor: string | undefined = 'starting';
   #failure: string | undefined;
 
@@ -28,6 +32,15 @@ export class PipelineStatus implements Health {
     this.#waitingFor = undefined;
   }
 
+  /** Something that is away and being waited for; the pipeline is alive, but not ready. */
+  trouble(what: string, message: string): void {
+    this.#troubles.set(what, message);
+  }
+
+  overcome(what: string): void {
+    this.#troubles.delete(what);
+  }
+
   fail(reason: string): void {
     this.#failure = reason;
   }
@@ -43,6 +56,8 @@ export class PipelineStatus implements Health {
   }
 
   waitingFor(): string | undefined {
-    return this.#waitingFor;
+    if (this.#waitingFor !== undefined) return this.#waitingFor;
+    for (const [what, message] of this.#troubles) return `${what}: ${message}`;
+    return undefined;
   }
 }

@@ -6,7 +6,7 @@ import type { Logger } from '../log.ts';
 import type { Log, LogReader, RecordColumns } from '../source/log.ts';
 import type { DimensionFeed } from './dimension-feed.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
-import { isUnavailable } from './retry.ts';
+import { isUnavailable, retryUntilAvailable } from './retry.ts';
 import type { SchemaCache } from './schema-cache.ts';
 
 const POLL_WAIT_MS_MAX = 250;
@@ -21,9 +21,10 @@ export type SnapshotCompletion = {
 };
 
 /**
- * Waits until clicks may be joined (INVARIANTS.md 6): every dimension topic has been read to the end that
- * it had at start, and Debezium's initial snapshot of the tables is complete, as its notification topic or
- * any change of the streaming phase tells. Says at intervals what it waits for.
+ * Waits until clicks may be joined (INVARIANTS.md 6): Debezium's initial snapshot of the tables is complete,
+ * as its notification topic or any change of the streaming phase tells, and every dimension topic has been
+ * read to the end that it had at start or, where the snapshot ended later, then. Says at intervals what it
+ * waits for.
  */
 export async function waitUntilReady(options: {
   log: Log;
@@ -37,12 +38,33 @@ export async function waitUntilReady(options: {
   signal: AbortSignal;
 }): Promise<void> {
   const { feed, completion, clock, logger, status, signal } = options;
-  const notifications = completion.known() ? undefined : await NotificationReader.open(options);
+  const retry = { clock, logger, signal, status };
+  const notifications = completion.known()
+    ? undefined
+    : await retryUntilAvailable({
+        what: 'opening the notification topic',
+        attempt: () => NotificationReader.open(options),
+        ...retry,
+      });
+  let endsHoldSnapshot = completion.known();
   let toldMs = Number.NEGATIVE_INFINITY;
   try {
     while (!signal.aborted) {
       if (!completion.known() && (await notifications?.sawCompletion()) === true) {
-        await completion.remember();
+        await retryUntilAvailable({
+          what: 'storing that the initial snapshot is complete',
+          attempt: completion.remember,
+          ...retry,
+        });
+      }
+      if (completion.known() && !endsHoldSnapshot) {
+        // Its rows may have come after the ends that the feed took at its start.
+        await retryUntilAvailable({
+          what: "reading the ends of the dimensions' topics",
+          attempt: () => feed.extendToEnds(),
+          ...retry,
+        });
+        endsHoldSnapshot = true;
       }
       const waiting = whatIsMissing(feed, completion, options.notificationTopic);
       if (waiting === undefined) return;

@@ -1,8 +1,10 @@
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
+import type { PipelineStatus } from './pipeline-status.ts';
 
 const BACKOFF_MS_MIN = 200;
 const BACKOFF_MS_MAX = 10_000;
+const REMIND_EVERY_MS = 30_000;
 
 /** True for a fault of the infrastructure, which waits and is tried again; it never makes a reject. */
 export function isUnavailable(error: unknown): boolean {
@@ -17,8 +19,8 @@ export function errorKind(error: unknown): string | undefined {
 
 /**
  * Runs `attempt` until it succeeds, backing off with jitter while it fails with one of `kinds`
- * (default: `unavailable`). Visible: the first failure of a row is a warning, the recovery is told too.
- * Anything else, and the signal, ends it with the error.
+ * (default: `unavailable`). Visible: the first failure of a row is a warning, repeated while it lasts, the
+ * recovery is told too, and `status` shows it meanwhile. Anything else, and the signal, ends it with the error.
  */
 export async function retryUntilAvailable<T>(options: {
   what: string;
@@ -27,21 +29,31 @@ export async function retryUntilAvailable<T>(options: {
   logger: Logger;
   signal: AbortSignal;
   kinds?: readonly string[];
+  status?: Pick<PipelineStatus, 'trouble' | 'overcome'>;
 }): Promise<T> {
-  const { what, attempt, clock, logger, signal, kinds = ['unavailable'] } = options;
+  const { what, attempt, clock, logger, signal, status, kinds = ['unavailable'] } = options;
   let failures = 0;
-  for (;;) {
-    try {
-      const result = await attempt();
-      if (failures > 0) logger.info(`${what}: works again`, { failures });
-      return result;
-    } catch (error) {
-      if (signal.aborted || !kinds.includes(errorKind(error) ?? '')) throw error;
-      if (failures === 0) logger.warn(`${what}: unavailable, trying again`, { error });
-      failures++;
-      const ceiling = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** Math.min(failures, 10));
-      await clock.sleep(ceiling * (0.5 + clock.random() / 2), signal);
-      if (signal.aborted) throw error;
+  let toldMs = Number.NEGATIVE_INFINITY;
+  try {
+    for (;;) {
+      try {
+        const result = await attempt();
+        if (failures > 0) logger.info(`${what}: works again`, { failures });
+        return result;
+      } catch (error) {
+        if (signal.aborted || !kinds.includes(errorKind(error) ?? '')) throw error;
+        failures++;
+        status?.trouble(what, error instanceof Error ? error.message : String(error));
+        if (clock.nowMs() - toldMs >= REMIND_EVERY_MS) {
+          toldMs = clock.nowMs();
+          logger.warn(`${what}: unavailable, trying again`, { failures, error });
+        }
+        const ceiling = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** Math.min(failures, 10));
+        await clock.sleep(ceiling * (0.5 + clock.random() / 2), signal);
+        if (signal.aborted) throw error;
+      }
     }
+  } finally {
+    status?.overcome(what);
   }
 }

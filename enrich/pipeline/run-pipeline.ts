@@ -33,6 +33,8 @@ import type { PipelineTables } from './tables.ts';
 
 const DRAIN_WAIT_MS_MAX = 30_000;
 const INITIAL_SNAPSHOT_COMPLETE = 'initial-snapshot-complete';
+/** Kinds of error that are waited out while the pipeline runs. */
+const WAITED_FOR: ReadonlySet<string> = new Set(['unavailable', 'commit-unknown', 'conflict']);
 const MEMBER_NAME = 'member-name';
 
 /** Everything that a pipeline runs on; each is a port with an in-memory twin. */
@@ -67,11 +69,33 @@ export type PipelineOptions = {
  * away is waited for and never an error here.
  */
 export async function runPipeline(options: PipelineOptions, signal: AbortSignal): Promise<void> {
-  const { config, ports, status } = options;
-  const { logger, metrics } = ports;
+  const { ports, status } = options;
+  try {
+    await runLoops(options, signal);
+  } catch (error) {
+    // A stop ends the wait for what is away: that is no failure.
+    if (!signal.aborted || !WAITED_FOR.has(errorKind(error) ?? '')) {
+      status.fail(error instanceof Error ? error.message : String(error));
+      throw error;
+    }
+  } finally {
+    ports.metrics.ready.set(0);
+  }
+  ports.logger.info('pipeline stopped');
+}
+
+async function runLoops(options: PipelineOptions, signal: AbortSignal): Promise<void> {
+  const { config, ports } = options;
+  const { clock, logger } = ports;
   const stop = new AbortController();
   const stopping = AbortSignal.any([signal, stop.signal]);
-  const opened = await openPipeline(options, stopping);
+  const opened = await retryUntilAvailable({
+    what: 'opening topics and tables',
+    attempt: () => openPipeline(options),
+    clock,
+    logger,
+    signal: stopping,
+  });
   logger.info('pipeline starts', {
     pipeline: config.pipeline,
     table: opened.tables.events.identifier.name,
@@ -86,16 +110,11 @@ export async function runPipeline(options: PipelineOptions, signal: AbortSignal)
   ];
   try {
     await Promise.race(loops);
-  } catch (error) {
-    status.fail(error instanceof Error ? error.message : String(error));
-    throw error;
   } finally {
     stop.abort();
     await Promise.allSettled(loops);
-    metrics.ready.set(0);
   }
   await Promise.all(loops);
-  logger.info('pipeline stopped');
 }
 
 type OpenedPipeline = {
@@ -110,20 +129,17 @@ type OpenedPipeline = {
   feed: DimensionFeed;
 };
 
-async function openPipeline(
-  options: PipelineOptions,
-  signal: AbortSignal,
-): Promise<OpenedPipeline> {
-  const { config, ports } = options;
+async function openPipeline(options: PipelineOptions): Promise<OpenedPipeline> {
+  const { config, contracts, ports } = options;
   const { log, state, registry, catalog, writer, clock, logger, metrics } = ports;
   const stream = await requireTopic(log, config.stream.topic, 'stream.topic');
   const topics = new Map<string, TopicDescription>();
   for (const { name, topic } of config.dimensions) {
     topics.set(name, await requireTopic(log, topic, `dimension ${name}`));
   }
-  const tables = await openTablesWhenAvailable(options, signal);
+  const tables = await openTables({ catalog, config, ...contracts });
   const store = ports.openStore(tables.events.metadata.location);
-  const lake = { catalog, store, writer, clock, logger, metrics };
+  const lake = { catalog, store, writer, clock, logger, metrics, status: options.status };
   const schemas = createSchemaCache(registry);
   const completion = snapshotCompletion(state);
   const rejects = new ChangeRejects(state, [...topics.keys()]);
@@ -169,28 +185,16 @@ async function requireTopic(log: Log, topic: string, where: string): Promise<Top
   );
 }
 
-function openTablesWhenAvailable(
-  { config, contracts, ports }: PipelineOptions,
-  signal: AbortSignal,
-): Promise<PipelineTables> {
-  const { catalog, clock, logger } = ports;
-  return retryUntilAvailable({
-    what: 'opening the tables',
-    attempt: () => openTables({ catalog, config, ...contracts }),
-    clock,
-    logger,
-    signal,
-  });
-}
-
 function snapshotCompletion(state: DimensionState) {
-  let known = state.getMeta(INITIAL_SNAPSHOT_COMPLETE) !== undefined;
+  let stored = state.getMeta(INITIAL_SNAPSHOT_COMPLETE) !== undefined;
+  let known = stored;
   return {
     known: () => known,
     remember: async (): Promise<void> => {
-      if (known) return;
       known = true;
+      if (stored) return;
       await state.putMeta(INITIAL_SNAPSHOT_COMPLETE, new TextEncoder().encode('yes'));
+      stored = true;
     },
   };
 }
@@ -248,10 +252,12 @@ async function takeClicks(
   const createBatch = (): ClickBatch =>
     createClickBatch(createRowBuffer(contracts.stream, rowsMax), rowsMax);
   const { groupId, clientId } = config.kafka;
-  const instanceId = await memberName(ports);
   const member = await retryUntilAvailable({
     what: 'joining the consumer group',
-    attempt: () => log.joinGroup({ groupId, topic: stream.topic, clientId, instanceId }),
+    attempt: async () => {
+      const instanceId = await memberName(ports);
+      return log.joinGroup({ groupId, topic: stream.topic, clientId, instanceId });
+    },
     clock,
     logger,
     signal,
