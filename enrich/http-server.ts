@@ -29,7 +29,7 @@ export async function startHttpServer(options: {
       response.writeHead(status, { 'content-type': type }).end(body);
     };
     // Not by `new URL`, which throws at a target such as "//".
-    switch ((request.url ?? '').split('?', 1)[0]) {
+    switch ((request.url ?? '').split('?', 1)[0] ?? '') {
       case '/metrics': {
         const { registry } = metrics;
         registry.metrics().then(
