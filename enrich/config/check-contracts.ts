@@ -7,6 +7,9 @@ import { didYouMean } from './yaml-section.ts';
 /** The contracts of a pipeline: its stream's, and one for each dimension by the dimension's name. */
 export type ContractSet = { stream: Contract; dimensions: ReadonlyMap<string, Contract> };
 
+/** Types that the state and the join both look up. */
+const JOINABLE: ReadonlySet<string> = new Set(['long', 'string', 'uuid']);
+
 /**
  * Says, one line a finding, where pipeline.yaml names what the contracts do not have or joins what cannot
  * be joined. Empty when all fits.
@@ -57,8 +60,7 @@ function checkDimension(
 
 function checkJoin(dimension: DimensionConfig, probe: ContractField, key: ContractField): string[] {
   const where = `dimension ${dimension.name}`;
-  const joinable = probe.column === 'int64' || probe.column === 'bytes';
-  if (!joinable || probe.tableType !== key.tableType) {
+  if (!JOINABLE.has(probe.tableType) || probe.tableType !== key.tableType) {
     return [
       `${where}: the stream's "${probe.name}" (${describe(probe)}) cannot be joined to "${key.name}" ` +
         `(${describe(key)}); both must be long, or both string or uuid`,

@@ -1,0 +1,35 @@
+import { describe, expect, it } from 'vitest';
+import { CatalogError } from '@iceberg-js/rest-client-shim/error.ts';
+import { describeForUser, exitCodeOf } from '../../cli/exit-code.ts';
+import { EnrichError } from '../../enrich/error.ts';
+
+describe('the exit code', () => {
+  it.each([
+    [new EnrichError('config', 'x'), 78],
+    [new EnrichError('fenced', 'x'), 78],
+    [new EnrichError('unavailable', 'x'), 1],
+    [new CatalogError('unauthorized', 'x'), 1],
+    [new CatalogError('commit-unknown', 'x'), 1],
+    [new TypeError('a bug of ours'), 70],
+    ['not even an error', 70],
+  ])('of %s is %d', (error, code) => {
+    expect(exitCodeOf(error)).toBe(code);
+  });
+});
+
+describe('the message for the user', () => {
+  it('holds the causes, each once, and no stack', () => {
+    const root = new Error('connect ECONNREFUSED');
+    const cause = new CatalogError('unavailable', 'the catalog is away', { cause: root });
+    const text = describeForUser(new EnrichError('unavailable', 'cannot commit', { cause }));
+    expect(text.split('\n').map((line) => line.trim())).toEqual([
+      'cannot commit',
+      'caused by: the catalog is away',
+      'caused by: connect ECONNREFUSED',
+    ]);
+  });
+
+  it('holds the stack of a bug of ours', () => {
+    expect(describeForUser(new TypeError('x is not a function'))).toMatch(/\n\s+at /);
+  });
+});

@@ -1,0 +1,80 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runCli } from './run-cli.ts';
+
+let directory: string;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'tributary-cli-'));
+});
+afterAll(() => rm(directory, { recursive: true }));
+
+/** pipeline.yaml with one text in it replaced. */
+async function pipelineFile(name: string, from: string, to: string): Promise<string> {
+  const text = await readFile('pipeline.yaml', 'utf8');
+  expect(text).toContain(from);
+  const file = join(directory, name);
+  await writeFile(file, text.replace(from, to));
+  return file;
+}
+
+describe('help', () => {
+  it('lists the commands with examples and exit codes', async () => {
+    const { code, stdout, stderr } = await runCli(['--help']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    for (const command of ['run', 'validate', 'connectors', 'status', 'verify', 'query', 'demo']) {
+      expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
+    }
+    expect(stdout).toContain('Exit codes: 0 ok, 1 failed check');
+  });
+});
+
+describe('a usage error', () => {
+  it('ends with 2, says what is meant and points to the help', async () => {
+    const { code, stdout, stderr } = await runCli(['validate', '--shwo']);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/unknown option '--shwo'.*--show.*--help/s);
+  });
+});
+
+describe('validate', () => {
+  it('shows the table and the configuration in force, from the environment, without secrets', async () => {
+    const environment = { KAFKA_BROKERS: 'kafka-7:9092', S3_SECRET_ACCESS_KEY: 'hunter2' };
+    const { code, stdout, stderr } = await runCli(['validate', '--show'], environment);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain('pipeline.yaml is valid: pipeline clicks');
+    expect(stdout).toMatch(/user_country +string/);
+    expect(stdout).toMatch(/_kafka_offset +long +yes/);
+    expect(stdout).toMatch(/url_price +decimal/);
+    expect(stdout).toContain('kafka-7:9092');
+    expect(stdout).toContain('"secretAccessKey": "***"');
+    expect(stdout).not.toContain('hunter2');
+  });
+
+  it('ends with 78 and gives every finding with its line', async () => {
+    const file = await pipelineFile('two.yaml', 'rows: 500000', 'rows: none\n  sizes: 3');
+    const { code, stdout, stderr } = await runCli(['--config', file, 'validate']);
+    expect({ code, stdout }).toEqual({ code: 78, stdout: '' });
+    expect(stderr).toMatch(/two\.yaml:\d+:\d+ commit\.rows: expected an integer.*got "none"/);
+    expect(stderr).toMatch(
+      /two\.yaml:\d+:\d+ commit\.sizes: unknown key "sizes"; did you mean "size"/,
+    );
+    expect(stderr).not.toMatch(/\n\s+at /);
+  });
+
+  it('ends with 78 where pipeline.yaml does not fit the contracts', async () => {
+    const file = await pipelineFile('column.yaml', 'columns: [name,', 'columns: [nmae,');
+    const { code, stderr } = await runCli(['--config', file, 'validate']);
+    expect(code).toBe(78);
+    expect(stderr).toMatch(/no field "nmae"; did you mean "name"/);
+  });
+});
+
+describe('run', () => {
+  it('ends with 78 and says how to name another file when there is none', async () => {
+    const { code, stderr } = await runCli(['--config', 'nowhere.yaml', 'run']);
+    expect(code).toBe(78);
+    expect(stderr).toContain('cannot read nowhere.yaml; name another pipeline file with --config');
+  });
+});

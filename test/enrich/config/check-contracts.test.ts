@@ -1,0 +1,102 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { checkContracts } from '../../../enrich/config/check-contracts.ts';
+import type { ContractSet } from '../../../enrich/config/check-contracts.ts';
+import { parsePipelineFile } from '../../../enrich/config/load-pipeline.ts';
+import type { DimensionConfig, PipelineConfig } from '../../../enrich/config/pipeline-config.ts';
+import { loadContract } from '../../../schemas/load-contracts.ts';
+
+const contracts: ContractSet = {
+  stream: await loadContract('schemas', 'click'),
+  dimensions: new Map([
+    ['users', await loadContract('schemas', 'user')],
+    ['devices', await loadContract('schemas', 'device')],
+    ['urls', await loadContract('schemas', 'url')],
+  ]),
+};
+
+function config(): PipelineConfig {
+  const parsed = parsePipelineFile(readFileSync('pipeline.yaml', 'utf8'), {}, () => '');
+  if (parsed.kind === 'invalid') throw new Error(JSON.stringify(parsed.issues));
+  return parsed.config;
+}
+
+/** What is found when one dimension of pipeline.yaml is another. */
+function checkWith(name: string, change: Partial<DimensionConfig>): string[] {
+  const base = config();
+  const dimensions = base.dimensions.map((one) =>
+    one.name === name ? { ...one, ...change } : one,
+  );
+  return checkContracts({ ...base, dimensions }, contracts);
+}
+
+describe('contracts that fit pipeline.yaml', () => {
+  it('give no findings', () => {
+    expect(checkContracts(config(), contracts)).toEqual([]);
+  });
+});
+
+describe('a finding names the dimension, the field and the nearest one that exists', () => {
+  const cases: [string, string, Partial<DimensionConfig>, RegExp][] = [
+    [
+      'a carried column',
+      'users',
+      { columns: ['contry'] },
+      /users.*"contry"; did you mean "country"/,
+    ],
+    ['the primary key', 'users', { primaryKey: 'userid' }, /"userid"; did you mean "user_id"/],
+    ['the join key', 'urls', { joinKey: 'uri' }, /urls.*join_key.*"uri"; did you mean "url"/],
+    ['the stream field', 'urls', { streamField: 'ulr' }, /stream_field.*"ulr"; did you mean "url"/],
+  ];
+
+  it.each(cases)('for %s', (_what, dimension, change, message) => {
+    const findings = checkWith(dimension, change);
+    expect(findings).toHaveLength(1);
+    expect(findings[0]).toMatch(message);
+  });
+
+  it('for all that is wrong at once', () => {
+    expect(checkWith('users', { columns: ['a1', 'b2'], joinKey: 'c3' })).toHaveLength(3);
+  });
+});
+
+describe('what cannot be joined is a finding', () => {
+  it.each([
+    ['a long and a string', { joinKey: 'name' }, /"user_id" \(long\).*"name" \(optional string\)/],
+    ['a date', { streamField: 'event_time', joinKey: 'updated_at' }, /cannot be joined/],
+    [
+      'a normaliser on a number',
+      { normaliser: 'url' as const },
+      /normaliser url needs a string key/,
+    ],
+  ])('%s', (_what, change, message) => {
+    const findings = checkWith('users', change);
+    expect(findings).toHaveLength(1);
+    expect(findings[0]).toMatch(message);
+  });
+});
+
+describe('also found', () => {
+  it('is a dimension that carries nothing', () => {
+    expect(checkWith('users', { columns: [] })).toEqual([
+      'dimension users: columns is empty; name at least one column to carry',
+    ]);
+  });
+
+  it('is a contract that was not loaded', () => {
+    const findings = checkContracts(config(), { ...contracts, dimensions: new Map() });
+    expect(findings).toHaveLength(3);
+    expect(findings[0]).toMatch(/users: its contract user was not loaded/);
+  });
+
+  it.each([
+    ['event_tim', /no field "event_tim"; did you mean "event_time"/],
+    ['url', /"url" must be a required timestamp, not string/],
+    ['duration_ms', /must be a required timestamp, not optional int/],
+  ])('is an event time that is none: %s', (eventTime, message) => {
+    const base = config();
+    const findings = checkContracts({ ...base, stream: { ...base.stream, eventTime } }, contracts);
+    expect(findings).toHaveLength(1);
+    expect(findings[0]).toMatch(message);
+  });
+});
