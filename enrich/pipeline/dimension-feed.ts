@@ -204,14 +204,13 @@ export class DimensionFeed {
     if (intake === undefined) return [];
     const { decoder } = intake.topic;
     const { schemas, onStreamingChange } = this.#options;
-    // The source reuses its memory, and a record may be needed again as a reject.
-    const bytes = new Uint8Array(records.bytes);
+    const { bytes, start } = ownBytes(records);
     for (let index = 0; index < records.count; index++) {
       const offset = records.baseOffset + BigInt(records.offsetDelta[index] ?? 0);
       if (offset < intake.next) continue;
       const record = {
-        key: slice(bytes, records.keyStart[index], records.keyLength[index]),
-        value: slice(bytes, records.valueStart[index], records.valueLength[index]),
+        key: slice(bytes, (records.keyStart[index] ?? 0) - start, records.keyLength[index]),
+        value: slice(bytes, (records.valueStart[index] ?? 0) - start, records.valueLength[index]),
         timestampMs: records.baseTimestampMs + (records.timestampDeltaMs[index] ?? 0),
       };
       const missing = decoder.missingSchemaIds(record).filter((id) => !schemas.isUnknown(id));
@@ -318,6 +317,26 @@ export class DimensionFeed {
       ),
     );
   }
+}
+
+/**
+ * The bytes of these records in memory of their own, and where they stood: the source reuses its memory, and a
+ * record may be needed again as a reject. `records.bytes` may hold a whole response, of which they are little.
+ */
+function ownBytes(records: RecordColumns): { bytes: Uint8Array; start: number } {
+  const { count, keyStart, keyLength, valueStart, valueLength } = records;
+  let start = records.bytes.length;
+  let end = 0;
+  const include = (at = 0, length = -1): void => {
+    if (length < 0) return;
+    start = Math.min(start, at);
+    end = Math.max(end, at + length);
+  };
+  for (let index = 0; index < count; index++) {
+    include(keyStart[index], keyLength[index]);
+    include(valueStart[index], valueLength[index]);
+  }
+  return { bytes: records.bytes.slice(start, end), start };
 }
 
 function slice(
