@@ -7,7 +7,7 @@ import { createJsonLogger } from '../enrich/log.ts';
 import type { Logger } from '../enrich/log.ts';
 import { createMetrics } from '../enrich/metrics.ts';
 import { KAFKA, PipelineStatus } from '../enrich/pipeline/pipeline-status.ts';
-import { retryUntilAvailable } from '../enrich/pipeline/retry.ts';
+import { isUnavailable, retryUntilAvailable } from '../enrich/pipeline/retry.ts';
 import { runPipeline } from '../enrich/pipeline/run-pipeline.ts';
 import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { openPlatformaticLog } from '../enrich/source/platformatic-log.ts';
@@ -44,13 +44,14 @@ async function run(options: RunOptions): Promise<void> {
   const signal = stopSignal();
   const http = await startHttpServer({ ...config.http, metrics, health: status });
   logger.info('listening', { host: config.http.host, port: http.port });
-  const resources = await openResources(loaded, { logger, status, signal });
+  const opened: Closer[] = [() => http.close()];
   try {
+    const ports = await openPorts(loaded, { logger, status, signal }, opened);
     await runPipeline(
       {
         config,
         contracts: loaded.contracts,
-        ports: { ...resources.ports, clock: systemClock, logger, metrics },
+        ports: { ...ports, clock: systemClock, logger, metrics },
         status,
         acceptGap: options.acceptGap === true,
         acceptRollback: options.acceptRollback === true,
@@ -58,17 +59,25 @@ async function run(options: RunOptions): Promise<void> {
       signal,
     );
   } catch (error) {
+    if (signal.aborted && isUnavailable(error)) {
+      logger.info('stopped while it waited', { error });
+      return;
+    }
     logger.error('pipeline failed', { error });
     throw error;
   } finally {
-    await resources.close();
-    await http.close();
+    // What cannot be closed cleanly ends with the process.
+    for (const close of opened.toReversed()) await Promise.allSettled([close()]);
   }
 }
 
-async function openResources(
+type Closer = () => unknown;
+
+/** Opens what the pipeline runs on; what was opened before a failure is in `opened` too. */
+async function openPorts(
   { config, contracts }: LoadedConfig,
   { logger, status, signal }: { logger: Logger; status: PipelineStatus; signal: AbortSignal },
+  opened: Closer[],
 ) {
   const retry = { clock: systemClock, logger, status, signal };
   const log = await retryUntilAvailable({
@@ -76,30 +85,25 @@ async function openResources(
     attempt: () => openLog(config, logger, status),
     ...retry,
   });
+  opened.push(() => log.close());
   const catalog = await retryUntilAvailable({
     what: 'connecting to the catalog',
     attempt: () => openCatalog(config),
     ...retry,
   });
   const store = await openStateStore(config);
+  opened.push(() => store.close());
   const state = await openState({ config, contracts }, store, logger);
-  const closers: (() => void)[] = [];
   const openStore = (location: string): ObjectStore => {
-    const opened = openTableStore(config, location);
-    closers.push(opened.close);
-    return opened.store;
+    const tableStore = openTableStore(config, location);
+    opened.push(tableStore.close);
+    return tableStore.store;
   };
   const writer = createParquetWriter({
     rowGroupRowsMax: ROW_GROUP_ROWS_MAX,
     zstdLevel: ZSTD_LEVEL,
   });
-  return {
-    ports: { log, catalog, registry: openSchemaRegistry(config), openStore, state, writer },
-    async close(): Promise<void> {
-      await Promise.allSettled([log.close(), store.close()]);
-      for (const close of closers) close();
-    },
-  };
+  return { log, catalog, registry: openSchemaRegistry(config), openStore, state, writer };
 }
 
 function openLog(config: PipelineConfig, logger: Logger, status: PipelineStatus) {
