@@ -16,6 +16,9 @@ const WAIT_TURN_MS_MAX = 10_000;
 const REVOKE_WAIT_MS_MAX = 15_000;
 const EMPTY_LOG = { startOffset: 0n, endOffset: 0n };
 
+/** A batch on its way into the table. */
+type Flight = { done: Promise<void>; abandon: AbortController };
+
 /**
  * Takes clicks, flushes them, and starts over from the table's position whenever the assignment changes
  * or a batch is dropped. Two batches take turns: one fills while the other is written and committed. When
@@ -28,10 +31,11 @@ export class ClickLoop {
   readonly #context: FlushContext;
   readonly #acceptGap: boolean;
   readonly #onTurn: () => void;
+  readonly #createBatch: () => ClickBatch;
   #filling: ClickBatch;
+  /** Undefined exactly while a flight is under way. */
   #spare: ClickBatch | undefined;
-  #flushing: Promise<void> | undefined;
-  #abandon = new AbortController();
+  #flight: Flight | undefined;
   #generation = -1;
   #startOver = false;
   /** What a flush failed with for good; the next turn throws it. */
@@ -42,7 +46,7 @@ export class ClickLoop {
     member: GroupMember;
     intake: ClickIntake;
     context: FlushContext;
-    batches: readonly [ClickBatch, ClickBatch];
+    createBatch: () => ClickBatch;
     /** Read on where the log has lost records that the table has not seen, as the user allowed. */
     acceptGap: boolean;
     /** Told at each turn of the loop, so that a stuck one shows. */
@@ -54,20 +58,26 @@ export class ClickLoop {
     this.#context = options.context;
     this.#acceptGap = options.acceptGap;
     this.#onTurn = options.onTurn;
-    [this.#filling, this.#spare] = options.batches;
+    this.#createBatch = options.createBatch;
+    this.#filling = options.createBatch();
+    this.#spare = options.createBatch();
   }
 
   /** Runs until the signal, then commits what it holds, waiting at most `drainWaitMsMax`. */
   async run(signal: AbortSignal, drainWaitMsMax: number): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await this.#turn(signal);
-      } catch (error) {
-        // What was being waited for when the signal came is no failure.
-        if (!signal.aborted || !isUnavailable(error)) throw error;
+    try {
+      while (!signal.aborted) {
+        try {
+          await this.#turn(signal);
+        } catch (error) {
+          // What was being waited for when the signal came is no failure.
+          if (!signal.aborted || !isUnavailable(error)) throw error;
+        }
       }
+      await this.#drain(drainWaitMsMax);
+    } finally {
+      this.#flight?.abandon.abort();
     }
-    await this.#drain(drainWaitMsMax);
   }
 
   async #turn(signal: AbortSignal): Promise<void> {
@@ -86,7 +96,8 @@ export class ClickLoop {
     const dueInMs = this.#intake.dueInMs(this.#filling, clock.nowMs());
     if (dueInMs === 0 && this.#spare !== undefined) this.#startFlush();
     if (this.#intake.isFull(this.#filling)) {
-      await this.#waitForSpare(signal);
+      // Only so long that the loop is seen to turn.
+      await this.#waitForFlight(WAIT_TURN_MS_MAX, signal);
       return;
     }
     // A batch that is due but must wait for the one before it makes no poll any shorter.
@@ -94,11 +105,12 @@ export class ClickLoop {
     await this.#poll(Math.min(POLL_WAIT_MS_MAX, waitMs ?? POLL_WAIT_MS_MAX), signal);
   }
 
-  /** Waits for the flush under way, but only so long that the loop is seen to turn. */
-  async #waitForSpare(signal: AbortSignal): Promise<void> {
+  /** Waits for the flight under way to end, for a bounded time. */
+  async #waitForFlight(waitMsMax: number, signal: AbortSignal): Promise<void> {
+    if (this.#flight === undefined) return;
     const flushed = new AbortController();
     const wait = AbortSignal.any([signal, flushed.signal]);
-    await Promise.race([this.#flushing, this.#context.clock.sleep(WAIT_TURN_MS_MAX, wait)]);
+    await Promise.race([this.#flight?.done, this.#context.clock.sleep(waitMsMax, wait)]);
     flushed.abort();
   }
 
@@ -134,37 +146,37 @@ export class ClickLoop {
     if (spare === undefined || isEmpty(batch)) return;
     this.#filling = spare;
     this.#spare = undefined;
-    this.#flushing = this.#flush(batch).finally(() => {
-      this.#flushing = undefined;
-    });
+    const abandon = new AbortController();
+    this.#flight = { abandon, done: this.#fly(batch, abandon.signal) };
   }
 
-  async #flush(batch: ClickBatch): Promise<void> {
-    const { signal } = this.#abandon;
-    try {
-      const outcome = await flushBatch(this.#context, batch, signal);
-      await this.#finish(batch, outcome);
-    } catch (error) {
-      clearClickBatch(batch);
-      this.#spare = batch;
-      this.#startOver = true;
-      if (!signal.aborted) this.#failure = error;
-    }
-  }
-
-  async #finish(batch: ClickBatch, outcome: FlushOutcome): Promise<void> {
-    const { logger } = this.#context;
+  /** Never rejects. Once abandoned, whatever comes of it is ignored: the table alone tells. */
+  async #fly(batch: ClickBatch, abandoned: AbortSignal): Promise<void> {
     const position = new Map([...batch.ranges].map(([partition, { end }]) => [partition, end]));
+    let outcome: FlushOutcome | undefined;
+    try {
+      outcome = await flushBatch(this.#context, batch, abandoned);
+    } catch (error) {
+      if (!abandoned.aborted) this.#failure = error;
+    }
+    if (abandoned.aborted) return;
     clearClickBatch(batch);
     this.#spare = batch;
-    if (outcome.kind === 'dropped') {
-      logger.warn('batch dropped: the table has moved on without it', { reason: outcome.reason });
-      this.#startOver = true;
-      return;
+    this.#flight = undefined;
+    if (outcome?.kind === 'committed') void this.#storeGroupOffsets(position);
+    else this.#startOver = true;
+    if (outcome?.kind === 'dropped') {
+      const { reason } = outcome;
+      this.#context.logger.warn('batch dropped: the table has moved on without it', { reason });
     }
+  }
+
+  /** For lag displays only: nothing waits for it. */
+  async #storeGroupOffsets(position: ReadonlyMap<number, bigint>): Promise<void> {
     try {
       await this.#member.commitOffsets(position);
     } catch (error) {
+      const { logger } = this.#context;
       logger.warn('group offsets, which serve lag displays only, were not stored', { error });
     }
   }
@@ -172,41 +184,40 @@ export class ClickLoop {
   /** Commits or gives up what is held, reads the table's position and seeks there. */
   async #reassign(signal: AbortSignal): Promise<void> {
     const generation = this.#member.generation();
-    if (this.#startOver) await this.#giveUp();
-    else await this.#commitOrGiveUp(REVOKE_WAIT_MS_MAX);
-    this.#startOver = false;
+    await this.#commitOrGiveUp(REVOKE_WAIT_MS_MAX);
     const assignment = this.#member.assignment();
     if (assignment === undefined) return;
     const { position, logStart } = await this.#startPosition(assignment, signal);
     this.#intake.assign(position, logStart);
+    this.#startOver = false;
     this.#generation = generation;
   }
 
-  async #giveUp(): Promise<void> {
-    await this.#flushing;
+  /** Leaves both batches empty: committed, or given up where that takes too long or has become void. */
+  async #commitOrGiveUp(waitMsMax: number): Promise<void> {
+    const deadlineMs = this.#context.clock.nowMs() + waitMsMax;
+    await this.#endFlight(deadlineMs);
+    if (!this.#startOver) {
+      this.#startFlush();
+      await this.#endFlight(deadlineMs);
+    }
+    if (this.#failure !== undefined) throw this.#failure;
     clearClickBatch(this.#filling);
   }
 
-  async #commitOrGiveUp(waitMsMax: number): Promise<void> {
-    if (this.#flushing === undefined && isEmpty(this.#filling)) return;
+  async #endFlight(deadlineMs: number): Promise<void> {
     const { clock, logger } = this.#context;
-    const done = new AbortController();
-    const timer = (async (): Promise<void> => {
-      await clock.sleep(waitMsMax, done.signal);
-      if (done.signal.aborted) return;
-      logger.warn('giving up a batch that could not be committed in time', { waitMsMax });
-      this.#abandon.abort();
-    })();
-    await this.#flushing;
-    if (!this.#startOver) {
-      this.#startFlush();
-      await this.#flushing;
-    }
-    done.abort();
-    await timer;
-    if (this.#failure !== undefined) throw this.#failure;
-    clearClickBatch(this.#filling);
-    if (this.#abandon.signal.aborted) this.#abandon = new AbortController();
+    const flight = this.#flight;
+    if (flight === undefined) return;
+    const waitMs = Math.max(0, deadlineMs - clock.nowMs());
+    await this.#waitForFlight(waitMs, flight.abandon.signal);
+    if (this.#flight === undefined) return;
+    logger.warn('giving up a batch that could not be committed in time', { waitMs });
+    flight.abandon.abort();
+    this.#flight = undefined;
+    // The abandoned flight may still read the memory of its batch.
+    this.#spare = this.#createBatch();
+    this.#startOver = true;
   }
 
   async #startPosition(
@@ -268,7 +279,7 @@ export class ClickLoop {
   async #drain(waitMsMax: number): Promise<void> {
     const { logger } = this.#context;
     const rows = this.#filling.rows.rowCount;
-    if (this.#flushing !== undefined || rows > 0)
+    if (this.#flight !== undefined || rows > 0)
       logger.info('stopping: committing what is held', { rows });
     await this.#commitOrGiveUp(waitMsMax);
   }

@@ -12,6 +12,7 @@ import type { SchemaCache } from './schema-cache.ts';
 const POLL_WAIT_MS_MAX = 250;
 const POLL_BYTES_MAX = 1024 ** 2;
 const TELL_EVERY_MS = 10_000;
+const BACKOFF_MS = 500;
 
 /** Whether Debezium's initial snapshot is known complete; once it is, it stays so. */
 export type SnapshotCompletion = {
@@ -50,7 +51,7 @@ export async function waitUntilReady(options: {
   let toldMs = Number.NEGATIVE_INFINITY;
   try {
     while (!signal.aborted) {
-      if (!completion.known() && (await notifications?.sawCompletion()) === true) {
+      if (!completion.known() && (await sawCompletion(notifications, options))) {
         await retryUntilAvailable({
           what: 'storing that the initial snapshot is complete',
           attempt: completion.remember,
@@ -77,6 +78,20 @@ export async function waitUntilReady(options: {
     }
   } finally {
     await notifications?.close();
+  }
+}
+
+/** Waits out what is away: the next look reads the same records again. */
+async function sawCompletion(
+  notifications: NotificationReader | undefined,
+  { clock, signal }: { clock: Clock; signal: AbortSignal },
+): Promise<boolean> {
+  try {
+    return (await notifications?.sawCompletion()) === true;
+  } catch (error) {
+    if (!isUnavailable(error)) throw error;
+    await clock.sleep(BACKOFF_MS * (1 + clock.random()), signal);
+    return false;
   }
 }
 
@@ -136,7 +151,10 @@ class NotificationReader {
     return notifications;
   }
 
-  /** Polls once. A schema that is not loaded yet is loaded, and its record read again. */
+  /**
+   * Polls once. A schema that is not loaded yet is loaded, and its record read again; so is what was polled
+   * before an error.
+   */
   async sawCompletion(): Promise<boolean> {
     let complete = false;
     const missing = new Set<number>();
@@ -164,8 +182,8 @@ class NotificationReader {
       for (const id of missing) await this.#schemas.load(id);
       if (missing.size > 0) this.#seek();
     } catch (error) {
-      if (!isUnavailable(error)) throw error;
       this.#seek();
+      throw error;
     }
     return complete;
   }

@@ -251,6 +251,7 @@ async function takeClicks(
   const rowsMax = config.commit.rowsMax + POLL_ROWS_MAX;
   const createBatch = (): ClickBatch =>
     createClickBatch(createRowBuffer(contracts.stream, rowsMax), rowsMax);
+  const context = flushContext(options, opened);
   const { groupId, clientId } = config.kafka;
   const member = await retryUntilAvailable({
     what: 'joining the consumer group',
@@ -266,8 +267,8 @@ async function takeClicks(
     log,
     member,
     intake,
-    context: flushContext(options, opened),
-    batches: [createBatch(), createBatch()],
+    context,
+    createBatch,
     acceptGap,
     onTurn: () => status.turned('click loop'),
   });
