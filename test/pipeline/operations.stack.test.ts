@@ -225,12 +225,13 @@ describe('what others do to the table', () => {
     await lake.caughtUp();
     const metadata = await lake.metadata();
     const ours = metadata === undefined ? [] : recordedCommits(metadata, lake.name);
-    const target = ours.at(-2)?.snapshotId;
+    const target = ours.at(-3)?.snapshotId;
     await lake.trino.query(
       `alter table ${lake.table} execute rollback_to_snapshot(${String(target)})`,
     );
     await lake.sendClicks('--count', '2000', '--corrupt', '0.02');
     expect(await pipeline.ended).toBe(78);
+    await pipeline.stop('SIGKILL');
     expect(pipeline.output()).toContain('tributary run --accept-rollback');
     const again = await lake.run(['run']);
     expect(again.output).toContain('the table was rolled back');
