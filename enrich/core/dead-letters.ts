@@ -1,8 +1,5 @@
-import type {
-  ByteSlices,
-  Column,
-  ColumnBatch,
-} from '@iceberg-js/rest-client-shim/parquet/columns.ts';
+import type { Column, ColumnBatch } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
+import { joinBytes } from './byte-slices.ts';
 
 /** A record that cannot become a row, with all that is needed to repair and replay it. */
 export type Reject = {
@@ -71,7 +68,7 @@ function text(values: readonly string[]): Column {
   const encoder = new TextEncoder();
   return {
     kind: 'bytes',
-    slices: slices(values.map((value) => encoder.encode(value))),
+    slices: joinBytes(values.map((value) => encoder.encode(value))),
     valid: undefined,
   };
 }
@@ -80,19 +77,7 @@ function bytes(values: readonly (Uint8Array | undefined)[]): Column {
   const valid = Uint8Array.from(values, (value) => (value === undefined ? 0 : 1));
   return {
     kind: 'bytes',
-    slices: slices(values.map((value) => value ?? new Uint8Array(0))),
+    slices: joinBytes(values.map((value) => value ?? new Uint8Array(0))),
     valid,
   };
-}
-
-function slices(values: readonly Uint8Array[]): ByteSlices {
-  const offsets = new Int32Array(values.length + 1);
-  let total = 0;
-  for (const [index, value] of values.entries()) {
-    total += value.length;
-    offsets[index + 1] = total;
-  }
-  const joined = new Uint8Array(total);
-  for (const [index, value] of values.entries()) joined.set(value, offsets[index]);
-  return { bytes: joined, offsets };
 }

@@ -3,10 +3,12 @@ import type { DictionaryValues } from '@iceberg-js/rest-client-shim/parquet/colu
 import type { IcebergType } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import { EnrichError } from '../error.ts';
 import type { ProjectionValue } from '../state/projection.ts';
+import { joinBytes } from './byte-slices.ts';
 
 /**
  * Distinct dimension values as a dictionary of the given Iceberg type. Values are in the form in which the
  * state keeps them for that type: text, number, bigint, boolean, bytes (decimal: the unscaled bigint).
+ * Errors: `config` for a value that the type does not hold, and for more bytes than a column can have.
  */
 export function dictionaryColumn(
   type: IcebergType,
@@ -51,11 +53,5 @@ function byteSlices(type: IcebergType, values: readonly ProjectionValue[]) {
       `a ${typeof value} cannot be carried as ${JSON.stringify(type)}`,
     );
   });
-  const offsets = new Int32Array(encoded.length + 1);
-  for (const [index, bytes] of encoded.entries()) {
-    offsets[index + 1] = (offsets[index] ?? 0) + bytes.length;
-  }
-  const bytes = new Uint8Array(offsets[encoded.length] ?? 0);
-  for (const [index, entry] of encoded.entries()) bytes.set(entry, offsets[index]);
-  return { bytes, offsets };
+  return joinBytes(encoded);
 }

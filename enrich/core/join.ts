@@ -35,6 +35,13 @@ export type JoinResult = {
   hits: ReadonlyMap<string, number>;
 };
 
+/**
+ * Bytes of distinct carried values in one batch, all columns together. Codes are 4 bytes a row, so this is
+ * what bounds the memory of a join, and it keeps each column far below the 2 GiB that 32-bit offsets reach.
+ * At 500,000 rows it leaves 1 KiB of values of its own to each row.
+ */
+const CARRIED_BYTES_MAX = 512 * 1024 ** 2;
+
 const MATCH_VALUES = ['hit', 'miss'] as const;
 const HIT = 0;
 const MISS = 1;
@@ -42,11 +49,13 @@ const MISS = 1;
 /**
  * Left-joins every row of the batch to each dimension and gives the table's columns. Synchronous, so that
  * all rows see one and the same state. The result views the batch's memory: use it before clearing.
+ * Errors: `config` where the distinct carried values of the batch are longer than `carriedBytesMax`.
  */
 export function joinBatch(
   clicks: ClickBatch,
   target: JoinTarget,
   ingestedAtMs: number,
+  carriedBytesMax: number = CARRIED_BYTES_MAX,
 ): JoinResult {
   const rowCount = clicks.rows.rowCount;
   const columns = new Map<number, Column>();
@@ -66,9 +75,10 @@ export function joinBatch(
   columns.set(idOf(target, '_ingested_at'), constantTimestamp(ingestedAtMs, rowCount));
   const hits = new Map<string, number>();
   const slots = new Int32Array(rowCount);
+  const budget: Budget = { bytesMax: carriedBytesMax, bytes: 0, rowCount };
   for (const dimension of target.dimensions) {
     probe(dimension, clicks.rows, slots);
-    hits.set(dimension.name, carry(dimension, slots, columns));
+    hits.set(dimension.name, carry(dimension, slots, { columns, budget }));
   }
   return { batch: { rowCount, columns }, hits };
 }
@@ -145,7 +155,11 @@ function probe(dimension: JoinDimension, rows: RowBuffer, slots: Int32Array): vo
 }
 
 /** Fills the carried columns and the match status from the slots; returns the number of hits. */
-function carry(dimension: JoinDimension, slots: Int32Array, columns: Map<number, Column>): number {
+function carry(
+  dimension: JoinDimension,
+  slots: Int32Array,
+  { columns, budget }: { columns: Map<number, Column>; budget: Budget },
+): number {
   const status = new Int32Array(slots.length);
   let hits = 0;
   for (let i = 0; i < slots.length; i++) {
@@ -158,7 +172,7 @@ function carry(dimension: JoinDimension, slots: Int32Array, columns: Map<number,
   for (const [index, { fieldId, type }] of dimension.columns.entries()) {
     const codes = dimension.projection.codes(index);
     const dictionary = dimension.projection.dictionary(index);
-    columns.set(fieldId, gather({ slots, codes, dictionary, type }));
+    columns.set(fieldId, gather({ slots, codes, dictionary, type, budget }));
   }
   return hits;
 }
@@ -169,10 +183,11 @@ function gather(options: {
   codes: Uint32Array;
   dictionary: DictionaryView;
   type: IcebergType;
+  budget: Budget;
 }): Column {
-  const { slots, codes, dictionary, type } = options;
+  const { slots, codes, dictionary, type, budget } = options;
   const local = new Int32Array(slots.length);
-  const used: ProjectionValue[] = [];
+  const used: UsedValues = { values: [], budget };
   const isDense = dictionary.size <= Math.max(65_536, 4 * slots.length);
   const assign = isDense ? denseAssignment(dictionary) : sparseAssignment(dictionary);
   for (let i = 0; i < slots.length; i++) {
@@ -180,11 +195,16 @@ function gather(options: {
     const code = slot < 0 ? 0 : (codes[slot] ?? 0);
     local[i] = code === 0 ? -1 : assign(code, used);
   }
-  return { kind: 'dictionary', codes: local, dictionary: dictionaryColumn(type, used) };
+  return { kind: 'dictionary', codes: local, dictionary: dictionaryColumn(type, used.values) };
 }
 
+/** What the carried values of one batch may take, and have taken. */
+type Budget = { bytesMax: number; bytes: number; rowCount: number };
+
+type UsedValues = { values: ProjectionValue[]; budget: Budget };
+
 /** Gives a value its place among the used ones, at its first use. */
-type Assign = (code: number, used: ProjectionValue[]) => number;
+type Assign = (code: number, used: UsedValues) => number;
 
 /** Local codes by an array over the whole dictionary: fast while it is not far larger than the batch. */
 function denseAssignment(dictionary: DictionaryView): Assign {
@@ -210,7 +230,20 @@ function sparseAssignment(dictionary: DictionaryView): Assign {
   };
 }
 
-function append(dictionary: DictionaryView, code: number, used: ProjectionValue[]): number {
+function append(dictionary: DictionaryView, code: number, used: UsedValues): number {
+  const { values, budget } = used;
+  budget.bytes += dictionary.byteLength(code);
+  // Before the value is decoded: what is too much must not be in memory first.
+  if (budget.bytes > budget.bytesMax) throw carriesTooMuch(budget);
   const value = dictionary.value(code);
-  return value === null ? -1 : used.push(value) - 1;
+  return value === null ? -1 : values.push(value) - 1;
+}
+
+function carriesTooMuch({ bytesMax, rowCount }: Budget): EnrichError {
+  return new EnrichError(
+    'config',
+    `the distinct values that the dimensions add to this commit of ${rowCount} rows are longer than ` +
+      `${bytesMax} bytes: lower commit.rows below ${Math.ceil(rowCount / 2)}, or carry fewer of the long columns`,
+    { context: { rowCount, bytesMax } },
+  );
 }

@@ -14,7 +14,8 @@ export type ColumnCodec = {
   type: PrimitiveType;
   /**
    * Writes the length plus one and the bytes of a canonical value that is not null (see
-   * `connectors/canonical-value.ts`). Throws `ValueRefused` where the type does not hold the value.
+   * `connectors/canonical-value.ts`). Throws `ValueRefused` where the type does not hold the value,
+   * and for text and bytes above 1 MiB.
    */
   write(writer: ByteWriter, value: unknown): void;
   read(bytes: Uint8Array): ProjectionValue;
@@ -22,6 +23,12 @@ export type ColumnCodec = {
 
 /** The value does not fit the type that the contract gives the column: the change is a reject. */
 export class ValueRefused extends Error {}
+
+/**
+ * Longest text or bytes that a dimension column may carry: every commit that a value is used in writes it,
+ * and `core/join.ts` bounds what one commit may carry in all.
+ */
+const valueBytesMax = 1024 ** 2;
 
 const int64Min = -(2n ** 63n);
 const int64Max = 2n ** 63n - 1n;
@@ -49,6 +56,8 @@ function writerFor(type: PrimitiveType): Write {
     case 'string':
       return (writer, value) => {
         if (typeof value !== 'string') throw refused(type, value);
+        // No text has more than three bytes for each of its UTF-16 units.
+        if (value.length * 3 > valueBytesMax) checkLength(Buffer.byteLength(value));
         writer.sizedText(value);
       };
     case 'int':
@@ -102,8 +111,17 @@ function decimalOrBytes(type: PrimitiveType): Write {
   return (writer, value) => {
     if (!(value instanceof Uint8Array)) throw refused(type, value);
     if (length !== undefined && value.length !== Number(length)) throw refused(type, value);
+    checkLength(value.length);
     sized(writer, value);
   };
+}
+
+function checkLength(bytes: number): void {
+  if (bytes > valueBytesMax) {
+    throw new ValueRefused(
+      `${bytes} bytes are more than the ${valueBytesMax} that a value may have`,
+    );
+  }
 }
 
 function sized(writer: ByteWriter, bytes: Uint8Array): void {

@@ -1,0 +1,80 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { createClickBatch } from '../../../enrich/core/click-batch.ts';
+import type { ClickBatch } from '../../../enrich/core/click-batch.ts';
+import { dictionaryColumn } from '../../../enrich/core/dictionary-column.ts';
+import { joinBatch } from '../../../enrich/core/join.ts';
+import type { JoinTarget } from '../../../enrich/core/join.ts';
+import { EnrichError } from '../../../enrich/error.ts';
+import type { Contract } from '../../../schemas/contract.ts';
+import { createRowBuffer } from '../../../schemas/row-buffer.ts';
+import { openWith, upsert, users } from '../state/state-fixture.ts';
+
+const contract: Contract = {
+  name: 'click',
+  avroSchema: { type: 'record', name: 'click', fields: [{ name: 'user_id', type: 'long' }] },
+};
+const NAME = 10;
+const BOOKKEEPING = [
+  ['user_id', 1],
+  ['_kafka_partition', 2],
+  ['_kafka_offset', 3],
+  ['_ingested_at', 4],
+] as const;
+
+let target: JoinTarget;
+
+beforeEach(async () => {
+  const { state, take } = await openWith(users);
+  await take(
+    upsert(1, { user_id: 1n, name: 'a'.repeat(100), score: null }),
+    upsert(2, { user_id: 2n, name: '€'.repeat(20), score: null }),
+  );
+  target = {
+    fieldIds: new Map(BOOKKEEPING),
+    dimensions: [
+      {
+        name: 'users',
+        streamField: 'user_id',
+        normaliser: 'none',
+        projection: state.projection('users'),
+        columns: [{ fieldId: NAME, type: 'string' }],
+        matchFieldId: 12,
+      },
+    ],
+  };
+});
+
+function clicksOf(...userIds: number[]): ClickBatch {
+  const batch = createClickBatch(createRowBuffer(contract, userIds.length), userIds.length);
+  const [column] = batch.rows.columns;
+  if (column?.kind !== 'int64') throw new Error(`user_id is ${column?.kind}, not int64`);
+  for (const [row, userId] of userIds.entries()) {
+    column.words[2 * row] = userId;
+    column.valid[row] = 1;
+  }
+  batch.rows.rowCount = userIds.length;
+  return batch;
+}
+
+describe('the values that a join carries', () => {
+  it('count once each, however many rows carry them', () => {
+    const { batch, hits } = joinBatch(clicksOf(1, 1, 2, 1, 2, 3), target, 0, 160);
+    expect(hits.get('users')).toBe(5);
+    const column = batch.columns.get(NAME);
+    expect(column?.kind === 'dictionary' && [...column.codes]).toEqual([0, 0, 1, 0, 1, -1]);
+  });
+
+  it('above the bound are an error of configuration that names the key to change', () => {
+    const join = () => joinBatch(clicksOf(1, 1, 2, 1), target, 0, 159);
+    expect(join).toThrow(EnrichError);
+    expect(join).toThrow(expect.objectContaining({ kind: 'config' }));
+    expect(join).toThrow('commit of 4 rows are longer than 159 bytes: lower commit.rows below 2');
+  });
+
+  it('longer than 32-bit offsets reach are an error with a kind, not a RangeError', () => {
+    const long = new Uint8Array(2 ** 30);
+    expect(() => dictionaryColumn('binary', [long, long])).toThrow(
+      expect.objectContaining({ kind: 'config' }),
+    );
+  });
+});
