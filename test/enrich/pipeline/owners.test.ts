@@ -41,6 +41,23 @@ describe('a zombie', () => {
     expect(successor.ended()).toBeUndefined();
   });
 
+  it('makes its successor read again, once, also what it was filling behind the dropped batch', async () => {
+    const { world, process } = await World.started({ name: 'zombie' });
+    world.faults.commit = () => 'delay';
+    world.click(0, [{}, {}]);
+    await world.run(1_500);
+    process.kill();
+    world.faults.commit = () => 'apply';
+    world.faults.commitDelayMs = 3_000;
+    await world.start();
+    await world.run(2_500);
+    world.click(0, [{}, {}, {}]);
+    await world.run(500);
+    expect(world.catalog.deliverDelayed()).toBe(1);
+    await world.run(QUIET_MS);
+    expect(await expectExactlyOnce(world)).toHaveLength(5);
+  });
+
   it('that is killed while frozen leaves its work to the successor', async () => {
     const { world, process } = await World.started({ name: 'zombie' });
     world.click(0, [{}, {}]);
