@@ -3,9 +3,13 @@ import { lz4Decompress, snappyDecompress } from '@platformatic/wasm-utils';
 
 /** What went wrong in a compressed batch; the caller knows where the batch is and wraps it. */
 export class CompressionFault extends Error {
-  constructor(message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
+  /** The data is sound as far as it was read, and expands above the limit. */
+  readonly isTooLarge: boolean;
+
+  constructor(message: string, options: { cause?: unknown; isTooLarge?: boolean } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'CompressionFault';
+    this.isTooLarge = options.isTooLarge ?? false;
   }
 }
 
@@ -43,9 +47,18 @@ function guarded<T>(codec: string, run: () => T): T {
   try {
     return run();
   } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
+      throw tooLarge(codec);
+    }
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CompressionFault(`${codec} data cannot be decompressed: ${reason}`, cause);
+    throw new CompressionFault(`${codec} data cannot be decompressed: ${reason}`, { cause });
   }
+}
+
+/** `size` where it is known before decompression. */
+function tooLarge(codec: string, size = ''): CompressionFault {
+  const message = `its ${codec} data expands ${size}above the limit`;
+  return new CompressionFault(message, { isTooLarge: true });
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {
@@ -54,9 +67,7 @@ function asBuffer(bytes: Uint8Array): Buffer {
 
 function checkBound(codec: string, size: number, decompressedBytesMax: number): void {
   if (size > decompressedBytesMax) {
-    throw new CompressionFault(
-      `${codec} data expands to ${size} bytes, above the limit of ${decompressedBytesMax} bytes`,
-    );
+    throw tooLarge(codec, `to ${size} bytes, `);
   }
 }
 

@@ -230,6 +230,7 @@ function decompressed(
     return decompress(codec, body, settings.decompressedBytesMax);
   } catch (error) {
     if (error instanceof CompressionFault) {
+      if (error.isTooLarge) throw batchTooLarge(range, batch.baseOffset, settings, error);
       throw corrupt(range, batch.baseOffset, error.message, error);
     }
     throw error;
@@ -338,6 +339,21 @@ function corrupt(range: WalkedRange, offset: bigint, what: string, cause?: unkno
   return new EnrichError(
     'corrupt',
     `${topic}-${partition}: the record batch at offset ${offset} is damaged: ${what}`,
+    { context: { topic, partition, offset }, cause },
+  );
+}
+
+function batchTooLarge(
+  range: WalkedRange,
+  offset: bigint,
+  { decompressedBytesMax }: WalkSettings,
+  cause: CompressionFault,
+): EnrichError {
+  const { topic, partition } = range;
+  return new EnrichError(
+    'config',
+    `${topic}-${partition}: the record batch at offset ${offset} is too large: ${cause.message} of ` +
+      `${decompressedBytesMax} bytes. If its producer may write such batches, raise kafka.batch_size_max`,
     { context: { topic, partition, offset }, cause },
   );
 }

@@ -237,7 +237,9 @@ describe('walkBatches on damage', () => {
   it('refuses a batch that expands above the limit', () => {
     const bytes = batch(4n, ['x'.repeat(5000)], { codec: 'zstd' });
     const error = failure(() => walk(bytes, { bytesMax: 4000 }));
-    expect(error.kind).toBe('corrupt');
+    expect(error.kind).toBe('config');
+    expect(error.message).toContain('above the limit of 4000 bytes');
+    expect(error.message).toContain('raise kafka.batch_size_max');
     expect(error.context['offset']).toBe(4n);
   });
 
