@@ -49,6 +49,7 @@ export async function openTables(options: {
     partition: config.table.partition,
     sort: config.table.sort,
     properties: tableProperties(config),
+    ...(config.table.location === undefined ? {} : { location: config.table.location }),
   });
   const deadLetter = await openTable(catalog, {
     identifier: { namespace, name: deadLetterName },
@@ -80,6 +81,21 @@ export function eventFields(options: {
   });
 }
 
+/** Takes the table's newest metadata. Errors: `fenced` where it was dropped or recreated since it was opened. */
+export async function reloadTable(catalog: Catalog, table: TableHandle): Promise<void> {
+  const { identifier, metadata } = table;
+  const loaded = await catalog.loadTable(identifier);
+  if (loaded === undefined || loaded.metadata.tableUuid !== metadata.tableUuid) {
+    throw new EnrichError(
+      'fenced',
+      `table ${[...identifier.namespace, identifier.name].join('.')} was dropped or recreated while the ` +
+        'pipeline ran; start it again to write to the new table',
+      { context: { expected: metadata.tableUuid, found: loaded?.metadata.tableUuid } },
+    );
+  }
+  table.metadata = loaded.metadata;
+}
+
 function tableProperties(config: PipelineConfig): Record<string, string> {
   return {
     'format-version': '2',
@@ -97,6 +113,7 @@ type TableWish = {
   partition: readonly string[];
   sort: readonly string[];
   properties: Record<string, string>;
+  location?: string;
 };
 
 async function openTable(catalog: Catalog, wish: TableWish): Promise<TableHandle> {
@@ -106,7 +123,7 @@ async function openTable(catalog: Catalog, wish: TableWish): Promise<TableHandle
 }
 
 async function createOrLoad(catalog: Catalog, wish: TableWish) {
-  const { identifier, fields, properties } = wish;
+  const { identifier, fields, properties, location } = wish;
   try {
     return await catalog.createTable({
       identifier,
@@ -117,6 +134,7 @@ async function createOrLoad(catalog: Catalog, wish: TableWish) {
         fields: wish.sort.map((column) => sortField(fields, column)),
       },
       properties,
+      ...(location === undefined ? {} : { location }),
     });
   } catch (error) {
     // Another process may have created it between our look and our wish.
