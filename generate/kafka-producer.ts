@@ -31,6 +31,8 @@ export type RecordProducer = {
 
 export type ProducerOptions = {
   brokers: readonly string[];
+  /** TLS and SASL; plain text without them. */
+  security?: Pick<kafkajs.KafkaConfig, 'ssl' | 'sasl'>;
   clientId: string;
   compression: CompressionName;
   log: (line: string) => void;
@@ -44,6 +46,7 @@ export type ProducerOptions = {
 export async function openKafkaProducer(options: ProducerOptions): Promise<RecordProducer> {
   installZstd();
   const kafka = new kafkajs.Kafka({
+    ...options.security,
     brokers: [...options.brokers],
     clientId: options.clientId,
     logLevel: kafkajs.logLevel.ERROR,

@@ -22,6 +22,8 @@ export type ReadTopic = (
 
 export type TopicReaderOptions = {
   brokers: readonly string[];
+  /** TLS and SASL; plain text without them. */
+  security?: Pick<kafkajs.KafkaConfig, 'ssl' | 'sasl'>;
   clientId: string;
   /** A consumer group of one's own; it is deleted afterwards. */
   groupId: string;
@@ -36,6 +38,7 @@ const FETCH_WAIT_MS = 500;
 export function openTopicReader(options: TopicReaderOptions): ReadTopic {
   installZstd();
   const kafka = new kafkajs.Kafka({
+    ...options.security,
     brokers: [...options.brokers],
     clientId: options.clientId,
     logLevel: kafkajs.logLevel.ERROR,
