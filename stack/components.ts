@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dataDirectory, type Instance } from './instance.ts';
 import { formatKafka } from './kafka/format.ts';
-import type { PortName } from './ports.ts';
+import type { Environment, PortName } from './ports.ts';
 import {
   answersPostgres,
   asServerUser,
@@ -31,6 +31,8 @@ export type Host = {
   /** Home of the JDK. */
   readonly jdk: string;
   readonly postgres: PostgresServer;
+  /** Where the launcher's own settings come from; a component gets none of it unless its command says so. */
+  readonly env: Environment;
 };
 
 /** One process to start. `env` holds only what the component reads; the launcher adds PATH and HOME. */
@@ -74,6 +76,10 @@ const serial = (heapMiB: number): string[] => [
 
 /** C1 alone starts sooner and takes less memory, for servers whose speed does not matter here. */
 const small = (heapMiB: number): string[] => [...serial(heapMiB), '-XX:TieredStopAtLevel=1'];
+
+/** The log level of one Java package or class. */
+const logLevel = (logger: string, level: 'warn' | 'off'): string =>
+  `-Dorg.slf4j.simpleLogger.${logger === '' ? 'defaultLogLevel' : `log.${logger}`}=${level}`;
 
 const makeDataDirectory =
   (name: ComponentName, ...below: string[]) =>
@@ -137,6 +143,7 @@ const kafka: Component = {
       host,
       [
         ...serial(512),
+        logLevel('', 'warn'),
         '-cp',
         join(host.instance.dist, 'kafka/lib/*'),
         'kafka.Kafka',
@@ -203,8 +210,13 @@ const catalog: Component = {
   prepare: makeDataDirectory('catalog'),
   command: async (host) => {
     const { instance } = host;
-    // At `info` the fixture logs the S3 secret.
-    const args = [...small(256), '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'];
+    const args = [
+      ...small(256),
+      // At `info` the fixture logs the S3 secret.
+      logLevel('', 'warn'),
+      // It logs every 404 and 409 that it answers as an error of 70 lines.
+      logLevel('org.apache.iceberg.rest.RESTCatalogServlet', 'off'),
+    ];
     const main = ['-cp', join(instance.dist, 'catalog/lib/*')];
     return java(host, [...args, ...main, 'org.apache.iceberg.rest.RESTCatalogServer'], {
       ...(await readEnvFile(join(instance.sources, 'catalog/catalog.env'))),
@@ -231,6 +243,9 @@ const connect: Component = {
       [
         ...serial(512),
         '-XX:MaxMetaspaceSize=192m',
+        // Its own lines stay: they tell what a connector does. Kafka's clients print their whole configuration.
+        logLevel('org.apache.kafka.clients', 'warn'),
+        logLevel('org.apache.kafka.common', 'warn'),
         '-cp',
         join(instance.dist, 'kafka/lib/*'),
         'org.apache.kafka.connect.cli.ConnectDistributed',
@@ -240,6 +255,8 @@ const connect: Component = {
         TRIBUTARY_KAFKA_BROKERS: `127.0.0.1:${instance.ports.kafka}`,
         TRIBUTARY_CONNECT_HOST: '127.0.0.1',
         TRIBUTARY_CONNECT_LISTENER: http(instance.ports.connect),
+        // Connectors name it as ${env:DATABASE_PASSWORD}: Connect shows a connector's configuration to everyone.
+        DATABASE_PASSWORD: host.env['DATABASE_PASSWORD'] ?? 'cdc',
       },
     );
   },

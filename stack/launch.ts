@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Component, type ComponentName, components, type Host } from './components.ts';
 import { type Instance, logFile } from './instance.ts';
-import { conflictLine, type Environment, isTaken } from './ports.ts';
+import { conflictLine, isTaken } from './ports.ts';
 import { findRunning, startProcess, stopProcess } from './processes.ts';
 
 /** Takes one line of progress for the user. */
@@ -62,7 +62,7 @@ export async function findConflicts(
 export async function startComponents(
   host: Host,
   missing: readonly Component[],
-  options: { readonly env: Environment; readonly print: Print },
+  print: Print,
 ): Promise<void> {
   const ready = new Map<ComponentName, Promise<void>>();
   const running = new Set<Promise<void>>();
@@ -71,7 +71,7 @@ export async function startComponents(
     while (running.size >= startsAtOnceMax) await Promise.race(running);
     await Promise.all(component.needs.map((need) => ready.get(need) ?? Promise.resolve()));
     if (failures.length > 0) break;
-    const start = startComponent(host, component, options)
+    const start = startComponent(host, component, print)
       .catch((error: unknown) => void failures.push(error))
       .finally(() => running.delete(start));
     running.add(start);
@@ -81,15 +81,11 @@ export async function startComponents(
   if (failures.length > 0) throw failures[0];
 }
 
-async function startComponent(
-  host: Host,
-  component: Component,
-  { env, print }: { readonly env: Environment; readonly print: Print },
-): Promise<void> {
+async function startComponent(host: Host, component: Component, print: Print): Promise<void> {
   const startedMs = performance.now();
   await component.prepare(host);
   const command = await component.command(host);
-  await startProcess(host.instance, component.name, command, env);
+  await startProcess(host.instance, component.name, command, host.env);
   await waitUntilReady(host.instance, component);
   await component.complete?.(host.instance);
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);

@@ -24,7 +24,17 @@ const usage = `usage: node stack/main.ts up|down|status|logs [component...]
 
 components: ${componentNames.join(', ')}`;
 
+const commands: readonly string[] = ['up', 'down', 'status', 'logs'];
+
 const env = process.env;
+
+/** A wrong word on the command line, which ends with code 2. */
+class UsageError extends Error {
+  constructor(message: string) {
+    super(message === '' ? usage : `${message}\n${usage}`);
+    this.name = 'UsageError';
+  }
+}
 
 // A reader that goes away (`| head`) must not stop a start half-way.
 process.stdout.on('error', () => undefined);
@@ -44,7 +54,7 @@ async function up(instance: Instance, names: readonly ComponentName[]): Promise<
     ...new Set(missing.flatMap(({ modules }) => modules)),
   ]);
   const postgres = await findPostgres(instance, env, print);
-  await startComponents({ instance, jdk, postgres }, missing, { env, print });
+  await startComponents({ instance, jdk, postgres, env }, missing, print);
 }
 
 async function status(instance: Instance, names: readonly ComponentName[]): Promise<void> {
@@ -77,30 +87,41 @@ async function down(
 function readNames(words: readonly string[]): ComponentName[] {
   const known = new Set<string>(componentNames);
   const unknown = words.filter((word) => !known.has(word));
-  if (unknown.length > 0) throw new Error(`no component '${unknown.join("', '")}'\n${usage}`);
+  if (unknown.length > 0) throw new UsageError(`no component '${unknown.join("', '")}'`);
   return words as ComponentName[];
 }
 
+function readArguments(): { command: string; words: readonly string[]; wipe: boolean } {
+  try {
+    const { positionals, values } = parseArgs({
+      allowPositionals: true,
+      options: { wipe: { type: 'boolean', default: false } },
+    });
+    const [command = '', ...words] = positionals;
+    return { command, words, wipe: values.wipe };
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
 async function main(): Promise<void> {
-  const { positionals, values } = parseArgs({
-    allowPositionals: true,
-    options: { wipe: { type: 'boolean', default: false } },
-  });
-  const [command, ...words] = positionals;
+  const { command, words, wipe: all } = readArguments();
+  if (!commands.includes(command)) {
+    throw new UsageError(command === '' ? '' : `no command '${command}'`);
+  }
   const names = readNames(words);
+  if (all && command !== 'down') throw new UsageError(`--wipe belongs to 'down'`);
+  if (all && names.length > 0) throw new UsageError('--wipe takes no component names');
   const instance = readInstance(env);
-  switch (command ?? '') {
+  switch (command) {
     case 'up':
       return up(instance, names);
     case 'down':
-      if (values.wipe && names.length > 0) throw new Error('--wipe takes no component names');
-      return down(instance, names, values.wipe);
+      return down(instance, names, all);
     case 'status':
       return status(instance, names);
-    case 'logs':
-      return logs(instance, names);
     default:
-      throw new Error(usage);
+      return logs(instance, names);
   }
 }
 
@@ -108,5 +129,5 @@ try {
   await main();
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
+  process.exitCode = error instanceof UsageError ? 2 : 1;
 }

@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -63,7 +63,10 @@ async function askPs(pid: number): Promise<readonly (string | undefined)[]> {
   return state === undefined || state === '' ? [] : [state, since.join(' ')];
 }
 
-/** Starts a process that outlives ours, with its output in the component's log, and leaves its pid file. */
+/**
+ * Starts a process that outlives ours, with its output in the component's log, and leaves its pid file. Of earlier
+ * logs the last one stays, under `.log.1`.
+ */
 export async function startProcess(
   instance: Instance,
   component: ComponentName,
@@ -72,6 +75,7 @@ export async function startProcess(
 ): Promise<number> {
   const log = logFile(instance, component);
   await Promise.all([mkdir(dirname(log), { recursive: true }), makePidDirectory(instance)]);
+  await rename(log, `${log}.1`).catch(() => undefined);
   const output = await open(log, 'w');
   try {
     const child = spawn(command.file, command.args, {

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { access, mkdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { exists } from '../exists.ts';
 import { dataDirectory, type Instance } from '../instance.ts';
 
 const run = promisify(execFile);
@@ -29,12 +30,5 @@ export async function formatKafka(
       join(instance.sources, 'kafka/server.properties'),
     ],
     { env: { ...env } },
-  );
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
   );
 }

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { access, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
+import { exists } from '../exists.ts';
 import type { Instance } from '../instance.ts';
 import type { Print } from '../launch.ts';
 import type { Environment } from '../ports.ts';
@@ -102,11 +103,4 @@ async function linkLibraries(native: string): Promise<void> {
     await rm(link, { force: true });
     await symlink(relative(dirname(link), join(native, '..', source)), link);
   }
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

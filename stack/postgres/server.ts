@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { access, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
+import { exists } from '../exists.ts';
 
 const run = promisify(execFile);
 
@@ -148,11 +149,4 @@ async function withClient<T>(
   } finally {
     await client.end();
   }
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -10,7 +10,7 @@ import { type ComposeService, readCompose, repository } from './compose-file.ts'
 import { readEndpoints } from './endpoints.ts';
 
 const instance = readInstance({});
-const host = { instance, jdk: '/jdk', postgres: { binaries: '/postgres/bin' } };
+const host = { instance, jdk: '/jdk', postgres: { binaries: '/postgres/bin' }, env: {} };
 
 /** Services that only containers need. */
 const ours = ['volumes', 'apply', 'tributary', 'generator'];
