@@ -83,5 +83,6 @@ async function loadConnectors({ connectors }: ConnectorOptions): Promise<Connect
       cause,
     });
   }
-  return parseConnectorsConfig(text, environment, (path) => readFileSync(path, 'utf8'));
+  const readSecretFile = (path: string): string => readFileSync(path, 'utf8');
+  return parseConnectorsConfig(text, { file, environment, readSecretFile });
 }

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { formatIssues } from '../configuration/config-issue.ts';
 import { checkContracts } from '../enrich/config/check-contracts.ts';
 import type { ContractSet } from '../enrich/config/check-contracts.ts';
-import { formatIssues, parsePipelineFile } from '../enrich/config/load-pipeline.ts';
+import { parsePipelineFile } from '../enrich/config/load-pipeline.ts';
 import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { EnrichError } from '../enrich/error.ts';
 import { loadContract } from '../schemas/load-contracts.ts';

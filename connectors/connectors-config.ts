@@ -1,8 +1,11 @@
-import { parse } from 'yaml';
+import { brokerList, httpUrl } from '../configuration/addresses.ts';
+import { formatIssues } from '../configuration/config-issue.ts';
+import type { ConfigIssue } from '../configuration/config-issue.ts';
+import { secret } from '../configuration/secret-string.ts';
+import type { SecretString } from '../configuration/secret-string.ts';
+import { YamlSection } from '../configuration/yaml-section.ts';
+import type { Environment, ReadSecretFile } from '../configuration/yaml-section.ts';
 import { ConnectorsError } from './error.ts';
-
-/** A value that shows only where `reveal` is called. */
-type Secret = { reveal: () => string; toJSON: () => string };
 
 /** connectors.yaml with every default filled in. */
 export type ConnectorsConfig = {
@@ -13,7 +16,7 @@ export type ConnectorsConfig = {
     port: number;
     name: string;
     user: string;
-    password: Secret;
+    password: SecretString;
     publication: string;
     slot: string;
     heartbeatTable: string | undefined;
@@ -31,48 +34,46 @@ export type ConnectorsConfig = {
   };
 };
 
-type Environment = Readonly<Record<string, string | undefined>>;
+/** What the text of connectors.yaml comes from. */
+export type ConnectorsSource = {
+  /** Name of the file, for the findings. */
+  file: string;
+  environment: Environment;
+  readSecretFile: ReadSecretFile;
+};
 
 const tableForm = /^[A-Za-z_][\w$]*\.[A-Za-z_][\w$]*$/;
 
+/** More partitions than Kafka's own tools are comfortable with. */
+const partitionsMax = 10_000;
+
 /**
- * Parses and checks the text of connectors.yaml. `readSecretFile` gives the text of the file that a
- * `NAME_FILE` variable names. Errors: `config`, listing every wrong key at once.
+ * Parses and checks the text of connectors.yaml. Errors: `config`, listing every wrong key at once with
+ * its line.
  */
-export function parseConnectorsConfig(
-  text: string,
-  environment: Environment,
-  readSecretFile: (file: string) => string,
-): ConnectorsConfig {
-  const issues: string[] = [];
-  const substitute = (value: string): string =>
-    value.replace(/\$\{(\w+)(?::-([^}]*))?\}/g, (_match, name: string, fallback?: string) => {
-      const file = environment[`${name}_FILE`];
-      const found = file === undefined ? environment[name] : readSecretFile(file).trimEnd();
-      if (found === undefined && fallback === undefined) issues.push(`${name} is not set`);
-      return found ?? fallback ?? '';
-    });
-  const root = new Section(parseYaml(text), '', { issues, substitute });
-  const config = readConfig(root);
-  if (issues.length === 0) return config;
-  throw new ConnectorsError('config', `connectors.yaml: ${issues.join('; ')}`, {
-    context: { issues },
-  });
+export function parseConnectorsConfig(text: string, source: ConnectorsSource): ConnectorsConfig {
+  const document = YamlSection.parse(text, source.environment, source.readSecretFile);
+  if (document.kind === 'unreadable') throw invalid(source.file, document.issues);
+  const config = readConfig(document.root);
+  if (document.issues.length > 0) throw invalid(source.file, document.issues);
+  return config;
 }
 
-function readConfig(root: Section): ConnectorsConfig {
+function invalid(file: string, issues: readonly ConfigIssue[]): ConnectorsError {
+  return new ConnectorsError('config', formatIssues(file, issues), { context: { file } });
+}
+
+function readConfig(root: YamlSection): ConnectorsConfig {
   const config: ConnectorsConfig = {
-    connectUrl: root.section('connect').string('url'),
-    kafkaBrokers: root
-      .section('kafka')
-      .strings('brokers')
-      .flatMap((broker) => broker.split(',')),
+    connectUrl: readConnect(root.section('connect')),
+    kafkaBrokers: readKafka(root.section('kafka')),
     database: readDatabase(root.section('database')),
     converter: readConverter(root.section('converter')),
     connector: root.string('connector'),
     tables: root.strings('tables'),
     topics: readTopics(root.section('topics')),
   };
+  if (config.tables.length === 0) root.report('tables', 'name at least one table');
   for (const table of config.tables) {
     if (!tableForm.test(table)) root.report('tables', `expected schema.table, got "${table}"`);
   }
@@ -80,125 +81,53 @@ function readConfig(root: Section): ConnectorsConfig {
   return config;
 }
 
-function readDatabase(section: Section): ConnectorsConfig['database'] {
-  const password = section.string('password');
-  return {
+function readConnect(section: YamlSection): string {
+  const url = httpUrl(section, 'url');
+  section.rejectUnknownKeys();
+  return url;
+}
+
+function readKafka(section: YamlSection): string[] {
+  const brokers = brokerList(section, 'brokers');
+  section.rejectUnknownKeys();
+  return brokers;
+}
+
+function readDatabase(section: YamlSection): ConnectorsConfig['database'] {
+  const database = {
     host: section.string('host'),
-    port: section.integer('port'),
+    port: section.integer('port', 5432, { min: 1, max: 65_535 }),
     name: section.string('name'),
     user: section.string('user'),
-    password: { reveal: () => password, toJSON: () => '***' },
+    password: secret(section.string('password')),
     publication: section.string('publication'),
     slot: section.string('slot'),
-    heartbeatTable: section.has('heartbeat_table') ? section.string('heartbeat_table') : undefined,
+    heartbeatTable: section.optionalString('heartbeat_table'),
   };
+  section.rejectUnknownKeys();
+  return database;
 }
 
-function readConverter(section: Section): ConnectorsConfig['converter'] {
-  const kind = section.string('kind');
-  if (kind !== 'tributary' && kind !== 'apicurio') {
-    section.report('kind', `expected tributary or apicurio, got "${kind}"`);
-  }
-  return {
-    kind: kind === 'apicurio' ? 'apicurio' : 'tributary',
-    registryUrl: section.string('registry_url'),
+function readConverter(section: YamlSection): ConnectorsConfig['converter'] {
+  const converter = {
+    kind: section.choice('kind', ['tributary', 'apicurio'], 'tributary'),
+    registryUrl: httpUrl(section, 'registry_url'),
   };
+  section.rejectUnknownKeys();
+  return converter;
 }
 
-function readTopics(section: Section): ConnectorsConfig['topics'] {
-  return {
+function readTopics(section: YamlSection): ConnectorsConfig['topics'] {
+  const topics = {
     prefix: section.string('prefix'),
-    partitions: section.integer('partitions'),
-    replicationFactor: section.integer('replication_factor'),
+    partitions: section.integer('partitions', undefined, { min: 1, max: partitionsMax }),
+    replicationFactor: section.integer('replication_factor', undefined, { min: 1, max: 100 }),
     stream: section.string('stream'),
-    streamPartitions: section.integer('stream_partitions'),
+    streamPartitions: section.integer('stream_partitions', undefined, {
+      min: 1,
+      max: partitionsMax,
+    }),
   };
-}
-
-function parseYaml(text: string): unknown {
-  try {
-    return parse(text);
-  } catch (cause) {
-    throw new ConnectorsError('config', `connectors.yaml: ${(cause as Error).message}`, { cause });
-  }
-}
-
-type Context = { issues: string[]; substitute: (value: string) => string };
-
-/** A mapping of the file that notes what is wrong with it and goes on. */
-class Section {
-  readonly #values: Readonly<Record<string, unknown>>;
-  readonly #path: string;
-  readonly #context: Context;
-  readonly #children = new Map<string, Section | undefined>();
-
-  constructor(value: unknown, path: string, context: Context) {
-    const isMapping = typeof value === 'object' && value !== null && !Array.isArray(value);
-    if (!isMapping) context.issues.push(`${path === '' ? 'the file' : path}: expected a mapping`);
-    this.#values = isMapping ? (value as Record<string, unknown>) : {};
-    this.#path = path;
-    this.#context = context;
-  }
-
-  report(key: string, message: string): void {
-    this.#context.issues.push(`${this.#pathOf(key)}: ${message}`);
-  }
-
-  has(key: string): boolean {
-    return key in this.#values;
-  }
-
-  section(key: string): Section {
-    const section = new Section(this.#values[key], this.#pathOf(key), this.#context);
-    this.#children.set(key, section);
-    return section;
-  }
-
-  string(key: string): string {
-    const value = this.#take(key);
-    if (typeof value === 'string' || typeof value === 'number') {
-      const text = this.#context.substitute(String(value));
-      if (text !== '') return text;
-    }
-    this.report(key, 'expected a text');
-    return '';
-  }
-
-  integer(key: string): number {
-    const text = this.string(key);
-    const value = Number(text);
-    if (text !== '' && !(Number.isInteger(value) && value > 0)) {
-      this.report(key, `expected a number above 0, got "${text}"`);
-    }
-    return value;
-  }
-
-  strings(key: string): string[] {
-    const value = this.#take(key);
-    if (
-      Array.isArray(value) &&
-      value.length > 0 &&
-      value.every((item) => typeof item === 'string')
-    ) {
-      return value.map((item) => this.#context.substitute(item));
-    }
-    this.report(key, 'expected a list of texts');
-    return [];
-  }
-
-  rejectUnknownKeys(): void {
-    for (const key of Object.keys(this.#values)) {
-      if (!this.#children.has(key)) this.report(key, 'unknown key');
-    }
-    for (const child of this.#children.values()) child?.rejectUnknownKeys();
-  }
-
-  #take(key: string): unknown {
-    this.#children.set(key, undefined);
-    return this.#values[key];
-  }
-
-  #pathOf(key: string): string {
-    return this.#path === '' ? key : `${this.#path}.${key}`;
-  }
+  section.rejectUnknownKeys();
+  return topics;
 }

@@ -1,8 +1,8 @@
+import { didYouMean } from '../../configuration/did-you-mean.ts';
 import { contractFields } from '../../schemas/contract-field.ts';
 import type { ContractField } from '../../schemas/contract-field.ts';
 import type { Contract } from '../../schemas/contract.ts';
 import type { DimensionConfig, PipelineConfig } from './pipeline-config.ts';
-import { didYouMean } from './yaml-section.ts';
 
 /** The contracts of a pipeline: its stream's, and one for each dimension by the dimension's name. */
 export type ContractSet = { stream: Contract; dimensions: ReadonlyMap<string, Contract> };

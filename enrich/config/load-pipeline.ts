@@ -1,9 +1,23 @@
-import { YamlSection } from './yaml-section.ts';
-import type { ConfigIssue, Environment, ReadSecretFile } from './yaml-section.ts';
-import type { DimensionConfig, PipelineConfig, SecretString } from './pipeline-config.ts';
+import { brokerList, httpUrl, optionalHttpUrl } from '../../configuration/addresses.ts';
+import type { ConfigIssue } from '../../configuration/config-issue.ts';
+import { secret } from '../../configuration/secret-string.ts';
+import type { SecretString } from '../../configuration/secret-string.ts';
+import { YamlSection } from '../../configuration/yaml-section.ts';
+import type {
+  Environment,
+  ParsedDocument,
+  ReadSecretFile,
+} from '../../configuration/yaml-section.ts';
+import type { DimensionConfig, PipelineConfig } from './pipeline-config.ts';
 
+/** `locate` tells where a value stands, for findings that need more than this file. */
 export type PipelineFile =
-  { kind: 'valid'; config: PipelineConfig } | { kind: 'invalid'; issues: readonly ConfigIssue[] };
+  | {
+      kind: 'valid';
+      config: PipelineConfig;
+      locate: Extract<ParsedDocument, { kind: 'parsed' }>['locate'];
+    }
+  | { kind: 'invalid'; issues: readonly ConfigIssue[] };
 
 /**
  * Parses and validates the text of pipeline.yaml. Every finding is returned at once with its line;
@@ -14,7 +28,9 @@ export function parsePipelineFile(
   environment: Environment,
   readSecretFile: ReadSecretFile,
 ): PipelineFile {
-  const { root, issues } = YamlSection.parse(text, environment, readSecretFile);
+  const document = YamlSection.parse(text, environment, readSecretFile);
+  if (document.kind === 'unreadable') return { kind: 'invalid', issues: document.issues };
+  const { root, issues, locate } = document;
   const config: PipelineConfig = {
     pipeline: identifier(root, 'pipeline'),
     kafka: readKafka(root.section('kafka')),
@@ -31,24 +47,7 @@ export function parsePipelineFile(
   };
   root.rejectUnknownKeys();
   rejectRepeatedDimensions(root, config.dimensions);
-  return issues.length === 0
-    ? { kind: 'valid', config }
-    : { kind: 'invalid', issues: issues.toSorted((a, b) => a.line - b.line) };
-}
-
-/** `pipeline.yaml:12:5 table.name: missing key "name"`, one line an issue. */
-export function formatIssues(file: string, issues: readonly ConfigIssue[]): string {
-  return issues
-    .map(({ line, column, path, message }) => {
-      const subject = path === '' ? '' : `${path}: `;
-      return `${file}:${line}:${column} ${subject}${message}`;
-    })
-    .join('\n');
-}
-
-/** A value that never shows in logs, errors or `config show`; only `reveal` gives it out. */
-function secret(value: string): SecretString {
-  return { reveal: () => value, toJSON: () => '***', toString: () => '***' };
+  return issues.length === 0 ? { kind: 'valid', config, locate } : { kind: 'invalid', issues };
 }
 
 function identifier(section: YamlSection, key: string): string {
@@ -71,21 +70,19 @@ function present<T extends object>(value: { [K in keyof T]: T[K] | undefined }):
 }
 
 function readKafka(section: YamlSection): PipelineConfig['kafka'] {
-  const brokers = section.strings('brokers').flatMap((entry) => entry.split(','));
-  if (brokers.length === 0) section.report('brokers', 'name at least one broker as host:port');
-  for (const broker of brokers) {
-    if (!/^.+:\d+$/.test(broker)) {
-      section.report('brokers', `expected host:port, got "${broker}"`);
-    }
-  }
+  const brokers = brokerList(section, 'brokers');
   const sasl = section.has('sasl') ? readSasl(section.section('sasl')) : undefined;
   const kafka = present<PipelineConfig['kafka']>({
     brokers,
     groupId: section.string('group'),
     clientId: section.optionalString('client_id') ?? 'tributary',
     tls: section.boolean('tls', false),
+    batchBytesMax: section.sizeBytes('batch_size_max', 64 * 1024 ** 2),
     sasl,
   });
+  if (kafka.batchBytesMax < 1024 ** 2 || kafka.batchBytesMax > 1024 ** 3) {
+    section.report('batch_size_max', 'expected from 1MiB to 1GiB: a batch is expanded in memory');
+  }
   section.rejectUnknownKeys();
   return kafka;
 }
@@ -103,20 +100,24 @@ function readSasl(section: YamlSection): NonNullable<PipelineConfig['kafka']['sa
 
 function readRegistry(section: YamlSection): PipelineConfig['registry'] {
   const registry = present<PipelineConfig['registry']>({
-    url: httpUrl(section, 'url'),
+    url: httpUrl(section, 'url', 'registry.username and registry.password'),
     username: section.optionalString('username'),
     password: optionalSecret(section, 'password'),
   });
+  requireBoth(section, ['username', registry.username], ['password', registry.password]);
   section.rejectUnknownKeys();
   return registry;
 }
 
-function httpUrl(section: YamlSection, key: string): string {
-  const value = section.string(key);
-  if (value !== '' && !/^https?:\/\//.test(value)) {
-    section.report(key, `expected an http:// or https:// address, got "${value}"`);
-  }
-  return value.replace(/\/+$/, '');
+/** Reports the one of two keys that is missing where the other stands. */
+function requireBoth(
+  section: YamlSection,
+  [a, valueOfA]: readonly [string, unknown],
+  [b, valueOfB]: readonly [string, unknown],
+): void {
+  if ((valueOfA === undefined) === (valueOfB === undefined)) return;
+  const [present, missing] = valueOfA === undefined ? [b, a] : [a, b];
+  section.report(present, `expected ${missing} too: neither has an effect without the other`);
 }
 
 function readStream(section: YamlSection): PipelineConfig['stream'] {
@@ -156,10 +157,7 @@ function rejectRepeatedDimensions(root: YamlSection, dimensions: readonly Dimens
 }
 
 function readReadiness(section: YamlSection): PipelineConfig['readiness'] {
-  const readiness = present<PipelineConfig['readiness']>({
-    notificationTopic: section.string('notification_topic'),
-    heartbeatTopic: section.optionalString('heartbeat_topic'),
-  });
+  const readiness = { notificationTopic: section.string('notification_topic') };
   section.rejectUnknownKeys();
   return readiness;
 }
@@ -167,7 +165,7 @@ function readReadiness(section: YamlSection): PipelineConfig['readiness'] {
 function readCatalog(section: YamlSection): PipelineConfig['catalog'] {
   const oauth2 = section.has('oauth2') ? readOauth2(section.section('oauth2')) : undefined;
   const catalog = present<PipelineConfig['catalog']>({
-    uri: httpUrl(section, 'uri'),
+    uri: httpUrl(section, 'uri', 'catalog.token or catalog.oauth2'),
     warehouse: section.optionalString('warehouse'),
     token: optionalSecret(section, 'token'),
     oauth2,
@@ -178,7 +176,7 @@ function readCatalog(section: YamlSection): PipelineConfig['catalog'] {
 
 function readOauth2(section: YamlSection): NonNullable<PipelineConfig['catalog']['oauth2']> {
   const oauth2 = present<NonNullable<PipelineConfig['catalog']['oauth2']>>({
-    tokenUri: section.optionalString('token_uri'),
+    tokenUri: optionalHttpUrl(section, 'token_uri', 'client_id and client_secret'),
     clientId: section.string('client_id'),
     clientSecret: secret(section.string('client_secret')),
     scope: section.optionalString('scope'),
@@ -187,14 +185,21 @@ function readOauth2(section: YamlSection): NonNullable<PipelineConfig['catalog']
   return oauth2;
 }
 
+const STORAGE_KEYS = 'storage.access_key_id and storage.secret_access_key';
+
 function readStorage(section: YamlSection): PipelineConfig['storage'] {
   const storage = present<PipelineConfig['storage']>({
-    endpoint: section.optionalString('endpoint'),
+    endpoint: optionalHttpUrl(section, 'endpoint', STORAGE_KEYS),
     region: section.optionalString('region') ?? 'us-east-1',
     pathStyle: section.boolean('path_style', false),
     accessKeyId: optionalSecret(section, 'access_key_id'),
     secretAccessKey: optionalSecret(section, 'secret_access_key'),
   });
+  requireBoth(
+    section,
+    ['access_key_id', storage.accessKeyId],
+    ['secret_access_key', storage.secretAccessKey],
+  );
   section.rejectUnknownKeys();
   return storage;
 }

@@ -1,6 +1,4 @@
-/** pipeline.yaml after validation: every default filled in, every `${VAR}` resolved. */
-
-export type SecretString = { reveal: () => string; toJSON: () => string; toString: () => string };
+import type { SecretString } from '../../configuration/secret-string.ts';
 
 export type NormaliserName = 'none' | 'url' | 'lower-case' | 'trim';
 
@@ -21,6 +19,7 @@ export type DimensionConfig = {
   prefix: string;
 };
 
+/** pipeline.yaml after validation: every default filled in, every `${VAR}` resolved. */
 export type PipelineConfig = {
   pipeline: string;
   kafka: {
@@ -28,12 +27,14 @@ export type PipelineConfig = {
     groupId: string;
     clientId: string;
     tls: boolean;
+    /** Most bytes that one compressed record batch may expand to. */
+    batchBytesMax: number;
     sasl?: { mechanism: string; username: string; password: SecretString };
   };
   registry: { url: string; username?: string; password?: SecretString };
   stream: { topic: string; contract: string; eventTime: string };
   dimensions: readonly DimensionConfig[];
-  readiness: { heartbeatTopic?: string; notificationTopic: string };
+  readiness: { notificationTopic: string };
   catalog: {
     uri: string;
     warehouse?: string;

@@ -10,10 +10,15 @@ const text = readFileSync(file, 'utf8');
 const none = (): string => {
   throw new Error('no secret file expected');
 };
+const read = (
+  content: string,
+  environment: Record<string, string> = {},
+  readSecretFile: (path: string) => string = none,
+) => parseConnectorsConfig(content, { file: 'mine.yaml', environment, readSecretFile });
 
 describe('connectors.yaml', () => {
   it('in git is valid and needs no environment', () => {
-    const config = parseConnectorsConfig(text, {}, none);
+    const config = read(text);
     expect(config.tables).toEqual(['public.users', 'public.devices', 'public.urls']);
     expect(config.database).toMatchObject({ host: '127.0.0.1', port: 15432, user: 'cdc' });
     expect(config.converter.kind).toBe('tributary');
@@ -21,25 +26,35 @@ describe('connectors.yaml', () => {
 
   it('takes values from the environment and secrets from files', () => {
     const environment = { DATABASE_HOST: 'postgres', DATABASE_PASSWORD_FILE: '/run/secret' };
-    const { database } = parseConnectorsConfig(text, environment, (path) => `from ${path}\n`);
+    const { database } = read(text, environment, (path) => `from ${path}\n`);
     expect(database.host).toBe('postgres');
     expect(database.password.reveal()).toBe('from /run/secret');
     expect(JSON.stringify(database)).not.toContain('secret');
   });
 
   it.each([
-    ['partitions: 12', 'partitions: many', 'topics.partitions: expected a number above 0'],
-    ['connector: app', 'conector: app', 'conector: unknown key'],
+    [
+      'partitions: 12',
+      'partitions: many',
+      'mine.yaml:34:15 topics.partitions: expected an integer',
+    ],
+    ['partitions: 12', 'partitiones: 12', 'did you mean "partitions"'],
+    [
+      'connector: app',
+      'conector: app',
+      'conector: unknown key "conector"; did you mean "connector"',
+    ],
     ['public.urls]', 'urls]', 'tables: expected schema.table, got "urls"'],
-    ['tables: [', 'tables: [[', 'connectors.yaml'],
-    [':-cdc}', '}', 'DATABASE_PASSWORD is not set'],
+    ['tables: [', 'tables: [[', 'mine.yaml:'],
+    [':-cdc}', '}', 'environment variable DATABASE_PASSWORD is not set'],
+    ['http://127.0.0.1:18083', 'http://me:hush@connect', 'expected no user or password'],
   ])('with %j turned into %j names what is wrong', (from, to, message) => {
-    expect(() => parseConnectorsConfig(text.replaceAll(from, to), {}, none)).toThrow(message);
+    expect(() => read(text.replaceAll(from, to))).toThrow(message);
   });
 });
 
 describe('the connector’s configuration', () => {
-  const config = parseConnectorsConfig(text, {}, none);
+  const config = read(text);
   const connector = debeziumPostgresConfig(config);
 
   it('reads through an existing publication and skips truncates', () => {

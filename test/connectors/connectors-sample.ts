@@ -8,5 +8,6 @@ const file = join(import.meta.dirname, '../../connectors/connectors.yaml');
 /** The configuration in git, with another password. */
 export function connectorsConfig({ password }: { password: string }): ConnectorsConfig {
   const environment = { DATABASE_PASSWORD: password };
-  return parseConnectorsConfig(readFileSync(file, 'utf8'), environment, () => '');
+  const readSecretFile = (): string => '';
+  return parseConnectorsConfig(readFileSync(file, 'utf8'), { file, environment, readSecretFile });
 }

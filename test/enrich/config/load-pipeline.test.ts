@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { formatIssues, parsePipelineFile } from '../../../enrich/config/load-pipeline.ts';
+import { formatIssues } from '../../../configuration/config-issue.ts';
+import { parsePipelineFile } from '../../../enrich/config/load-pipeline.ts';
 import type { PipelineConfig } from '../../../enrich/config/pipeline-config.ts';
 
 const shipped = readFileSync('pipeline.yaml', 'utf8');

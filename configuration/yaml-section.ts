@@ -1,13 +1,29 @@
-import { isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
-import type { Node, YAMLMap } from 'yaml';
-
-/** One finding in a configuration file; `line` and `column` count from 1. */
-export type ConfigIssue = { line: number; column: number; path: string; message: string };
+import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import type { Document, Node, YAMLMap } from 'yaml';
+import type { ConfigIssue } from './config-issue.ts';
+import { didYouMean } from './did-you-mean.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Reads a secret's file; injected so that parsing stays free of I/O. */
 export type ReadSecretFile = (path: string) => string;
+
+/** The way to a value from the top of its document: keys, and indices of lists. */
+export type IssuePath = readonly (string | number)[];
+
+type Place = { line: number; column: number };
+
+/** A document to be read section by section, and where its values stand; or why it cannot be read. */
+export type ParsedDocument =
+  | { kind: 'unreadable'; issues: readonly ConfigIssue[] }
+  | {
+      kind: 'parsed';
+      root: YamlSection;
+      /** Grows while the sections are read. */
+      issues: readonly ConfigIssue[];
+      /** The place of a value, or of the nearest mapping around it that the file has. */
+      locate: (path: IssuePath) => Place;
+    };
 
 type Scalar = { value: string | number | boolean; node: Node | undefined };
 
@@ -24,11 +40,18 @@ class DocumentReader {
   }
 
   report(node: Node | undefined, path: string, message: string): void {
-    const at = this.lines.linePos(node?.range?.[0] ?? 0);
-    this.issues.push({ line: Math.max(at.line, 1), column: Math.max(at.col, 1), path, message });
+    this.issues.push({ ...this.placeOf(node), path, message });
   }
 
-  /** `${NAME}`, `${NAME:-default}`; NAME_FILE names a file that holds the value. */
+  placeOf(node: Node | undefined): Place {
+    const at = this.lines.linePos(node?.range?.[0] ?? 0);
+    return { line: Math.max(at.line, 1), column: Math.max(at.col, 1) };
+  }
+
+  /**
+   * `${NAME}`, `${NAME:-default}`; NAME_FILE names a file that holds the value. A variable that is set
+   * wins over its file, and an empty one counts as not set.
+   */
   interpolate(text: string, node: Node | undefined, path: string): string {
     return text.replaceAll(
       /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g,
@@ -75,11 +98,12 @@ export class YamlSection {
     this.path = path;
   }
 
+  /** A file that is no YAML mapping has no sections: `issues` then says only that. */
   static parse(
     text: string,
     environment: Environment,
     readSecretFile: ReadSecretFile,
-  ): { root: YamlSection; issues: ConfigIssue[] } {
+  ): ParsedDocument {
     const reader = new DocumentReader(environment, readSecretFile);
     const document = parseDocument(text, { lineCounter: reader.lines });
     for (const error of document.errors) {
@@ -87,12 +111,17 @@ export class YamlSection {
       const message = error.message.split('\n')[0] ?? error.message;
       reader.issues.push({ line: at.line, column: at.col, path: '', message });
     }
-    const contents = document.contents;
-    if (!isMap(contents)) {
-      reader.report(contents ?? undefined, '', 'expected a mapping at the top of the file');
-      return { root: new YamlSection(reader, undefined, ''), issues: reader.issues };
+    const { issues } = reader;
+    if (issues.length > 0) return { kind: 'unreadable', issues };
+    const { contents } = document;
+    if (isMap(contents)) {
+      const locate = (path: IssuePath): Place => reader.placeOf(nearestNode(document, path));
+      return { kind: 'parsed', root: new YamlSection(reader, contents, ''), issues, locate };
     }
-    return { root: new YamlSection(reader, contents, ''), issues: reader.issues };
+    const isEmpty = contents === null || (isScalar(contents) && contents.value === null);
+    const message = isEmpty ? 'the file is empty' : 'expected a mapping at the top of the file';
+    reader.report(contents ?? undefined, '', message);
+    return { kind: 'unreadable', issues };
   }
 
   has(key: string): boolean {
@@ -127,8 +156,14 @@ export class YamlSection {
     });
   }
 
+  /** A text that must be there and not be empty. */
   string(key: string): string {
-    return this.optionalString(key) ?? this.missing(key, '');
+    const before = this.reader.issues.length;
+    const value = this.optionalString(key) ?? this.missing(key, '');
+    if (value === '' && this.reader.issues.length === before) {
+      this.report(key, 'expected a value, got an empty text');
+    }
+    return value;
   }
 
   optionalString(key: string): string | undefined {
@@ -145,14 +180,16 @@ export class YamlSection {
     return fallback;
   }
 
-  integer(key: string, fallback: number, bounds: { min: number; max: number }): number {
+  /** Without a fallback the key must be there. */
+  integer(key: string, fallback: number | undefined, bounds: { min: number; max: number }): number {
     const found = this.scalar(key);
-    if (found === undefined) return fallback;
+    if (found === undefined) return fallback ?? this.missing(key, bounds.min);
     const value = Number(found.value);
-    if (Number.isInteger(value) && value >= bounds.min && value <= bounds.max) return value;
+    const isText = /^\d+$/.test(String(found.value));
+    if (isText && value >= bounds.min && value <= bounds.max) return value;
     const range = `an integer from ${bounds.min} to ${bounds.max}`;
     this.reader.report(found.node, this.at(key), `expected ${range}, got "${found.value}"`);
-    return fallback;
+    return fallback ?? bounds.min;
   }
 
   /** `250ms`, `30s`, `5m`, `1h`, in milliseconds. */
@@ -275,27 +312,10 @@ export class YamlSection {
   }
 }
 
-/** `; did you mean "x"?` for the nearest candidate within a third of the word's length, else nothing. */
-export function didYouMean(word: string, candidates: readonly string[]): string {
-  const nearest = candidates
-    .map((candidate) => ({ candidate, distance: editDistance(word, candidate) }))
-    .toSorted((a, b) => a.distance - b.distance)[0];
-  const limit = Math.max(2, Math.floor(word.length / 3));
-  return nearest !== undefined && nearest.distance <= limit
-    ? `; did you mean "${nearest.candidate}"?`
-    : '';
-}
-
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_unused, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const current = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const substitution = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      const best = Math.min(substitution, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1);
-      current.push(best);
-    }
-    previous = current;
+function nearestNode(document: Document, path: IssuePath): Node | undefined {
+  for (let length = path.length; length >= 0; length--) {
+    const node = document.getIn(path.slice(0, length), true);
+    if (isNode(node)) return node;
   }
-  return previous[b.length] ?? Math.max(a.length, b.length);
+  return undefined;
 }
