@@ -6,15 +6,21 @@ import type { ChangeRecord, ResolveSchema } from './decode-change.ts';
 import { framingOf } from './framing.ts';
 import { readJsonStruct } from './json-codec.ts';
 
-/** Both mean that every row of the initial snapshot stands in the topics before this record's arrival. */
-export type ReadinessSignal = 'initial-snapshot-complete' | 'streaming';
+/** What is known of first loads; `collection` is `schema.table`. */
+export type ReadinessSignal =
+  /** The initial snapshot is over: every row of the tables that it has scanned stands in the topics. */
+  | { kind: 'initial-snapshot-complete' }
+  /** The initial snapshot has scanned this table, and may be scanning others. */
+  | { kind: 'table-scanned'; collection: string }
+  /** An incremental snapshot has read this table, which was added later, to its end. */
+  | { kind: 'table-complete'; collection: string };
 
 const structCodec = keepBySchema(createStructCodec);
 
 /**
- * What a record of Debezium's notification topic tells of the initial snapshot: complete, when it says
- * COMPLETED, or SKIPPED because an earlier run completed it. Nothing for all other notifications and for
- * records that cannot be read. Heartbeats carry a time only and tell nothing of the phase.
+ * What a record of Debezium's notification topic tells of first loads; undefined for all other
+ * notifications and for records that cannot be read. SKIPPED means that an earlier run completed it.
+ * Heartbeats carry a time only and tell nothing of the phase.
  * Source: Debezium 3 reference, "Receiving Debezium notifications".
  */
 export function readinessSignal(
@@ -22,25 +28,45 @@ export function readinessSignal(
   resolve: ResolveSchema,
 ): ReadinessSignal | undefined {
   const notification = readNotification(record.value, resolve);
-  const isInitial = notification?.['aggregate_type'] === 'Initial Snapshot';
   const type = notification?.['type'];
-  return isInitial && (type === 'COMPLETED' || type === 'SKIPPED')
-    ? 'initial-snapshot-complete'
-    : undefined;
-}
-
-/** What a change tells: any change that was streamed comes after the whole initial snapshot. */
-export function readinessOfChange(change: Change): ReadinessSignal | undefined {
-  switch (change.kind) {
-    case 'upsert':
-      return change.initialSnapshot ? undefined : 'streaming';
-    case 'delete':
-    case 'truncate':
-      return 'streaming';
-    case 'tombstone':
-    case 'reject':
+  switch (notification?.['aggregate_type']) {
+    case 'Initial Snapshot': {
+      if (type === 'COMPLETED' || type === 'SKIPPED') return { kind: 'initial-snapshot-complete' };
+      const collection = scannedCollection(notification);
+      return collection === undefined ? undefined : { kind: 'table-scanned', collection };
+    }
+    case 'Incremental Snapshot': {
+      const collection = scannedCollection(notification);
+      return collection === undefined ? undefined : { kind: 'table-complete', collection };
+    }
+    default:
       return undefined;
   }
+}
+
+/** A change that was streamed comes after the initial snapshot, if the table was part of it. */
+export function isStreamed(change: Change): boolean {
+  switch (change.kind) {
+    case 'upsert':
+      return !change.initialSnapshot;
+    case 'delete':
+    case 'truncate':
+      return true;
+    case 'tombstone':
+    case 'reject':
+      return false;
+  }
+}
+
+function scannedCollection(notification: Struct): string | undefined {
+  const details = notification['additional_data'];
+  if (notification['type'] !== 'TABLE_SCAN_COMPLETED' || !isStringMap(details)) return undefined;
+  const { status, scanned_collection: collection } = details;
+  return status === 'SUCCEEDED' || status === 'EMPTY' ? collection : undefined;
+}
+
+function isStringMap(value: unknown): value is Readonly<Record<string, string | undefined>> {
+  return typeof value === 'object' && value !== null;
 }
 
 function readNotification(value: Uint8Array | null, resolve: ResolveSchema): Struct | undefined {

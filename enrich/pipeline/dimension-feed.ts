@@ -1,12 +1,13 @@
 import type { Change, ChangeReject } from '../../connectors/change.ts';
 import type { ChangeDecoder, ChangeRecord } from '../../connectors/decode-change.ts';
-import { readinessOfChange } from '../../connectors/readiness-signal.ts';
+import { isStreamed } from '../../connectors/readiness-signal.ts';
 import type { Clock } from '../clock.ts';
 import type { Reject } from '../core/dead-letters.ts';
 import { EnrichError } from '../error.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { DimensionState } from '../state/dimension-state.ts';
+import type { RefusedChange } from '../state/fold-changes.ts';
 import type { Log, LogReader, RecordColumns, TopicDescription } from '../source/log.ts';
 import type { ChangeRejects } from './change-rejects.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
@@ -71,6 +72,7 @@ export class DimensionFeed {
   /** Ends of the logs at start, by topic and partition, that are still to be reached. */
   readonly #unread: Map<string, Map<number, bigint>>;
   readonly #ends = new Map<string, Map<number, bigint>>();
+  #paused = false;
 
   private constructor(
     options: DimensionFeedOptions,
@@ -143,7 +145,7 @@ export class DimensionFeed {
     let toldMs = clock.nowMs();
     while (!signal.aborted) {
       status.turned('dimension feed');
-      if (this.#options.rejects.isFull) {
+      if (this.#isPaused()) {
         await clock.sleep(BACKOFF_MS, signal);
         continue;
       }
@@ -162,6 +164,21 @@ export class DimensionFeed {
       }
     }
     await this.#reader.close();
+  }
+
+  /** Whether the dead-letter table must first take what waits for it; says so when that begins. */
+  #isPaused(): boolean {
+    const { rejects, metrics, logger } = this.#options;
+    const { count, bytes, isFull } = rejects.waiting();
+    metrics.deadLettersWaiting.set(count);
+    if (isFull && !this.#paused) {
+      logger.warn('reading dimensions: paused, too many rejects wait for the dead-letter table', {
+        count,
+        bytes,
+      });
+    }
+    this.#paused = isFull;
+    return isFull;
   }
 
   async #turn(): Promise<void> {
@@ -218,7 +235,7 @@ export class DimensionFeed {
       const change = decoder.decode(record);
       if (change.kind === 'reject') {
         intake.rejects.push(rejectOf(intake, record, { offset, ...change.reject }));
-      } else if (readinessOfChange(change) === 'streaming') {
+      } else if (isStreamed(change)) {
         onStreamingChange();
       }
       intake.changes.push({ offset, change });
@@ -251,40 +268,39 @@ export class DimensionFeed {
   }
 
   async #applyOne(intake: Intake): Promise<void> {
-    const { state, metrics, rejects } = this.#options;
+    const { state, metrics } = this.#options;
     const { topic, partition, changes, next } = intake;
     const { topic: topicName, topicId, clusterId } = topic.description;
     const position = this.#next.get(topicName);
     if (next === position?.get(partition)) return;
     const source = { partition, nextOffset: next, topicId, clusterId };
-    const extra = rejects.add(topic.name, intake.rejects);
-    const { refused } = await state.apply(topic.name, source, changes, extra);
+    let rejects: readonly Reject[] = [];
+    await state.apply(topic.name, source, changes, (refused) => {
+      rejects = withRefused(intake, refused);
+      return this.#options.rejects.entriesOf(topic.name, rejects);
+    });
     position?.set(partition, next);
     const unread = this.#unread.get(topicName);
     if (next >= (unread?.get(partition) ?? 0n)) unread?.delete(partition);
     for (const { change } of changes) {
       metrics.dimensionChanges.inc({ dimension: topic.name, kind: change.kind });
     }
-    await this.#reject(intake, refused);
+    metrics.dimensionChanges.inc(
+      { dimension: topic.name, kind: 'refused' },
+      rejects.length - intake.rejects.length,
+    );
+    this.#tell(rejects);
   }
 
-  /** Tells of rejects; those that only the state could refuse join the others here. */
-  async #reject(
-    intake: Intake,
-    refused: readonly { offset: bigint; reject: ChangeReject }[],
-  ): Promise<void> {
-    const { state, metrics, logger, rejects } = this.#options;
-    const { topic, partition, changes, records } = intake;
-    const late = refused.flatMap(({ offset, reject }) => {
-      const record = records[changes.findIndex((entry) => entry.offset === offset)];
-      return record === undefined ? [] : [rejectOf(intake, record, { offset, ...reject })];
-    });
-    for (const { name, value } of rejects.add(topic.name, late)) await state.putMeta(name, value);
-    for (const { offset, kind, message } of [...intake.rejects, ...late]) {
-      const where = { topic: topic.description.topic, partition, offset };
-      logger.warn('a change cannot be applied: dead letter', { ...where, kind, detail: message });
+  #tell(rejects: readonly Reject[]): void {
+    for (const { topic, partition, offset, kind, message } of rejects) {
+      const where = { topic, partition, offset };
+      this.#options.logger.warn('a change cannot be applied: dead letter', {
+        ...where,
+        kind,
+        detail: message,
+      });
     }
-    metrics.dimensionChanges.inc({ dimension: topic.name, kind: 'refused' }, late.length);
   }
 
   #observe(): void {
@@ -346,6 +362,19 @@ function slice(
 ): Uint8Array | null {
   if (start === undefined || length === undefined || length < 0) return null;
   return bytes.subarray(start, start + length);
+}
+
+/** The rejects of the decoder and those that only the state could refuse, by offset. */
+function withRefused(intake: Intake, refused: readonly RefusedChange[]): readonly Reject[] {
+  if (refused.length === 0) return intake.rejects;
+  const recordAt = new Map(
+    intake.changes.map(({ offset }, index) => [offset, intake.records[index]]),
+  );
+  const late = refused.flatMap(({ offset, reject }) => {
+    const record = recordAt.get(offset);
+    return record === undefined ? [] : [rejectOf(intake, record, { offset, ...reject })];
+  });
+  return [...intake.rejects, ...late].toSorted((a, b) => (a.offset < b.offset ? -1 : 1));
 }
 
 function rejectOf(

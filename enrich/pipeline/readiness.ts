@@ -1,5 +1,6 @@
 import { missingSchemaIds } from '../../connectors/decode-change.ts';
 import { readinessSignal } from '../../connectors/readiness-signal.ts';
+import type { ReadinessSignal } from '../../connectors/readiness-signal.ts';
 import { EnrichError } from '../error.ts';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
@@ -8,18 +9,12 @@ import type { DimensionFeed } from './dimension-feed.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
 import { isUnavailable, retryUntilAvailable } from './retry.ts';
 import type { SchemaCache } from './schema-cache.ts';
+import type { SnapshotCompletion } from './snapshot-completion.ts';
 
 const POLL_WAIT_MS_MAX = 250;
 const POLL_BYTES_MAX = 1024 ** 2;
 const TELL_EVERY_MS = 10_000;
 const BACKOFF_MS = 500;
-
-/** Whether Debezium's initial snapshot is known complete; once it is, it stays so. */
-export type SnapshotCompletion = {
-  known: () => boolean;
-  /** Remembers it in the state, so that a restart need not see the signal again. */
-  remember: () => Promise<void>;
-};
 
 /**
  * Waits until clicks may be joined (INVARIANTS.md 6): Debezium's initial snapshot of the tables is complete,
@@ -39,76 +34,93 @@ export async function waitUntilReady(options: {
   signal: AbortSignal;
 }): Promise<void> {
   const { feed, completion, clock, logger, status, signal } = options;
+  const wasLoaded = completion.missing().length === 0;
+  if (!wasLoaded) await waitUntilLoaded(options);
+  if (signal.aborted) return;
+  if (!wasLoaded) {
+    // Rows of the first load may have come after the ends that the feed took at its start.
+    await retryUntilAvailable({
+      what: "reading the ends of the dimensions' topics",
+      attempt: () => feed.extendToEnds(),
+      clock,
+      logger,
+      signal,
+      status,
+    });
+  }
+  const tell = teller(options);
+  while (!signal.aborted && !feed.caughtUp) {
+    const left = [...feed.remaining()].map(([name, records]) => `${records} changes of ${name}`);
+    tell(`still to be read: ${left.join(', ')}`);
+    await clock.sleep(50, signal);
+  }
+}
+
+type WaitOptions = Parameters<typeof waitUntilReady>[0];
+
+/** Reads notifications until every dimension is known to be loaded. */
+async function waitUntilLoaded(options: WaitOptions): Promise<void> {
+  const { completion, clock, logger, status, signal } = options;
   const retry = { clock, logger, signal, status };
-  const notifications = completion.known()
-    ? undefined
-    : await retryUntilAvailable({
-        what: 'opening the notification topic',
-        attempt: () => NotificationReader.open(options),
-        ...retry,
-      });
-  let endsHoldSnapshot = completion.known();
-  let toldMs = Number.NEGATIVE_INFINITY;
+  const notifications = await retryUntilAvailable({
+    what: 'opening the notification topic',
+    attempt: () => NotificationReader.open(options),
+    ...retry,
+  });
+  const tell = teller(options);
   try {
-    while (!signal.aborted) {
-      if (!completion.known() && (await sawCompletion(notifications, options))) {
-        await retryUntilAvailable({
-          what: 'storing that the initial snapshot is complete',
-          attempt: completion.remember,
-          ...retry,
-        });
-      }
-      if (completion.known() && !endsHoldSnapshot) {
-        // Its rows may have come after the ends that the feed took at its start.
-        await retryUntilAvailable({
-          what: "reading the ends of the dimensions' topics",
-          attempt: () => feed.extendToEnds(),
-          ...retry,
-        });
-        endsHoldSnapshot = true;
-      }
-      const waiting = whatIsMissing(feed, completion, options.notificationTopic);
-      if (waiting === undefined) return;
-      status.waitFor(waiting);
-      if (clock.nowMs() - toldMs >= TELL_EVERY_MS) {
-        toldMs = clock.nowMs();
-        logger.info(`not joining yet: ${waiting}`);
-      }
-      if (completion.known()) await clock.sleep(50, signal);
+    // Notifications are read to their end first: a later one may tell of a table that was added.
+    while (!signal.aborted && (completion.missing().length > 0 || !notifications.caughtUp)) {
+      await readOnce(notifications, options);
+      if (completion.missing().length > 0) tell(whatIsNotLoaded(options));
     }
+    await retryUntilAvailable({
+      what: 'storing that the dimensions are loaded',
+      attempt: () => completion.remember(),
+      ...retry,
+    });
   } finally {
-    await notifications?.close();
+    await notifications.close();
   }
 }
 
 /** Waits out what is away: the next look reads the same records again. */
-async function sawCompletion(
-  notifications: NotificationReader | undefined,
-  { clock, signal }: { clock: Clock; signal: AbortSignal },
-): Promise<boolean> {
+async function readOnce(
+  notifications: NotificationReader,
+  { clock, signal, completion }: WaitOptions,
+): Promise<void> {
   try {
-    return (await notifications?.sawCompletion()) === true;
+    await notifications.read((told) => completion.take(told));
   } catch (error) {
     if (!isUnavailable(error)) throw error;
     await clock.sleep(BACKOFF_MS * (1 + clock.random()), signal);
-    return false;
   }
 }
 
-function whatIsMissing(
-  feed: DimensionFeed,
-  completion: SnapshotCompletion,
-  notificationTopic: string,
-): string | undefined {
-  if (!completion.known()) {
+function whatIsNotLoaded({ completion, notificationTopic }: WaitOptions): string {
+  const missing = completion.missing();
+  const leftOut = missing.filter((dimension) => completion.isLeftOut(dimension));
+  if (leftOut.length > 0) {
     return (
-      `no word on ${notificationTopic} or in the change topics that Debezium's initial snapshot is ` +
-      'complete; see "tributary connectors status"'
+      `the initial snapshot is over and has not read the table of ${leftOut.join(', ')}; ` +
+      '"tributary connectors apply" starts an incremental snapshot of tables that were added later'
     );
   }
-  if (feed.caughtUp) return undefined;
-  const left = [...feed.remaining()].map(([name, records]) => `${records} changes of ${name}`);
-  return `still to be read: ${left.join(', ')}`;
+  return (
+    `no word on ${notificationTopic} or in the change topics that Debezium's initial snapshot is ` +
+    `complete (${missing.join(', ')}); see "tributary connectors status"`
+  );
+}
+
+/** Shows what is waited for, and logs it at intervals. */
+function teller({ clock, logger, status }: WaitOptions): (waiting: string) => void {
+  let toldMs = Number.NEGATIVE_INFINITY;
+  return (waiting) => {
+    status.waitFor(waiting);
+    if (clock.nowMs() - toldMs < TELL_EVERY_MS) return;
+    toldMs = clock.nowMs();
+    logger.info(`not joining yet: ${waiting}`);
+  };
 }
 
 /** Reads Debezium's notification topic from its start. */
@@ -117,6 +129,9 @@ class NotificationReader {
   readonly #schemas: SchemaCache;
   readonly #topic: string;
   readonly #next: Map<number, bigint>;
+  /** Partitions that are not known to be read to their end. */
+  readonly #behind: Set<number>;
+  #isCaughtUp = false;
 
   private constructor(
     reader: LogReader,
@@ -128,6 +143,7 @@ class NotificationReader {
     this.#schemas = schemas;
     this.#topic = topic;
     this.#next = next;
+    this.#behind = new Set(next.keys());
   }
 
   static async open(options: {
@@ -151,12 +167,16 @@ class NotificationReader {
     return notifications;
   }
 
+  /** True once everything was read that the topic held at the last poll. */
+  get caughtUp(): boolean {
+    return this.#isCaughtUp;
+  }
+
   /**
    * Polls once. A schema that is not loaded yet is loaded, and its record read again; so is what was polled
    * before an error.
    */
-  async sawCompletion(): Promise<boolean> {
-    let complete = false;
+  async read(take: (signal: ReadinessSignal) => void): Promise<void> {
     const missing = new Set<number>();
     const blocked = new Set<number>();
     const sink = (_topic: string, partition: number, records: RecordColumns): void => {
@@ -170,22 +190,28 @@ class NotificationReader {
           return;
         }
         const signal = readinessSignal({ key: null, value }, (id) => this.#schemas.resolve(id));
-        if (signal !== undefined) complete = true;
-        this.#next.set(
-          partition,
-          records.baseOffset + BigInt(records.offsetDelta[index] ?? 0) + 1n,
-        );
+        if (signal !== undefined) take(signal);
+        const offset = records.baseOffset + BigInt(records.offsetDelta[index] ?? 0);
+        this.#next.set(partition, offset + 1n);
       }
     };
     try {
-      await this.#reader.poll(sink, { waitMsMax: POLL_WAIT_MS_MAX, bytesMax: POLL_BYTES_MAX });
+      const progress = await this.#reader.poll(sink, {
+        waitMsMax: POLL_WAIT_MS_MAX,
+        bytesMax: POLL_BYTES_MAX,
+      });
+      for (const { partition, nextOffset, endOffset } of progress) {
+        const isBehind = blocked.has(partition) || nextOffset < endOffset;
+        if (isBehind) this.#behind.add(partition);
+        else this.#behind.delete(partition);
+      }
+      this.#isCaughtUp = this.#behind.size === 0;
       for (const id of missing) await this.#schemas.load(id);
       if (missing.size > 0) this.#seek();
     } catch (error) {
       this.#seek();
       throw error;
     }
-    return complete;
   }
 
   async close(): Promise<void> {

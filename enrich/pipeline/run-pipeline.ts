@@ -11,7 +11,6 @@ import type { PipelineConfig } from '../config/pipeline-config.ts';
 import { createClickBatch } from '../core/click-batch.ts';
 import type { ClickBatch } from '../core/click-batch.ts';
 import type { JoinTarget } from '../core/join.ts';
-import { readCommitted } from '../core/position.ts';
 import { EnrichError } from '../error.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
@@ -23,16 +22,18 @@ import { ClickLoop } from './click-loop.ts';
 import { DimensionFeed } from './dimension-feed.ts';
 import type { LakeContext } from './append-to-table.ts';
 import type { FlushContext } from './flush.ts';
+import { deadLetterOwner, findLostCommits } from './forgotten-commits.ts';
+import type { ForgottenCommits } from './forgotten-commits.ts';
 import { PipelineStatus } from './pipeline-status.ts';
 import { waitUntilReady } from './readiness.ts';
 import { errorKind, retryUntilAvailable } from './retry.ts';
 import { createSchemaCache } from './schema-cache.ts';
 import type { SchemaCache } from './schema-cache.ts';
 import { openTables } from './tables.ts';
+import { SnapshotCompletion } from './snapshot-completion.ts';
 import type { PipelineTables } from './tables.ts';
 
 const DRAIN_WAIT_MS_MAX = 30_000;
-const INITIAL_SNAPSHOT_COMPLETE = 'initial-snapshot-complete';
 /** Kinds of error that are waited out while the pipeline runs. */
 const WAITED_FOR: ReadonlySet<string> = new Set(['unavailable', 'commit-unknown', 'conflict']);
 const MEMBER_NAME = 'member-name';
@@ -124,7 +125,7 @@ type OpenedPipeline = {
   tables: PipelineTables;
   lake: LakeContext;
   schemas: SchemaCache;
-  completion: ReturnType<typeof snapshotCompletion>;
+  completion: SnapshotCompletion;
   rejects: ChangeRejects;
   feed: DimensionFeed;
 };
@@ -139,9 +140,10 @@ async function openPipeline(options: PipelineOptions): Promise<OpenedPipeline> {
   }
   const tables = await openTables({ catalog, config, ...contracts });
   const store = ports.openStore(tables.events.metadata.location);
-  const lake = { catalog, store, writer, clock, logger, metrics, status: options.status };
+  const forgotten = acceptedRollbacks(options, { stream, topics, tables });
+  const lake = { catalog, store, writer, clock, logger, metrics, status: options.status, forgotten };
   const schemas = createSchemaCache(registry);
-  const completion = snapshotCompletion(state);
+  const completion = new SnapshotCompletion(state, topics);
   const rejects = new ChangeRejects(state, [...topics.keys()]);
   const feed = await openFeed(options, { topics, rejects, schemas, completion });
   return { stream, topics, tables, lake, schemas, completion, rejects, feed };
@@ -185,27 +187,13 @@ async function requireTopic(log: Log, topic: string, where: string): Promise<Top
   );
 }
 
-function snapshotCompletion(state: DimensionState) {
-  let stored = state.getMeta(INITIAL_SNAPSHOT_COMPLETE) !== undefined;
-  let known = stored;
-  return {
-    known: () => known,
-    remember: async (): Promise<void> => {
-      known = true;
-      if (stored) return;
-      await state.putMeta(INITIAL_SNAPSHOT_COMPLETE, new TextEncoder().encode('yes'));
-      stored = true;
-    },
-  };
-}
-
 async function openFeed(
   { config, ports, status }: PipelineOptions,
   opened: {
     topics: ReadonlyMap<string, TopicDescription>;
     rejects: ChangeRejects;
     schemas: SchemaCache;
-    completion: ReturnType<typeof snapshotCompletion>;
+    completion: SnapshotCompletion;
   },
 ): Promise<DimensionFeed> {
   const { rejects, schemas, completion } = opened;
@@ -225,11 +213,7 @@ async function openFeed(
     state,
     schemas,
     rejects,
-    onStreamingChange: () => {
-      completion.remember().catch((error: unknown) => {
-        logger.warn('the completion of the initial snapshot was not stored', { error });
-      });
-    },
+    onStreamingChange: () => completion.takeStreamed(),
     clock,
     logger,
     metrics,
@@ -292,10 +276,10 @@ async function memberName({ state, clock }: PipelinePorts): Promise<string> {
 }
 
 function flushContext(
-  { config, ports, acceptRollback }: PipelineOptions,
+  { config, ports }: PipelineOptions,
   { stream, tables, lake }: OpenedPipeline,
 ): FlushContext {
-  const { state, logger } = ports;
+  const { state } = ports;
   const { clusterId, topic, topicId } = stream;
   return {
     ...lake,
@@ -311,7 +295,6 @@ function flushContext(
         }),
       ),
     settled: new Set(),
-    forgottenCommitId: acceptRollback ? forgottenCommit(config, tables, logger) : undefined,
   };
 }
 
@@ -341,19 +324,27 @@ function joinTargetOf(
   };
 }
 
-/** The commit that a roll-back has taken away, which the user has agreed to give up. */
-function forgottenCommit(
-  config: PipelineConfig,
-  { events }: PipelineTables,
-  logger: Logger,
-): string | undefined {
-  try {
-    readCommitted(events.metadata, config.pipeline);
-    return undefined;
-  } catch (error) {
-    const commitId = error instanceof EnrichError ? error.context['commitId'] : undefined;
-    if (errorKind(error) !== 'fenced' || typeof commitId !== 'string') throw error;
-    logger.warn('the table was rolled back; going on as --accept-rollback allows', { commitId });
-    return commitId;
+/** What roll-backs of either table have taken away, which the user has agreed to give up. */
+function acceptedRollbacks(
+  { config: { pipeline }, ports: { logger }, acceptRollback }: PipelineOptions,
+  { stream, topics, tables }: Pick<OpenedPipeline, 'stream' | 'topics' | 'tables'>,
+): ForgottenCommits {
+  if (!acceptRollback) return new Map();
+  const deadLetterOwners = [
+    deadLetterOwner({ pipeline, topicId: stream.topicId }),
+    ...[...topics].map(([dimension, { topicId }]) =>
+      deadLetterOwner({ pipeline, dimension, topicId }),
+    ),
+  ];
+  const lost = new Map([
+    ...findLostCommits(tables.events.metadata, [pipeline]),
+    ...findLostCommits(tables.deadLetter.metadata, deadLetterOwners),
+  ]);
+  for (const [owner, commitId] of lost) {
+    logger.warn('a table was rolled back; going on as --accept-rollback allows', {
+      owner,
+      commitId,
+    });
   }
+  return lost;
 }

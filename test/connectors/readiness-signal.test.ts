@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createChangeDecoder } from '../../connectors/decode-change.ts';
-import { readinessOfChange, readinessSignal } from '../../connectors/readiness-signal.ts';
+import { isStreamed, readinessSignal } from '../../connectors/readiness-signal.ts';
 import { avscType } from '../schemas/avro-encoding.ts';
 import { framed, goldenOf, goldenRecords, resolveGolden } from './golden-records.ts';
 
@@ -16,31 +16,37 @@ const schema = {
   ],
 };
 
-const notification = (aggregateType: string, type: string): object => ({
+const notification = (aggregateType: string, type: string, status: string): object => ({
   id: 'n',
   aggregate_type: aggregateType,
   type,
-  additional_data: { connector_name: 'app' },
+  additional_data: { connector_name: 'app', scanned_collection: 'public.users', status },
   timestamp: 1_795_380_108_753n,
 });
 
+const complete = { kind: 'initial-snapshot-complete' };
+const scanned = { kind: 'table-scanned', collection: 'public.users' };
+const added = { kind: 'table-complete', collection: 'public.users' };
 const cases = [
-  ['Initial Snapshot', 'COMPLETED', 'initial-snapshot-complete'],
-  ['Initial Snapshot', 'SKIPPED', 'initial-snapshot-complete'],
-  ['Initial Snapshot', 'STARTED', undefined],
-  ['Initial Snapshot', 'TABLE_SCAN_COMPLETED', undefined],
-  ['Initial Snapshot', 'ABORTED', undefined],
-  ['Incremental Snapshot', 'COMPLETED', undefined],
+  ['Initial Snapshot', 'COMPLETED', 'SUCCEEDED', complete],
+  ['Initial Snapshot', 'SKIPPED', 'SUCCEEDED', complete],
+  ['Initial Snapshot', 'STARTED', 'SUCCEEDED', undefined],
+  ['Initial Snapshot', 'TABLE_SCAN_COMPLETED', 'SUCCEEDED', scanned],
+  ['Initial Snapshot', 'TABLE_SCAN_COMPLETED', 'SQL_EXCEPTION', undefined],
+  ['Initial Snapshot', 'ABORTED', 'SUCCEEDED', undefined],
+  ['Incremental Snapshot', 'TABLE_SCAN_COMPLETED', 'SUCCEEDED', added],
+  ['Incremental Snapshot', 'TABLE_SCAN_COMPLETED', 'EMPTY', added],
+  ['Incremental Snapshot', 'COMPLETED', 'SUCCEEDED', undefined],
 ] as const;
 
 describe('a notification', () => {
-  it.each(cases)('%s %s tells %s', (aggregateType, type, signal) => {
-    const value = notification(aggregateType, type);
+  it.each(cases)('%s %s with status %s tells %o', (aggregateType, type, status, signal) => {
+    const value = notification(aggregateType, type, status);
     const avro = framed(3, avscType(schema).toBuffer(value));
-    expect(readinessSignal({ key: null, value: avro }, () => schema)).toBe(signal);
+    expect(readinessSignal({ key: null, value: avro }, () => schema)).toEqual(signal);
     const json = JSON.stringify({ schema: null, payload: { ...value, timestamp: 1 } });
     const bytes = new TextEncoder().encode(json);
-    expect(readinessSignal({ key: null, value: bytes }, () => undefined)).toBe(signal);
+    expect(readinessSignal({ key: null, value: bytes }, () => undefined)).toEqual(signal);
   });
 
   it('that cannot be read tells nothing', () => {
@@ -67,15 +73,15 @@ describe('a change', () => {
   const decoder = createChangeDecoder({ resolve: resolveGolden });
 
   it.each([
-    ['users-r', undefined],
-    ['users-c', 'streaming'],
-    ['users-u', 'streaming'],
-    ['users-d', 'streaming'],
-    ['devices-truncate', 'streaming'],
-    ['users-tombstone', undefined],
-  ])('of %s tells %s', (sample, signal) => {
+    ['users-r', false],
+    ['users-c', true],
+    ['users-u', true],
+    ['users-d', true],
+    ['devices-truncate', true],
+    ['users-tombstone', false],
+  ])('of %s was streamed: %s', (sample, streamed) => {
     for (const { record } of goldenOf(sample)) {
-      expect(readinessOfChange(decoder.decode(record))).toBe(signal);
+      expect(isStreamed(decoder.decode(record))).toBe(streamed);
     }
   });
 });

@@ -105,6 +105,6 @@ describe('change topics as the pipeline decodes them', () => {
     await written;
     const [notification] = topics.get('notifications') ?? [];
     const record = { key: null, value: notification?.value ?? null };
-    expect(readinessSignal(record, resolve)).toBe('initial-snapshot-complete');
+    expect(readinessSignal(record, resolve)).toEqual({ kind: 'initial-snapshot-complete' });
   });
 });
