@@ -32,6 +32,11 @@ function flowMetrics(registers: Registry[]) {
       labelNames: ['partition'] as const,
       registers,
     }),
+    deadLettersWaiting: new Gauge({
+      name: 'tributary_dead_letters_waiting',
+      help: 'Records of change topics that wait in the state for the dead-letter table',
+      registers,
+    }),
     fetchErrors: new Counter({
       name: 'tributary_fetch_errors_total',
       help: 'Polls of the log that failed and were tried again',

@@ -14,6 +14,7 @@ import { writeDataFiles } from '@iceberg-js/rest-client-shim/write/write-data-fi
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import type { ForgottenCommits } from './forgotten-commits.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
 import { retryUntilAvailable } from './retry.ts';
 import type { TableHandle } from './tables.ts';
@@ -32,6 +33,7 @@ export type LakeContext = {
   logger: Logger;
   metrics: Metrics;
   status: Pick<PipelineStatus, 'trouble' | 'overcome'>;
+  forgotten: ForgottenCommits;
 };
 
 /**

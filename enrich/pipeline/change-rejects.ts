@@ -3,46 +3,49 @@ import { deadLetterBatch } from '../core/dead-letters.ts';
 import type { Reject } from '../core/dead-letters.ts';
 import { readCommitted } from '../core/position.ts';
 import type { OffsetRange } from '../core/position.ts';
-import type { DimensionState } from '../state/dimension-state.ts';
+import type { TopicDescription } from '../source/log.ts';
+import type { DimensionState, MetaWrite } from '../state/dimension-state.ts';
 import { appendToTable, writeFiles } from './append-to-table.ts';
 import type { LakeContext } from './append-to-table.ts';
+import { deadLetterOwner } from './forgotten-commits.ts';
 import { retryUntilAvailable } from './retry.ts';
+import { reloadTable } from './tables.ts';
 import type { TableHandle } from './tables.ts';
-import type { TopicDescription } from '../source/log.ts';
 
 const SETTLE_EVERY_MS = 5_000;
-/** More rejects than this wait for the dead-letter table before further changes are taken. */
+/** While more rejects than this, or more bytes, wait for the dead-letter table, no changes are taken. */
 const WAITING_MAX = 10_000;
+const WAITING_BYTES_MAX = 32 * 1024 ** 2;
 
 /**
- * Records of change topics that are no change, on their way to the dead-letter table. They are stored in
- * the state in the batch that moves the topic's position, so a crash loses none; the dead-letter table
- * holds its own position for each change topic, so neither a crash nor a second process doubles any.
+ * Records of change topics that are no change, on their way to the dead-letter table. What waits is what
+ * the state holds: an entry for each, stored in the batch that moves the topic's position, so a crash
+ * loses none; the dead-letter table holds its own position for each change topic, so neither a crash nor
+ * a second process doubles any.
  */
 export class ChangeRejects {
   readonly #state: DimensionState;
-  readonly #waiting = new Map<string, Reject[]>();
+  readonly #dimensions: readonly string[];
 
   constructor(state: DimensionState, dimensions: readonly string[]) {
     this.#state = state;
-    for (const name of dimensions) {
-      this.#waiting.set(name, parseRejects(state.getMeta(metaName(name))));
-    }
+    this.#dimensions = dimensions;
   }
 
-  get isFull(): boolean {
-    return [...this.#waiting.values()].some((rejects) => rejects.length >= WAITING_MAX);
+  /** How many wait, and their bytes in the state. */
+  waiting(): { count: number; bytes: number; isFull: boolean } {
+    const entries = this.#dimensions.flatMap((name) => this.#state.listMeta(prefixOf(name)));
+    const count = entries.length;
+    const bytes = entries.reduce((sum, { value }) => sum + value.length, 0);
+    return { count, bytes, isFull: count >= WAITING_MAX || bytes >= WAITING_BYTES_MAX };
   }
 
-  /** Adds rejects, and gives the entry that must enter the store in the batch of their position. */
-  add(dimension: string, rejects: readonly Reject[]): { name: string; value: Uint8Array }[] {
-    if (rejects.length === 0) return [];
-    const known = this.#waiting.get(dimension) ?? [];
-    // What the state could not store is read, and rejected, again.
-    const places = new Set(known.map(placeOf));
-    const waiting = [...known, ...rejects.filter((reject) => !places.has(placeOf(reject)))];
-    this.#waiting.set(dimension, waiting);
-    return [{ name: metaName(dimension), value: formatRejects(waiting) }];
+  /** The entries that must enter the store in the batch that moves the position past these rejects. */
+  entriesOf(dimension: string, rejects: readonly Reject[]): MetaWrite[] {
+    return rejects.map((reject) => ({
+      name: `${prefixOf(dimension)}${reject.partition}/${reject.offset}`,
+      value: formatReject(reject),
+    }));
   }
 
   /** Appends what waits to the dead-letter table, until the signal. */
@@ -56,22 +59,19 @@ export class ChangeRejects {
   ): Promise<void> {
     while (!signal.aborted) {
       for (const [dimension, topic] of context.topics) {
-        const rejects = this.#waiting.get(dimension) ?? [];
-        if (rejects.length > 0) {
-          await settle({ ...context, dimension, topic }, rejects, signal);
-          await this.#forget(dimension, rejects);
-        }
+        const entries = this.#state.listMeta(prefixOf(dimension));
+        if (entries.length === 0) continue;
+        const rejects = entries.map(({ value }) => parseReject(value));
+        await settle({ ...context, dimension, topic }, rejects, signal);
+        await retryUntilAvailable({
+          ...context,
+          what: `removing settled rejects of ${dimension} from the state`,
+          attempt: () => this.#state.removeMeta(entries.map(({ name }) => name)),
+          signal,
+        });
       }
       await context.clock.sleep(SETTLE_EVERY_MS, signal);
     }
-  }
-
-  async #forget(dimension: string, settled: readonly Reject[]): Promise<void> {
-    const gone = new Set(settled);
-    const left = (this.#waiting.get(dimension) ?? []).filter((reject) => !gone.has(reject));
-    this.#waiting.set(dimension, left);
-    const value = left.length === 0 ? undefined : formatRejects(left);
-    await this.#state.putMeta(metaName(dimension), value);
   }
 }
 
@@ -88,19 +88,16 @@ async function settle(
   rejects: readonly Reject[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { table, catalog, clock, logger, status } = context;
-  const owner = `${context.pipeline}.${context.dimension}`;
+  const { table, catalog, clock, forgotten } = context;
+  const owner = deadLetterOwner({ ...context, topicId: context.topic.topicId });
   for (;;) {
-    const loaded = await retryUntilAvailable({
+    await retryUntilAvailable({
+      ...context,
       what: `reading the position of ${owner} in ${table.identifier.name}`,
-      attempt: () => catalog.loadTable(table.identifier),
-      clock,
-      logger,
+      attempt: () => reloadTable(catalog, table),
       signal,
-      status,
     });
-    if (loaded !== undefined) table.metadata = loaded.metadata;
-    const next = readCommitted(table.metadata, owner)?.next;
+    const next = readCommitted(table.metadata, owner, forgotten.get(owner))?.next;
     const lacking = rejects.filter(
       ({ partition, offset }) => offset >= (next?.get(partition) ?? 0n),
     );
@@ -121,7 +118,7 @@ async function settle(
 }
 
 function claimOf(
-  { topic }: SettleContext,
+  { topic, forgotten }: SettleContext,
   { owner, commitId, lacking }: { owner: string; commitId: string; lacking: readonly Reject[] },
 ) {
   const ranges = new Map<number, OffsetRange>();
@@ -143,16 +140,12 @@ function claimOf(
     dimensions: new Map(),
     pending: undefined,
     settled: new Set<string>(),
-    forgottenCommitId: undefined,
+    forgottenCommitId: forgotten.get(owner),
   };
 }
 
-function placeOf({ partition, offset }: Reject): string {
-  return `${partition}/${offset}`;
-}
-
-function metaName(dimension: string): string {
-  return `rejects/${dimension}`;
+function prefixOf(dimension: string): string {
+  return `rejects/${dimension}/`;
 }
 
 type RejectJson = Omit<Reject, 'offset' | 'key' | 'value'> & {
@@ -161,24 +154,24 @@ type RejectJson = Omit<Reject, 'offset' | 'key' | 'value'> & {
   value: string | null;
 };
 
-function formatRejects(rejects: readonly Reject[]): Uint8Array {
-  const json = rejects.map(({ offset, key, value, ...rest }) => ({
+function formatReject({ offset, key, value, ...rest }: Reject): Uint8Array {
+  const json: RejectJson = {
     ...rest,
     offset: String(offset),
     key: key === undefined ? null : Buffer.from(key).toString('base64'),
     value: value === undefined ? null : Buffer.from(value).toString('base64'),
-  }));
+  };
   return new TextEncoder().encode(JSON.stringify(json));
 }
 
-function parseRejects(bytes: Uint8Array | undefined): Reject[] {
-  if (bytes === undefined) return [];
-  const json = JSON.parse(new TextDecoder().decode(bytes)) as RejectJson[];
-  return json.map(({ offset, key, value, schemaId, ...rest }) => ({
+function parseReject(bytes: Uint8Array): Reject {
+  const json = JSON.parse(new TextDecoder().decode(bytes)) as RejectJson;
+  const { offset, key, value, schemaId, ...rest } = json;
+  return {
     ...rest,
     schemaId,
     offset: BigInt(offset),
     key: key === null ? undefined : new Uint8Array(Buffer.from(key, 'base64')),
     value: value === null ? undefined : new Uint8Array(Buffer.from(value, 'base64')),
-  }));
+  };
 }

@@ -8,6 +8,7 @@ import type { ClickIntake } from './click-intake.ts';
 import { flushBatch, settleRejects } from './flush.ts';
 import type { FlushContext, FlushOutcome } from './flush.ts';
 import { isUnavailable, retryUntilAvailable } from './retry.ts';
+import { reloadTable } from './tables.ts';
 
 const POLL_WAIT_MS_MAX = 250;
 const POLL_BACKOFF_MS = 500;
@@ -258,20 +259,10 @@ export class ClickLoop {
   }
 
   async #loadCommitted() {
-    const { catalog, tables, pipeline, identity, forgottenCommitId } = this.#context;
-    const { identifier } = tables.events;
-    const loaded = await catalog.loadTable(identifier);
-    const known = tables.events.metadata.tableUuid;
-    if (loaded === undefined || loaded.metadata.tableUuid !== known) {
-      throw new EnrichError(
-        'fenced',
-        `table ${[...identifier.namespace, identifier.name].join('.')} was dropped or recreated while the ` +
-          'pipeline ran; start it again to write to the new table from the start of the log',
-        { context: { expected: known, found: loaded?.metadata.tableUuid } },
-      );
-    }
-    tables.events.metadata = loaded.metadata;
-    const committed = readCommitted(loaded.metadata, pipeline, forgottenCommitId);
+    const { catalog, tables, pipeline, identity, forgotten } = this.#context;
+    const { events } = tables;
+    await reloadTable(catalog, events);
+    const committed = readCommitted(events.metadata, pipeline, forgotten.get(pipeline));
     if (committed !== undefined) assertSameLog(committed.identity, identity);
     return committed;
   }

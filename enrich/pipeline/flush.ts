@@ -9,6 +9,7 @@ import type { LogIdentity, OffsetRange, PendingRejects } from '../core/position.
 import type { Position } from '../source/log.ts';
 import { appendToTable, writeFiles } from './append-to-table.ts';
 import type { LakeContext } from './append-to-table.ts';
+import { deadLetterOwner } from './forgotten-commits.ts';
 import type { PipelineTables } from './tables.ts';
 
 /** What a flush needs; one object for the life of a pipeline. */
@@ -21,7 +22,6 @@ export type FlushContext = LakeContext & {
   dimensionPositions: () => ReadonlyMap<string, { topicId: string; next: Position }>;
   /** Commits whose pending rejects have reached the dead-letter table. */
   settled: Set<string>;
-  forgottenCommitId: string | undefined;
 };
 
 export type FlushOutcome = { kind: 'committed' } | { kind: 'dropped'; reason: string };
@@ -76,8 +76,9 @@ export async function settleRejects(
 ): Promise<void> {
   const rejects = new Map([...pending.ranges.keys()].map((partition) => [partition, 0n]));
   const rows = Number(pending.files.reduce((sum, file) => sum + file.recordCount, 0n));
+  const owner = ownerOfRejects(context);
   const claim: BatchClaim = {
-    pipeline: context.pipeline,
+    pipeline: owner,
     commitId: pending.commitId,
     identity: context.identity,
     ranges: pending.ranges,
@@ -87,7 +88,7 @@ export async function settleRejects(
     dimensions: new Map(),
     pending: undefined,
     settled: new Set(),
-    forgottenCommitId: undefined,
+    forgottenCommitId: context.forgotten.get(owner),
   };
   await appendToTable(context, {
     table: context.tables.deadLetter,
@@ -99,16 +100,21 @@ export async function settleRejects(
   context.settled.add(pending.commitId);
 }
 
+function ownerOfRejects({ pipeline, identity }: FlushContext): string {
+  return deadLetterOwner({ pipeline, topicId: identity.topicId });
+}
+
 async function writeRejects(
   context: FlushContext,
   batch: ClickBatch,
   commitId: string,
   signal: AbortSignal,
 ): Promise<PendingRejects | undefined> {
-  const { clock, tables, pipeline } = context;
+  const { clock, tables, forgotten } = context;
   if (batch.rejects.length === 0) return undefined;
   // It is ahead only where the events table was rolled back or dropped: what lies below stands in it.
-  const settled = readCommitted(tables.deadLetter.metadata, pipeline)?.next;
+  const owner = ownerOfRejects(context);
+  const settled = readCommitted(tables.deadLetter.metadata, owner, forgotten.get(owner))?.next;
   const rejects = batch.rejects.filter(
     ({ partition, offset }) => offset >= (settled?.get(partition) ?? 0n),
   );
@@ -155,7 +161,7 @@ function claimOf(
     dimensions,
     pending,
     settled: new Set(context.settled),
-    forgottenCommitId: context.forgottenCommitId,
+    forgottenCommitId: context.forgotten.get(context.pipeline),
   };
 }
 

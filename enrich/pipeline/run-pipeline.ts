@@ -141,7 +141,16 @@ async function openPipeline(options: PipelineOptions): Promise<OpenedPipeline> {
   const tables = await openTables({ catalog, config, ...contracts });
   const store = ports.openStore(tables.events.metadata.location);
   const forgotten = acceptedRollbacks(options, { stream, topics, tables });
-  const lake = { catalog, store, writer, clock, logger, metrics, status: options.status, forgotten };
+  const lake = {
+    catalog,
+    store,
+    writer,
+    clock,
+    logger,
+    metrics,
+    status: options.status,
+    forgotten,
+  };
   const schemas = createSchemaCache(registry);
   const completion = new SnapshotCompletion(state, topics);
   const rejects = new ChangeRejects(state, [...topics.keys()]);

@@ -2,13 +2,16 @@ import { EnrichError } from '../error.ts';
 import { Dimension } from './dimension.ts';
 import type { ApplyResult, ChangeSource } from './dimension.ts';
 import type { DimensionDefinition, SourcePosition } from './dimension-record.ts';
-import type { PositionedChange } from './fold-changes.ts';
+import type { PositionedChange, RefusedChange } from './fold-changes.ts';
 import type { KeyValueStore, StoreWrite } from './key-value-store.ts';
 import type { Projection } from './projection.ts';
 import { metaKey, metaName, metaRange } from './store-key.ts';
 
 /** An entry beside the rows; without a value it is removed. */
-type MetaWrite = { name: string; value: Uint8Array | undefined };
+export type MetaWrite = { name: string; value: Uint8Array | undefined };
+
+/** An entry beside the rows as it is stored. */
+type MetaEntry = { name: string; value: Uint8Array };
 
 /** The durable state of all dimensions and their projections. */
 export interface DimensionState {
@@ -20,9 +23,10 @@ export interface DimensionState {
   /** The same object for the life of the state, always up to date. */
   projection(dimension: string): Projection;
   /**
-   * Applies changes in order; rows, position and `extra` are durable in one batch before the projection
-   * shows them (INVARIANTS.md 1). Idempotent by source position (INVARIANTS.md 8). Calls for one dimension
-   * wait for each other. A truncation reads the whole dimension again.
+   * Applies changes in order; rows, position and the entries that `extra` makes of the refused changes are
+   * durable in one batch before the projection shows them (INVARIANTS.md 1). Idempotent by source position
+   * (INVARIANTS.md 8). Calls for one dimension wait for each other. A truncation reads the whole dimension
+   * again.
    * Errors: `fenced` for another topic or cluster than before, `unavailable` (nothing is visible; call
    * again with the same changes), `corrupt`.
    */
@@ -30,12 +34,16 @@ export interface DimensionState {
     dimension: string,
     source: ChangeSource,
     changes: readonly PositionedChange[],
-    extra?: readonly MetaWrite[],
+    extra?: (refused: readonly RefusedChange[]) => readonly MetaWrite[],
   ): Promise<ApplyResult>;
   /** Reads the projection from the store again; opening does so already. */
   rebuildProjection(dimension: string): Promise<void>;
   getMeta(name: string): Uint8Array | undefined;
+  /** Entries whose names start with the prefix, in no order. */
+  listMeta(prefix: string): MetaEntry[];
   putMeta(name: string, value: Uint8Array | undefined): Promise<void>;
+  /** Removes entries in one batch. */
+  removeMeta(names: readonly string[]): Promise<void>;
 }
 
 /**
@@ -86,12 +94,16 @@ class StoredDimensionState implements DimensionState {
     dimension: string,
     source: ChangeSource,
     changes: readonly PositionedChange[],
-    extra: readonly MetaWrite[] = [],
+    extra: (refused: readonly RefusedChange[]) => readonly MetaWrite[] = () => [],
   ): Promise<ApplyResult> {
+    let entries: readonly MetaWrite[] = [];
     const result = await this.#inTurn(dimension, (target) =>
-      target.apply(source, changes, extra.map(metaWrite)),
+      target.apply(source, changes, (refused) => {
+        entries = extra(refused);
+        return entries.map(metaWrite);
+      }),
     );
-    for (const write of extra) this.#remember(write);
+    for (const write of entries) this.#remember(write);
     return result;
   }
 
@@ -103,9 +115,25 @@ class StoredDimensionState implements DimensionState {
     return this.#meta.get(name);
   }
 
+  listMeta(prefix: string): MetaEntry[] {
+    const entries: MetaEntry[] = [];
+    for (const [name, value] of this.#meta) {
+      if (name.startsWith(prefix)) entries.push({ name, value });
+    }
+    return entries;
+  }
+
   async putMeta(name: string, value: Uint8Array | undefined): Promise<void> {
-    await this.#store.applyBatch([metaWrite({ name, value })]);
-    this.#remember({ name, value });
+    await this.#write([{ name, value }]);
+  }
+
+  async removeMeta(names: readonly string[]): Promise<void> {
+    await this.#write(names.map((name) => ({ name, value: undefined })));
+  }
+
+  async #write(writes: readonly MetaWrite[]): Promise<void> {
+    await this.#store.applyBatch(writes.map(metaWrite));
+    for (const write of writes) this.#remember(write);
   }
 
   #remember({ name, value }: MetaWrite): void {

@@ -71,13 +71,13 @@ export class Dimension {
   }
 
   /**
-   * Applies changes in order: rows, join-key index and position enter the store in one batch
+   * Applies changes in order: rows, join-key index, position and `extra` enter the store in one batch
    * (INVARIANTS.md 1), then the projection and `position` change in one turn (INVARIANTS.md 7).
    */
   async apply(
     source: ChangeSource,
     changes: readonly PositionedChange[],
-    extra: readonly StoreWrite[],
+    extra: (refused: readonly RefusedChange[]) => readonly StoreWrite[],
   ): Promise<ApplyResult> {
     if (this.#behind) await this.#catchUp();
     this.#assertSource(source);
@@ -94,7 +94,8 @@ export class Dimension {
     }));
     if (this.#shape.indexed) writes.push(...this.#indexWrites(changed));
     this.#behind = true;
-    await this.#store.applyBatch([...writes, this.#recordWrite(record), ...extra]);
+    const entries = extra(fold.refused);
+    await this.#store.applyBatch([...writes, this.#recordWrite(record), ...entries]);
     await this.#project(changed, bytes, record);
     this.#behind = false;
     return { ...fold.counts, refused: fold.refused };

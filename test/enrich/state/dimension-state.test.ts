@@ -246,7 +246,7 @@ describe('a position', () => {
     batches.length = 0;
     const change = upsert(1, { url_id: 1n, url: 'http://a/', title: 't' });
     const extra = [{ name: 'codec', value: Uint8Array.of(1) }];
-    await state.apply('urls', { ...source, nextOffset: 1n }, [{ offset: 0n, change }], extra);
+    await state.apply('urls', { ...source, nextOffset: 1n }, [{ offset: 0n, change }], () => extra);
     expect(batches).toEqual([['r', 'i', 'd', 'm']]);
     expect(state.getMeta('codec')).toEqual(Uint8Array.of(1));
     await state.putMeta('ready', Uint8Array.of(2));
