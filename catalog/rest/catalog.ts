@@ -40,11 +40,12 @@ export type CommitTableRequest = {
  * A catalog of Iceberg tables. Two implementations keep the same contract suite:
  * the REST client and the in-memory twin.
  *
- * Errors, by kind: `unavailable` for reads that may be retried; `conflict` for a commit whose
- * requirement failed (409) or a create of what exists; `commit-unknown` for a commit whose outcome
- * cannot be known (5xx, time-out, reset, any 4xx but 401, 403, 404, 409, 419); `fenced` for a commit
- * to a table that is gone (404); `unauthorized` for 401 and 419 that a token refresh did not cure;
- * `config` for 403 and for a missing table on load where the caller did not ask for `undefined`.
+ * Errors, by kind: `unavailable` for reads that may be retried, a 404 that no catalog wrote among them;
+ * `conflict` for a commit whose requirement failed (409) or a create of what exists; `commit-unknown` for
+ * a commit whose outcome cannot be known (5xx, time-out, reset, any 4xx but 401, 403, 409, 419 and a 404
+ * of the catalog itself); `fenced` for a commit to a table that the catalog says is gone (404 with an
+ * error of type NoSuchTable or NoSuchNamespace); `unauthorized` for 401 and 419 that a token refresh did
+ * not cure; `config` for 403 and for a missing table where the caller did not ask for `undefined`.
  */
 export interface Catalog {
   ensureNamespace(namespace: readonly string[]): Promise<void>;

@@ -46,6 +46,15 @@ export function isPassing(outcome: HttpOutcome): boolean {
   return outcome.status >= 500 || outcome.status === 408 || outcome.status === 429;
 }
 
+/**
+ * The catalog itself says that the table, or its namespace, is not there. A bare 404 says nothing: a proxy
+ * gives one while the server behind it restarts. Source: Iceberg REST spec, 404 answers of tables.
+ */
+export function isMissing(outcome: HttpOutcome): boolean {
+  if (outcome.kind === 'no-answer' || outcome.status !== 404) return false;
+  return /^NoSuch(?:Table|Namespace)/.test(serverErrorOf(outcome)?.type ?? '');
+}
+
 /** The kind of anything but success, for requests whose loss does no harm: reads, creates, drops. */
 export function requestFailureKind(outcome: HttpOutcome): CatalogErrorKind {
   if (outcome.kind === 'no-answer' || isPassing(outcome)) return 'unavailable';
@@ -58,6 +67,16 @@ export function requestFailureKind(outcome: HttpOutcome): CatalogErrorKind {
     default:
       return 'config';
   }
+}
+
+/**
+ * The same for requests about namespaces and tables, once the configuration was read: the address is
+ * right then, and a 404 without an error object of Iceberg is not the catalog's word.
+ */
+export function tableFailureKind(outcome: HttpOutcome): CatalogErrorKind {
+  const isBare404 =
+    outcome.kind === 'answer' && outcome.status === 404 && serverErrorOf(outcome) === undefined;
+  return isBare404 ? 'unavailable' : requestFailureKind(outcome);
 }
 
 /**
@@ -74,7 +93,7 @@ export function commitFailureKind(outcome: HttpOutcome): CatalogErrorKind {
     case 403:
       return 'config';
     case 404:
-      return 'fenced';
+      return isMissing(outcome) ? 'fenced' : 'commit-unknown';
     case 409:
       return 'conflict';
     default:

@@ -10,7 +10,7 @@ import type {
   PreparedCommit,
   TableIdentifier,
 } from './catalog.ts';
-import { commitFailureKind, serverErrorOf } from './failure.ts';
+import { commitFailureKind, isMissing, tableFailureKind } from './failure.ts';
 import { parseJson, stringifyJson } from './json.ts';
 import { readServerConfig, type ServerConfig } from './server-config.ts';
 import {
@@ -91,7 +91,7 @@ async function ensureOneNamespace(
     timeoutMsMax,
   });
   if (!isMissing(found)) {
-    expectSuccess(session, found, doing);
+    expectSuccess(session, found, doing, tableFailureKind);
     return;
   }
   const created = await session.sendUntilAnswered({
@@ -101,7 +101,7 @@ async function ensureOneNamespace(
     timeoutMsMax,
   });
   const existsAlready = created.kind === 'answer' && created.status === 409;
-  if (!existsAlready) expectSuccess(session, created, doing);
+  if (!existsAlready) expectSuccess(session, created, doing, tableFailureKind);
 }
 
 async function loadTable(
@@ -115,7 +115,7 @@ async function loadTable(
     timeoutMsMax: limits.requestTimeoutMsMax,
   });
   if (isMissing(outcome)) return undefined;
-  return loadedFrom(expectSuccess(session, outcome, doing), doing);
+  return loadedFrom(expectSuccess(session, outcome, doing, tableFailureKind), doing);
 }
 
 async function createTable(
@@ -129,7 +129,7 @@ async function createTable(
     body: bytesOf(createTableToWire(request)),
     timeoutMsMax: limits.requestTimeoutMsMax,
   });
-  return loadedFrom(expectSuccess(session, outcome, doing), doing);
+  return loadedFrom(expectSuccess(session, outcome, doing, tableFailureKind), doing);
 }
 
 /** The files stay: whoever reads the table now goes on, and a cleaner finds them later. */
@@ -142,7 +142,7 @@ async function dropTable(
     url: `${server.tableUrl(identifier)}?purgeRequested=false`,
     timeoutMsMax: limits.requestTimeoutMsMax,
   });
-  expectSuccess(session, outcome, `drop table ${nameOf(identifier)}`);
+  expectSuccess(session, outcome, `drop table ${nameOf(identifier)}`, tableFailureKind);
 }
 
 function prepareCommit(connection: Connection, request: CommitTableRequest): PreparedCommit {
@@ -182,13 +182,6 @@ async function unknownUnlessAnswered<T>(doing: string, action: () => Promise<T>)
     if (!(cause instanceof CatalogError) || cause.kind === 'config') throw cause;
     throw new CatalogError('commit-unknown', `${doing}: ${cause.message}`, { cause });
   }
-}
-
-/** A 404 of the catalog itself; one from a proxy or a wrong URI must not pass for a missing table. */
-function isMissing(outcome: Awaited<ReturnType<Session['send']>>): boolean {
-  return (
-    outcome.kind === 'answer' && outcome.status === 404 && serverErrorOf(outcome) !== undefined
-  );
 }
 
 function loadedFrom(answer: HttpAnswer, doing: string): LoadedTable {

@@ -93,10 +93,15 @@ export function createSession(options: {
 }
 
 /** The answer of a request that must have succeeded; throws its failure otherwise. */
-export function expectSuccess(session: Session, outcome: HttpOutcome, doing: string): HttpAnswer {
+export function expectSuccess(
+  session: Session,
+  outcome: HttpOutcome,
+  doing: string,
+  kindOf: (outcome: HttpOutcome) => CatalogError['kind'] = requestFailureKind,
+): HttpAnswer {
   const isSuccess = outcome.kind === 'answer' && outcome.status >= 200 && outcome.status < 300;
   if (isSuccess) return outcome;
-  throw session.failure(requestFailureKind(outcome), outcome, doing);
+  throw session.failure(kindOf(outcome), outcome, doing);
 }
 
 function refusesToken(outcome: HttpOutcome): boolean {

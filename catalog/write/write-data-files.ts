@@ -32,7 +32,7 @@ const DATA_PATH_PROPERTY = 'write.data.path';
  * Writes a batch as Parquet files under the table's current schema, default partition spec and default
  * sort order: one file for each partition tuple, its rows sorted. The files are invisible until a
  * commit names them (INVARIANTS.md 10). Gives the event loop a turn between files, since encoding is synchronous.
- * Errors: as the writer and the store raise them; after a failed upload the others are awaited, and
+ * Errors: as the writer and the store raise them; after any failure the uploads in flight are awaited, and
  * what was uploaded stays as orphans. `corrupt` for metadata that names what it does not have.
  */
 export async function writeDataFiles(options: WriteDataFilesOptions): Promise<DataFile[]> {
@@ -40,25 +40,29 @@ export async function writeDataFiles(options: WriteDataFilesOptions): Promise<Da
   const table = currentTable(metadata);
   const uploads = createUploads(options.uploadsMax);
   const dataFiles: DataFile[] = [];
-  for (const { partitionTuple, rows } of splitBatch(table, batch)) {
-    await uploads.slot();
-    if (uploads.hasFailed()) break;
-    const part = rows === undefined ? batch : selectRows(batch, rows);
-    const { bytes, ...metrics } = writer.encode(table.tableSchema, part);
-    const location = fileLocation(table, partitionTuple, options.newFileName());
-    uploads.start(store.put(location, bytes));
-    dataFiles.push({
-      location,
-      format: 'PARQUET',
-      specId: table.spec.specId,
-      partitionTuple,
-      fileSizeBytes: BigInt(bytes.byteLength),
-      sortOrderId: table.sortOrder.orderId,
-      ...metrics,
-    });
-    await nextTurn();
+  try {
+    for (const { partitionTuple, rows } of splitBatch(table, batch)) {
+      await uploads.slot();
+      if (uploads.hasFailed()) break;
+      const part = rows === undefined ? batch : selectRows(batch, rows);
+      const { bytes, ...metrics } = writer.encode(table.tableSchema, part);
+      const location = fileLocation(table, partitionTuple, options.newFileName());
+      uploads.start(store.put(location, bytes));
+      dataFiles.push({
+        location,
+        format: 'PARQUET',
+        specId: table.spec.specId,
+        partitionTuple,
+        fileSizeBytes: BigInt(bytes.byteLength),
+        sortOrderId: table.sortOrder.orderId,
+        ...metrics,
+      });
+      await nextTurn();
+    }
+  } finally {
+    await uploads.settled();
   }
-  await uploads.finish();
+  uploads.throwFirst();
   return dataFiles;
 }
 
@@ -158,7 +162,7 @@ function fileLocation(target: WriteTarget, tuple: PartitionValue[], fileName: st
   return [dataPath, ...(folder === '' ? [] : [folder]), `${fileName}.parquet`].join('/');
 }
 
-/** Uploads with a bound. A rejection is kept until `finish`, which throws the first. */
+/** Uploads with a bound. A rejection is kept until `throwFirst`, which throws the first. */
 function createUploads(uploadsMax: number) {
   const inFlight = new Set<Promise<void>>();
   const failures: unknown[] = [];
@@ -177,8 +181,10 @@ function createUploads(uploadsMax: number) {
         });
       inFlight.add(upload);
     },
-    finish: async (): Promise<void> => {
+    settled: async (): Promise<void> => {
       await Promise.all(inFlight);
+    },
+    throwFirst: (): void => {
       if (failures.length > 0) throw failures[0];
     },
   };

@@ -99,6 +99,11 @@ describe('opening', () => {
     ['refuses us', { status: 403, body: errorBody('ForbiddenException', 'no') }, 'config'],
     ['is not a catalog', { status: 200, body: '<html>' }, 'config'],
     ['is not there', { status: 404, body: '' }, 'config'],
+    [
+      'knows no such warehouse',
+      { status: 404, body: errorBody('NoSuchWarehouseException', 'no') },
+      'config',
+    ],
     ['is not well', { status: 503 }, 'unavailable'],
     [
       'offers no commits',
@@ -168,16 +173,22 @@ describe('reads', () => {
     expect(pausesMs).toEqual([75, 150]);
   });
 
-  test('a missing table is undefined; a 404 that no catalog wrote is an error of configuration', async () => {
-    const missing = errorBody('NoSuchTableException', 'Table does not exist');
-    const { catalog } = await connect([
-      { status: 404, body: missing },
-      { status: 404, body: '<html>nginx</html>' },
-      { status: 404, body: '{"status":404,"error":"Not Found"}' },
-    ]);
-    expect(await catalog.loadTable(identifier)).toBeUndefined();
-    await expect(catalog.loadTable(identifier)).rejects.toMatchObject({ kind: 'config' });
-    await expect(catalog.loadTable(identifier)).rejects.toMatchObject({ kind: 'config' });
+  test.each(['NoSuchTableException', 'NoSuchNamespaceException'])(
+    'a table that is missing by %s is undefined',
+    async (type) => {
+      const { catalog } = await connect([{ status: 404, body: errorBody(type, 'no') }]);
+      expect(await catalog.loadTable(identifier)).toBeUndefined();
+    },
+  );
+
+  test.each([
+    ["a proxy's page", '<html>nginx</html>', 'unavailable'],
+    ['no body', '', 'unavailable'],
+    ['an error of a framework', '{"status":404,"error":"Not Found"}', 'unavailable'],
+    ['a lost metadata file', errorBody('NotFoundException', 'File does not exist'), 'config'],
+  ])('a 404 with %s does not pass for a missing table', async (_what, body, kind) => {
+    const { catalog } = await connect([{ status: 404, body }]);
+    await expect(catalog.loadTable(identifier)).rejects.toMatchObject({ kind });
   });
 
   test('a table that cannot be read is corrupt and says why', async () => {
@@ -242,6 +253,8 @@ describe('commits', () => {
     ['401', { status: 401 }, 'unauthorized'],
     ['403', { status: 403 }, 'config'],
     ['404', { status: 404, body: errorBody('NoSuchTableException', 'gone') }, 'fenced'],
+    ['404 of a proxy', { status: 404, body: '<html>nginx</html>' }, 'commit-unknown'],
+    ['404 of a file', { status: 404, body: errorBody('NotFoundException', '?') }, 'commit-unknown'],
     ['408', { status: 408 }, 'commit-unknown'],
     ['409', { status: 409, body: errorBody('CommitFailedException', 'stale') }, 'conflict'],
     ['419', { status: 419 }, 'unauthorized'],

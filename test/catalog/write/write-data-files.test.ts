@@ -178,6 +178,33 @@ describe('writeDataFiles', () => {
     expect(ended).toBe(started);
   });
 
+  it('a part that cannot be encoded is told after the uploads in flight have ended', async () => {
+    const whole = createParquetWriter({ rowGroupRowsMax: 1000, zstdLevel: 1 });
+    let encoded = 0;
+    let [started, ended] = [0, 0];
+    const store: ObjectStore = {
+      ...createMemoryStore(),
+      put: async () => {
+        started += 1;
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        ended += 1;
+      },
+    };
+    const writer: typeof whole = {
+      ...whole,
+      encode: (schema, part) => {
+        encoded += 1;
+        if (encoded === 3) throw new CatalogError('config', 'no such column');
+        return whole.encode(schema, part);
+      },
+    };
+    const batch = batchOf([0n, DAY, 2n * DAY]);
+    await expect(locations({ store, batch, writer, uploadsMax: 9 })).rejects.toMatchObject({
+      kind: 'config',
+    });
+    expect([started, ended]).toEqual([2, 2]);
+  });
+
   it('timers run between files', async () => {
     let ticks = 0;
     const timer = setInterval(() => (ticks += 1), 0);
