@@ -13,7 +13,7 @@ import { seedTables } from '../generate/seed-tables.ts';
 import { addresses, stopSignal, systemClock } from './environment.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions, LoadedConfig } from './load-config.ts';
-import { openSchemaRegistry } from './open-lake.ts';
+import { kafkajsSecurity, openSchemaRegistry } from './open-lake.ts';
 import { terminal } from './terminal.ts';
 
 export type GenerateCommandOptions = ConfigOptions & {
@@ -112,6 +112,7 @@ export async function generateClicks(
   const pg = options.changes > 0 ? await openSource(options.postgres) : undefined;
   const producer = await openKafkaProducer({
     brokers: loaded.config.kafka.brokers,
+    security: kafkajsSecurity(loaded.config),
     clientId: 'tributary-generate',
     compression: options.compression,
     log: terminal.progress,

@@ -1,3 +1,4 @@
+import type { SASLOptions } from 'kafkajs';
 import { openRestCatalog } from '@iceberg-js/rest-client-shim/rest/rest-catalog.ts';
 import type { Catalog } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
 import type { RestCredentials } from '@iceberg-js/rest-client-shim/rest/token.ts';
@@ -35,13 +36,27 @@ export function openTableStore(
 
 /** Connection options of the pipeline's Kafka client. */
 export function kafkaOptions({ kafka }: PipelineConfig) {
-  const { brokers, clientId, tls, sasl } = kafka;
+  const { brokers, clientId, tls, sasl, batchBytesMax } = kafka;
   return {
     brokers,
     clientId,
+    decompressedBytesMax: batchBytesMax,
     ...(tls ? { tls: {} } : {}),
     ...(sasl === undefined ? {} : { sasl: saslOptions(sasl) }),
   };
+}
+
+/** The same connection for the commands that use kafkajs. */
+export function kafkajsSecurity({ kafka: { tls, sasl } }: PipelineConfig) {
+  return {
+    ...(tls ? { ssl: true } : {}),
+    ...(sasl === undefined ? {} : { sasl: kafkajsSasl(sasl) }),
+  };
+}
+
+function kafkajsSasl(sasl: NonNullable<PipelineConfig['kafka']['sasl']>) {
+  const mechanism = sasl.mechanism.toLowerCase() as 'plain' | 'scram-sha-256' | 'scram-sha-512';
+  return { mechanism, username: sasl.username, password: sasl.password.reveal() } as SASLOptions;
 }
 
 function saslOptions(sasl: NonNullable<PipelineConfig['kafka']['sasl']>) {

@@ -16,7 +16,7 @@ import { systemClock } from './environment.ts';
 import { EXIT } from './exit-code.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions } from './load-config.ts';
-import { openCatalog, openTableStore } from './open-lake.ts';
+import { kafkajsSecurity, openCatalog, openTableStore } from './open-lake.ts';
 import { occasionally, terminal } from './terminal.ts';
 
 export type VerifyOptions = ConfigOptions & { joins?: boolean; ledger?: string; json?: boolean };
@@ -88,11 +88,17 @@ function checkJoins(config: PipelineConfig, source: TableSource): Promise<Report
     readRows: source.readRows,
     readTopic: openTopicReader({
       brokers: kafka.brokers,
+      security: kafkajsSecurity(config),
       clientId: 'tributary-verify',
       groupId: `tributary-verify-${systemClock.newId()}`,
       log: terminal.progress,
     }),
-    fetchAvroSchema: openAvroSchemaFetch(registry.url),
+    fetchAvroSchema: openAvroSchemaFetch(registry.url, authorizationOf(registry)),
     log: occasionally(2_000, systemClock.nowMs),
   });
+}
+
+function authorizationOf({ username, password }: PipelineConfig['registry']): string | undefined {
+  if (username === undefined || password === undefined) return undefined;
+  return `Basic ${Buffer.from(`${username}:${password.reveal()}`).toString('base64')}`;
 }
