@@ -1,8 +1,11 @@
 import type { Canonical, ReplayedChange } from './envelope.ts';
 import { UNAVAILABLE } from './envelope.ts';
 
-/** What a row of a dimension was, from one commit on; null where it was gone. */
-type RowVersion = { visibleAt: number; row: readonly Canonical[] | null };
+/** Where a change stands in its topic. */
+type Place = { partition: number; offset: bigint };
+
+/** What a change made of a row; null where it was gone. */
+type RowVersion = Place & { row: readonly Canonical[] | null };
 
 export type DimensionShape = {
   joinKey: string;
@@ -13,20 +16,18 @@ export type DimensionShape = {
 };
 
 /**
- * All versions of a dimension's rows, so that any commit's state can be looked up: the state of commit c
- * is, for each primary key, the change with the highest log position among those visible at c.
+ * All versions of a dimension's rows, so that the state at any position can be looked up: it is, for each
+ * primary key, the change with the highest log position among those below the position. Positions come in any
+ * order: of two processes in one group, one is ahead of the other.
  */
 export type DimensionHistory = {
-  /** `visibleAt` is the index of the first commit whose recorded position lies beyond the record. */
-  take(change: ReplayedChange, visibleAt: number): void;
-  /** The row that answers for the join key at this commit: lowest primary key; undefined is a miss. */
-  at(joinKey: string, commit: number): readonly Canonical[] | undefined;
-  /** Every row that answered for the join key after this commit, oldest first. */
-  after(joinKey: string, commit: number): (readonly Canonical[])[];
+  take(change: ReplayedChange, place: Place): void;
+  /** The row that answers for the join key at this position: lowest primary key; undefined is a miss. */
+  at(joinKey: string, next: ReadonlyMap<number, bigint>): readonly Canonical[] | undefined;
   readonly rowCount: number;
 };
 
-type PendingChange = { lsn: bigint; visibleAt: number; row: readonly Canonical[] | null };
+type PendingChange = RowVersion & { lsn: bigint };
 
 /** Memory: one array a version; meant for dimensions of a few million rows. */
 export function openDimensionHistory(shape: DimensionShape): DimensionHistory {
@@ -44,10 +45,13 @@ export function openDimensionHistory(shape: DimensionShape): DimensionHistory {
     folded.set(rowKey, versions);
     return versions;
   };
-  const answer = (joinKey: string, commit: number): readonly Canonical[] | undefined => {
+  const answer = (
+    joinKey: string,
+    next: ReadonlyMap<number, bigint>,
+  ): readonly Canonical[] | undefined => {
     let lowest: { rowKey: string; row: readonly Canonical[] } | undefined;
     for (const rowKey of keysByJoinKey.get(joinKey) ?? []) {
-      const row = versionAt(versionsOf(rowKey), commit)?.row ?? null;
+      const row = versionAt(versionsOf(rowKey), next)?.row ?? null;
       const own = row?.[joinKeyAt];
       if (row === null || own === null || own === undefined) continue;
       if (shape.normalise(own) !== joinKey) continue;
@@ -56,11 +60,11 @@ export function openDimensionHistory(shape: DimensionShape): DimensionHistory {
     return lowest?.row;
   };
   return {
-    take({ rowKey, lsn, row }, visibleAt) {
+    take({ rowKey, lsn, row }, { partition, offset }) {
       const values = row === null ? null : names.map((name) => row.get(name) ?? null);
       const list = changes.get(rowKey) ?? [];
       changes.set(rowKey, list);
-      list.push({ lsn, visibleAt, row: values });
+      list.push({ lsn, partition, offset, row: values });
       folded.delete(rowKey);
       const joinKey = values?.[joinKeyAt];
       if (joinKey === null || joinKey === undefined) return;
@@ -70,32 +74,21 @@ export function openDimensionHistory(shape: DimensionShape): DimensionHistory {
       keys.add(rowKey);
     },
     at: answer,
-    after(joinKey, commit) {
-      const keys = [...(keysByJoinKey.get(joinKey) ?? [])];
-      const commits = new Set(keys.flatMap((key) => versionsOf(key).map((v) => v.visibleAt)));
-      const rows: (readonly Canonical[])[] = [];
-      for (const visibleAt of [...commits].toSorted((a, b) => a - b)) {
-        const row = visibleAt > commit ? answer(joinKey, visibleAt) : undefined;
-        if (row !== undefined) rows.push(row);
-      }
-      return rows;
-    },
     get rowCount() {
       return changes.size;
     },
   };
 }
 
-/** Applies changes by log position; one that is not newer changes nothing. */
+/** In the order of log positions; a change that is told twice counts where it stands first. */
 function fold(changes: readonly PendingChange[]): RowVersion[] {
   const versions: RowVersion[] = [];
   let current: PendingChange | undefined;
-  for (const change of changes.toSorted((a, b) => a.visibleAt - b.visibleAt)) {
-    if (current !== undefined && change.lsn <= current.lsn) continue;
-    const row = withKeptValues(change.row, current?.row ?? null);
-    current = { ...change, row };
-    if (versions.at(-1)?.visibleAt === change.visibleAt) versions.pop();
-    versions.push({ visibleAt: change.visibleAt, row });
+  for (const change of changes.toSorted((a, b) => Number(a.lsn - b.lsn))) {
+    if (change.lsn === current?.lsn) continue;
+    const { partition, offset } = change;
+    current = { ...change, row: withKeptValues(change.row, current?.row ?? null) };
+    versions.push({ partition, offset, row: current.row });
   }
   return versions;
 }
@@ -108,13 +101,11 @@ function withKeptValues(
   return row.map((cell, i) => (cell === UNAVAILABLE ? (before?.[i] ?? null) : cell));
 }
 
-function versionAt(versions: readonly RowVersion[], commit: number): RowVersion | undefined {
-  let found: RowVersion | undefined;
-  for (const version of versions) {
-    if (version.visibleAt > commit) break;
-    found = version;
-  }
-  return found;
+function versionAt(
+  versions: readonly RowVersion[],
+  next: ReadonlyMap<number, bigint>,
+): RowVersion | undefined {
+  return versions.findLast(({ partition, offset }) => offset < (next.get(partition) ?? 0n));
 }
 
 /** Whole numbers by size, all else by code points. */

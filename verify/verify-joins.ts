@@ -6,7 +6,7 @@ import { recordedCommits, type RecordedCommit } from './recorded.ts';
 import { openFindings, type Findings, type Report } from './report.ts';
 import { bigintAt, numberAt, type Cell, type ReadRows, type RowBlock } from './table-rows.ts';
 import { normaliserOf } from './normal-form.ts';
-import type { ReadTopic } from './topic-reader.ts';
+import type { ReadTopic, TopicRecord } from './topic-reader.ts';
 
 /** A dimension as pipeline.yaml describes it. */
 type VerifiedDimension = {
@@ -32,8 +32,10 @@ export type VerifyJoinsOptions = {
 type ReplayedDimension = VerifiedDimension & {
   history: DimensionHistory;
   normalise: (text: string) => string;
-  /** From this commit on, compaction cannot have removed what a join saw. */
-  certainFrom: number;
+  /** Its position at each commit. */
+  positions: readonly ReadonlyMap<number, bigint>[];
+  /** Commits before whose position compaction may have removed what a join saw. */
+  uncertain: ReadonlySet<number>;
 };
 
 /**
@@ -102,43 +104,44 @@ async function replayDimension(
   if (new Set(recorded.map((at) => at?.topicId)).size > 1) {
     throw new VerifyError('config', `topic ${topic} was recreated between commits`);
   }
-  const until = recorded.at(-1)?.next ?? new Map<number, bigint>();
+  const positions = recorded.map((at) => at?.next ?? new Map<number, bigint>());
   const normalise = normaliserOf(dimension.normaliser);
   const history = openDimensionHistory({ joinKey, columns, normalise });
   const decoder = openEnvelopeDecoder(options.fetchAvroSchema);
   const expectedNext = new Map<number, bigint>();
   const known = new Set<string>();
-  let certainFrom = 0;
-  await options.readTopic(topic, until, async ({ partition, offset, key, value }) => {
+  const pasts = new Map<number, bigint>();
+  const onRecord = async ({ partition, offset, key, value }: TopicRecord): Promise<void> => {
     const hasHoles = offset !== (expectedNext.get(partition) ?? 0n);
     // Once a hole was seen in a partition, everything behind it lies after a compaction.
     expectedNext.set(partition, hasHoles ? -1n : offset + 1n);
     const change = await decoder.decode(key, value);
     if (change === undefined) return;
-    const visibleAt = firstCommitBeyond(recorded, partition, offset);
-    history.take(change, visibleAt);
+    history.take(change, { partition, offset });
     // The first change that is left of a row, and not its first ever: that one stood in the hole.
-    const hasPast = hasHoles && !change.startsRow && !known.has(change.rowKey);
-    if (hasPast) certainFrom = Math.max(certainFrom, visibleAt);
+    if (hasHoles && !change.startsRow && !known.has(change.rowKey)) pasts.set(partition, offset);
     known.add(change.rowKey);
-  });
+  };
+  await options.readTopic(topic, highest(positions), onRecord);
   options.log(`${topic}: ${history.rowCount} rows replayed`);
-  return { ...dimension, history, normalise, certainFrom };
+  const uncertain = new Set(
+    positions.flatMap((next, commit) => {
+      const sawAll = [...pasts].every(
+        ([partition, offset]) => offset < (next.get(partition) ?? 0n),
+      );
+      return sawAll ? [] : [commit];
+    }),
+  );
+  return { ...dimension, history, normalise, positions, uncertain };
 }
 
-/** Index of the first commit whose join saw this offset. */
-function firstCommitBeyond(
-  recorded: readonly ({ next: ReadonlyMap<number, bigint> } | undefined)[],
-  partition: number,
-  offset: bigint,
-): number {
-  let [low, high] = [0, recorded.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((recorded[middle]?.next.get(partition) ?? 0n) > offset) high = middle;
-    else low = middle + 1;
+/** Of each partition the highest next offset: the last commit may be of a process that is behind others. */
+function highest(positions: readonly ReadonlyMap<number, bigint>[]): Map<number, bigint> {
+  const all = new Map<number, bigint>();
+  for (const [partition, offset] of positions.flatMap((next) => [...next])) {
+    if (offset > (all.get(partition) ?? -1n)) all.set(partition, offset);
   }
-  return low;
+  return all;
 }
 
 /** The index of the commit that took an offset; undefined when it has expired. */
@@ -200,7 +203,7 @@ function checkBlock(block: RowBlock, { dimensions, commitOf, findings, seen }: C
       if (found.status === 'hit') seen.hits += 1;
       if (found.status === 'repaired') seen.repaired += 1;
       if (difference === undefined) continue;
-      if (commit < dimension.certainFrom) seen.uncertain += 1;
+      if (dimension.uncertain.has(commit)) seen.uncertain += 1;
       else {
         const at = `partition ${partition}, offset ${offset}, key ${joinKey}`;
         findings.add(`wrong joins with ${dimension.name}`, () => `${at}: ${difference}`);
@@ -211,11 +214,16 @@ function checkBlock(block: RowBlock, { dimensions, commitOf, findings, seen }: C
 
 /** In words what differs from the replay; undefined when nothing does. */
 function compareJoin(
-  { history, columns }: ReplayedDimension,
+  { history, columns, positions }: ReplayedDimension,
   at: { joinKey: string | null; commit: number },
   found: { status: string; values: readonly Canonical[] },
 ): string | undefined {
-  const expected = at.joinKey === null ? undefined : history.at(at.joinKey, at.commit);
+  const { joinKey } = at;
+  const answerAt = (commit: number) => {
+    const next = positions[commit];
+    return joinKey === null || next === undefined ? undefined : history.at(joinKey, next);
+  };
+  const expected = answerAt(at.commit);
   switch (found.status) {
     case 'hit':
       if (expected === undefined) return 'a hit, but no row was there at this commit';
@@ -224,9 +232,11 @@ function compareJoin(
       if (expected !== undefined) return 'a miss, but a row was there at this commit';
       return differenceOf(columns, [], found.values);
     case 'repaired': {
-      if (expected !== undefined || at.joinKey === null) return 'repaired, but it was no miss';
-      const later = history.after(at.joinKey, at.commit);
-      const isOneOf = later.some((row) => differenceOf(columns, row, found.values) === undefined);
+      if (expected !== undefined || joinKey === null) return 'repaired, but it was no miss';
+      const isOneOf = positions.some((_, commit) => {
+        const row = commit > at.commit ? answerAt(commit) : undefined;
+        return row !== undefined && differenceOf(columns, row, found.values) === undefined;
+      });
       return isOneOf ? undefined : 'repaired with values that no later row has';
     }
     default:

@@ -134,6 +134,19 @@ describe('joins are judged at the dimension position of their own commit (INVARI
     expect(faults(await report([CREATED, RETITLED], rows))).toBe(1);
   });
 
+  it('also where a process that is behind commits after one that is ahead', async () => {
+    const clicks = [
+      { seen: 2, row: click(0, PAGE, 'hit', 'two') },
+      { seen: 1, row: click(1, PAGE, 'hit', 'one') },
+      { seen: 0, row: click(2, PAGE, 'miss', null) },
+      { seen: 1, row: click(3, PAGE, 'hit', 'two') },
+    ];
+    const found = await report([CREATED, RETITLED], clicks);
+    expect(found.findings.map(({ examples }) => examples)).toEqual([
+      [expect.stringContaining('offset 3')],
+    ]);
+  });
+
   it('other spellings of a url find its row', async () => {
     const row = click(0, 'HTTPS://A.Example/page#top', 'hit', 'one');
     expect(faults(await report([CREATED], [{ seen: 1, row }]))).toBe(0);
