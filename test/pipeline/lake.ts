@@ -53,7 +53,7 @@ const seededFlags: readonly string[] = Object.entries(seeded).flatMap(([name, va
 /** A command that is still at work after this is killed, and its test sees `SIGKILL`. */
 const commandMsMax = 90_000;
 export const streamPartitions = 6;
-export const postgresUrl = `postgres://app:app@127.0.0.1:${endpoints.postgresPort}/app`;
+const postgresUrl = `postgres://app:app@127.0.0.1:${endpoints.postgresPort}/app`;
 
 /** The addresses of the stack, as pipeline.yaml, connectors.yaml and the commands read them. */
 const addresses: Environment = {
