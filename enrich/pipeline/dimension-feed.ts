@@ -19,6 +19,8 @@ const POLL_WAIT_MS_MAX = 100;
 const POLL_BYTES_MAX = 4 * 1024 ** 2;
 const BACKOFF_MS = 500;
 const PROGRESS_EVERY_MS = 5_000;
+/** How often partitions that were added to a topic are looked for. */
+const LIST_PARTITIONS_EVERY_MS = 30_000;
 const REBUILD_STATE =
   'Stop the pipeline, delete state.directory and start it again: the state is rebuilt from the topics';
 
@@ -73,6 +75,9 @@ export class DimensionFeed {
   readonly #unread: Map<string, Map<number, bigint>>;
   readonly #ends = new Map<string, Map<number, bigint>>();
   #paused = false;
+  #listedMs: number;
+  /** Partitions were added that the reader does not read yet. */
+  #added = false;
 
   private constructor(
     options: DimensionFeedOptions,
@@ -82,6 +87,7 @@ export class DimensionFeed {
     this.#options = options;
     this.#reader = reader;
     this.#unread = unread;
+    this.#listedMs = options.clock.nowMs();
     this.#byTopic = new Map(options.topics.map((topic) => [topic.description.topic, topic]));
   }
 
@@ -119,7 +125,9 @@ export class DimensionFeed {
   async extendToEnds(): Promise<void> {
     for (const { description } of this.#options.topics) {
       const { topic } = description;
-      for (const [partition, { endOffset }] of await this.#options.log.bounds(topic)) {
+      const bounds = await this.#options.log.bounds(topic);
+      this.#admit(topic, bounds);
+      for (const [partition, { endOffset }] of bounds) {
         const next = this.#next.get(topic)?.get(partition);
         if (next !== undefined && next < endOffset)
           this.#unread.get(topic)?.set(partition, endOffset);
@@ -150,6 +158,7 @@ export class DimensionFeed {
         continue;
       }
       try {
+        await this.#listPartitions();
         await this.#turn();
       } catch (error) {
         if (!isUnavailable(error)) throw error;
@@ -158,6 +167,7 @@ export class DimensionFeed {
         this.#seek();
         await clock.sleep(BACKOFF_MS * (1 + clock.random()), signal);
       }
+      this.#observe();
       if (!this.caughtUp && clock.nowMs() - toldMs >= PROGRESS_EVERY_MS) {
         toldMs = clock.nowMs();
         logger.info('reading dimensions', { remaining: this.remaining() });
@@ -181,7 +191,36 @@ export class DimensionFeed {
     return isFull;
   }
 
+  async #listPartitions(): Promise<void> {
+    const { log, clock, topics } = this.#options;
+    if (clock.nowMs() - this.#listedMs < LIST_PARTITIONS_EVERY_MS) return;
+    // Also where it fails: a partition that has no leader yet must not keep the others from being read.
+    this.#listedMs = clock.nowMs();
+    for (const { description } of topics) {
+      const { topic } = description;
+      const found = await log.describeTopic(topic);
+      // A topic that is not there may be on its way to the broker that was asked; the reader judges that.
+      if (found === undefined) continue;
+      assertSameTopic(description, found);
+      if (found.partitionCount === this.#next.get(topic)?.size) continue;
+      this.#admit(topic, await log.bounds(topic));
+    }
+  }
+
+  /** Takes partitions that are not read yet, from their start. */
+  #admit(topic: string, bounds: Awaited<ReturnType<Log['bounds']>>): void {
+    const next = this.#next.get(topic);
+    for (const [partition, { startOffset, endOffset }] of bounds) {
+      if (next === undefined || next.has(partition)) continue;
+      next.set(partition, startOffset);
+      this.#endsOf(topic).set(partition, endOffset);
+      this.#added = true;
+      this.#options.logger.info('reading a partition that was added', { topic, partition });
+    }
+  }
+
   async #turn(): Promise<void> {
+    if (this.#added) this.#seek();
     const intakes = new Map<string, Intake>();
     const missing = new Set<number>();
     const blocked = new Set<string>();
@@ -207,7 +246,6 @@ export class DimensionFeed {
       for (const id of missing) await this.#options.schemas.load(id);
       this.#seek();
     }
-    this.#observe();
   }
 
   /** Decodes records up to the first whose schema is not loaded; returns the ids to load. */
@@ -327,6 +365,7 @@ export class DimensionFeed {
   }
 
   #seek(): void {
+    this.#added = false;
     this.#reader.assign(
       [...this.#next].flatMap(([topic, partitions]) =>
         [...partitions].map(([partition, nextOffset]) => ({ topic, partition, nextOffset })),

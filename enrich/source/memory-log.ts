@@ -54,12 +54,15 @@ export class MemoryLog implements Log {
     this.#topicsCreated += 1;
     this.#topics.set(topic, {
       topicId: `00000000-0000-4000-8000-${String(this.#topicsCreated).padStart(12, '0')}`,
-      partitions: Array.from({ length: partitionCount }, () => ({
-        startOffset: 0n,
-        endOffset: 0n,
-        batches: [],
-      })),
+      partitions: Array.from({ length: partitionCount }, emptyPartition),
     });
+  }
+
+  /** Adds empty partitions, as an operator does; a group's members do not learn of them. */
+  addPartitions(topic: string, count: number): void {
+    const stored = this.#topics.get(topic);
+    if (stored === undefined) throw new Error(`topic ${topic} does not exist`);
+    stored.partitions.push(...Array.from({ length: count }, emptyPartition));
   }
 
   deleteTopic(topic: string): void {
@@ -179,6 +182,10 @@ export class MemoryLog implements Log {
   #wakeReaders(): void {
     for (const reader of this.#readers) reader.wake();
   }
+}
+
+function emptyPartition(): StoredPartition {
+  return { startOffset: 0n, endOffset: 0n, batches: [] };
 }
 
 type ReaderOptions = {

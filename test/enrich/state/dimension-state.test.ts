@@ -257,6 +257,24 @@ describe('a position', () => {
     expect((await openWith(urls, memory)).state.getMeta('ready')).toBeUndefined();
   });
 
+  it('stores what is made of the changes that it refuses in the batch of their position', async () => {
+    const memory = openMemoryStore();
+    const { state } = await openWith(users, memory);
+    const change = upsert(1, { user_id: 'no number' });
+    const entriesOf = (refused: readonly { offset: bigint }[]) =>
+      refused.map(({ offset }) => ({ name: `rejects/${offset}`, value: Uint8Array.of(1) }));
+    await state.apply('users', { ...source, nextOffset: 8n }, [{ offset: 7n, change }], entriesOf);
+    await state.putMeta('other', Uint8Array.of(2));
+    const again = (await openWith(users, memory)).state;
+    expect(again.position('users')?.next).toEqual(new Map([[source.partition, 8n]]));
+    const stored = [{ name: 'rejects/7', value: Uint8Array.of(1) }];
+    expect(state.listMeta('rejects/')).toEqual(stored);
+    expect(again.listMeta('rejects/')).toEqual(stored);
+    await again.removeMeta(['rejects/7', 'other']);
+    expect(again.listMeta('')).toEqual([]);
+    expect((await openWith(users, memory)).state.listMeta('')).toEqual([]);
+  });
+
   it('is not ahead of the projection while a batch is being written', async () => {
     const memory = openMemoryStore();
     const { promise: held, resolve: release } = Promise.withResolvers<void>();

@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import { QUIET_MS, World } from './harness.ts';
+import type { Process } from './harness.ts';
+import { encodeChange, topicOf } from './records.ts';
+
+const LIST_MS = 31_000;
+
+function changeOf(userId: number, name: string) {
+  const row = { name };
+  const lsn = 5_000 + userId;
+  return encodeChange({ dimension: 'users', rowKey: userId, row, lsn, initialSnapshot: false });
+}
+
+async function lag({ metrics }: Process): Promise<number | undefined> {
+  const { values } = await metrics.dimensionLag.get();
+  return values.find(({ labels }) => labels.dimension === 'users')?.value;
+}
+
+describe('a partition that is added to a change topic', () => {
+  it('is read from its start within half a minute, and goes on after a restart', async () => {
+    const { world, process } = await World.started();
+    world.log.addPartitions(topicOf.users, 1);
+    world.log.append(topicOf.users, 2, [changeOf(7, 'ann'), changeOf(8, 'bob')]);
+    await world.run(LIST_MS);
+    world.click(0, [{ userId: 7 }]);
+    await world.run(5_000);
+    expect(await world.rows()).toMatchObject([{ user_name: 'ann' }]);
+    expect(await lag(process)).toBe(0);
+    process.stop();
+    await world.run(5_000);
+    const next = await world.start();
+    world.log.append(topicOf.users, 2, [changeOf(9, 'eve')]);
+    await world.run(2_000);
+    world.click(0, [{ userId: 8 }, { userId: 9 }]);
+    await world.run(5_000);
+    expect(next.ended()).toBeUndefined();
+    const names = (await world.rows()).map((row) => row['user_name']);
+    expect(names.toSorted()).toEqual(['ann', 'bob', 'eve']);
+  });
+
+  it('shows in the lag while its changes cannot be applied', async () => {
+    const { world, process } = await World.started();
+    world.log.addPartitions(topicOf.users, 1);
+    world.log.append(topicOf.users, 2, [changeOf(7, 'ann'), changeOf(8, 'bob')]);
+    world.faults.away.add('state');
+    await world.run(LIST_MS);
+    expect(await lag(process)).toBe(2);
+    world.faults.away.clear();
+    await world.run(QUIET_MS);
+    expect(await lag(process)).toBe(0);
+  });
+
+  it('keeps nobody from reading the others while it has no leader', async () => {
+    const { world, process } = await World.started();
+    world.log.addPartitions(topicOf.users, 1);
+    const bounds = world.log.bounds.bind(world.log);
+    world.log.bounds = async (topic) => {
+      if (topic !== topicOf.users) return bounds(topic);
+      throw Object.assign(new Error('no leader'), { kind: 'unavailable' });
+    };
+    await world.run(LIST_MS);
+    world.change('users', 1, { name: 'ann' });
+    await world.run(5_000);
+    world.click(0, [{ userId: 1 }]);
+    await world.run(5_000);
+    expect(process.ended()).toBeUndefined();
+    expect(await world.rows()).toMatchObject([{ user_name: 'ann' }]);
+  });
+
+  it('counts before the first click is joined where it holds a part of the snapshot', async () => {
+    const world = await World.open({ complete: false });
+    await world.start();
+    await world.run(1_000);
+    world.log.addPartitions(topicOf.users, 1);
+    world.log.append(topicOf.users, 2, [changeOf(7, 'ann')]);
+    world.click(0, [{ userId: 7 }]);
+    world.notify('COMPLETED');
+    await world.run(10_000);
+    expect(await world.rows()).toMatchObject([{ user_name: 'ann' }]);
+  });
+});
