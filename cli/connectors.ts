@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { applyConnectors } from '../connectors/apply.ts';
 import { checkSource } from '../connectors/check-source.ts';
@@ -8,9 +7,10 @@ import { parseConnectorsConfig } from '../connectors/connectors-config.ts';
 import type { ConnectorsConfig } from '../connectors/connectors-config.ts';
 import { openTopicAdmin } from '../connectors/kafka-admin.ts';
 import { readConnectorsStatus } from '../connectors/status.ts';
-import { EnrichError } from '../enrich/error.ts';
-import { environment, systemClock } from './environment.ts';
+import { openRegistry } from '../schemas/registry.ts';
+import { addresses, environment, systemClock } from './environment.ts';
 import { EXIT } from './exit-code.ts';
+import { readConfigFile } from './load-config.ts';
 import { renderTable, terminal } from './terminal.ts';
 
 type ConnectorOptions = { connectors?: string };
@@ -41,12 +41,17 @@ export function addConnectorCommands(program: Command): void {
 export async function applyConnectorFile(options: ConnectorOptions): Promise<void> {
   const config = await loadConnectors(options);
   const topics = await openTopicAdmin({ brokers: config.kafkaBrokers, clientId: 'tributary' });
+  const registry = openRegistry({ url: addresses.registry });
   try {
     await applyConnectors({
       config,
       connect: openConnectClient(config.connectUrl),
       topics,
       checkSource,
+      loadSchema: async (schemaId) => {
+        const avroSchema = await registry.schemaById(schemaId);
+        return avroSchema === 'unknown' ? undefined : avroSchema;
+      },
       clock: { now: systemClock.nowMs, sleep: (ms) => systemClock.sleep(ms) },
       onProgress: terminal.print,
     });
@@ -64,10 +69,16 @@ async function connectorStatus(options: ConnectorOptions): Promise<void> {
     terminal.print(`connector ${report.connector}: ${report.state}`);
     for (const { taskId, state } of report.tasks) terminal.print(`  task ${taskId}: ${state}`);
     if (report.failure !== undefined) terminal.print(`  ${report.failure}`);
-    const rows = report.topics.map(({ topic, partitions }) => [topic, partitions ?? 'missing']);
-    terminal.print(renderTable(['topic', 'partitions'], rows));
-    const isRunning = report.state === 'RUNNING' && report.failure === undefined;
-    if (!isRunning) process.exitCode = EXIT.failedCheck;
+    if (report.differences.length > 0) {
+      terminal.print(`  differs from the file in: ${report.differences.join(', ')}`);
+    }
+    const rows = report.topics.map(({ topic, partitions, differences }) => [
+      topic,
+      partitions ?? '',
+      differences.join('; '),
+    ]);
+    terminal.print(renderTable(['topic', 'partitions', 'differences'], rows));
+    if (!report.asWanted) process.exitCode = EXIT.failedCheck;
   } finally {
     await topics.close();
   }
@@ -75,14 +86,7 @@ async function connectorStatus(options: ConnectorOptions): Promise<void> {
 
 async function loadConnectors({ connectors }: ConnectorOptions): Promise<ConnectorsConfig> {
   const file = connectors ?? CONNECTORS_FILE;
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (cause) {
-    throw new EnrichError('config', `cannot read ${file}; name another one with --connectors`, {
-      cause,
-    });
-  }
+  const text = await readConfigFile(file, '--connectors');
   const readSecretFile = (path: string): string => readFileSync(path, 'utf8');
   return parseConnectorsConfig(text, { file, environment, readSecretFile });
 }

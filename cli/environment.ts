@@ -17,6 +17,7 @@ function addressOf(variable: string, fallback: string): string {
 /** Services that commands talk to but pipeline.yaml does not name; by default, those of the native stack. */
 export const addresses = {
   trino: addressOf('TRINO_URL', 'http://127.0.0.1:18088'),
+  registry: addressOf('SCHEMA_REGISTRY_URL', 'http://127.0.0.1:18080/apis/ccompat/v7'),
   connect: addressOf('CONNECT_URL', 'http://127.0.0.1:18083'),
   postgres: addressOf('POSTGRES_URL', 'postgres://app:app@127.0.0.1:15432/app'),
 } as const;

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { formatIssues } from '../configuration/config-issue.ts';
+import { isAbsolute } from 'node:path';
+import { formatIssues, pathText } from '../configuration/config-issue.ts';
 import { checkContracts } from '../enrich/config/check-contracts.ts';
 import type { ContractSet } from '../enrich/config/check-contracts.ts';
 import { parsePipelineFile } from '../enrich/config/load-pipeline.ts';
+import type { PipelineFile } from '../enrich/config/load-pipeline.ts';
 import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { EnrichError } from '../enrich/error.ts';
 import { loadContract } from '../schemas/load-contracts.ts';
@@ -15,7 +17,7 @@ export type LoadedConfig = { config: PipelineConfig; contracts: ContractSet };
 
 /** pipeline.yaml and the contracts it names, both validated. Errors: `config`, with every finding. */
 export async function loadConfig(options: ConfigOptions): Promise<LoadedConfig> {
-  const config = await loadPipelineFile(options.config);
+  const { config, locate } = await loadPipelineFile(options.config);
   const stream = await loadContract(options.contracts, config.stream.contract);
   const dimensions = new Map(
     await Promise.all(
@@ -26,27 +28,29 @@ export async function loadConfig(options: ConfigOptions): Promise<LoadedConfig> 
     ),
   );
   const contracts = { stream, dimensions };
-  const problems = checkContracts(config, contracts);
-  if (problems.length > 0) {
-    throw new EnrichError(
-      'config',
-      [`${options.config} does not fit the contracts in ${options.contracts}:`, ...problems].join(
-        '\n  ',
-      ),
-    );
-  }
+  const issues = checkContracts(config, contracts).map(({ path, message }) => ({
+    ...locate(path),
+    path: pathText(path),
+    message,
+  }));
+  if (issues.length > 0) throw new EnrichError('config', formatIssues(options.config, issues));
   return { config, contracts };
 }
 
-async function loadPipelineFile(file: string): Promise<PipelineConfig> {
-  let text: string;
+async function loadPipelineFile(file: string): Promise<Extract<PipelineFile, { kind: 'valid' }>> {
+  const text = await readConfigFile(file, '--config');
+  const parsed = parsePipelineFile(text, environment, (path) => readFileSync(path, 'utf8'));
+  if (parsed.kind === 'valid') return parsed;
+  throw new EnrichError('config', formatIssues(file, parsed.issues));
+}
+
+/** The text of a configuration file. Errors: `config`, naming the option that takes another one. */
+export async function readConfigFile(file: string, option: string): Promise<string> {
   try {
-    text = await readFile(file, 'utf8');
+    return await readFile(file, 'utf8');
   } catch (cause) {
-    const message = `cannot read ${file}; name another pipeline file with --config`;
+    const where = isAbsolute(file) ? '' : ` in ${process.cwd()}`;
+    const message = `cannot read ${file}${where}; name another file with ${option}`;
     throw new EnrichError('config', message, { cause });
   }
-  const parsed = parsePipelineFile(text, environment, (path) => readFileSync(path, 'utf8'));
-  if (parsed.kind === 'valid') return parsed.config;
-  throw new EnrichError('config', formatIssues(file, parsed.issues));
 }

@@ -1,15 +1,12 @@
 import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import type { Document, Node, YAMLMap } from 'yaml';
-import type { ConfigIssue } from './config-issue.ts';
+import type { ConfigIssue, IssuePath } from './config-issue.ts';
 import { didYouMean } from './did-you-mean.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Reads a secret's file; injected so that parsing stays free of I/O. */
 export type ReadSecretFile = (path: string) => string;
-
-/** The way to a value from the top of its document: keys, and indices of lists. */
-export type IssuePath = readonly (string | number)[];
 
 type Place = { line: number; column: number };
 

@@ -1,7 +1,10 @@
+import type { IssuePath } from '../../configuration/config-issue.ts';
 import { didYouMean } from '../../configuration/did-you-mean.ts';
 import { contractFields } from '../../schemas/contract-field.ts';
 import type { ContractField } from '../../schemas/contract-field.ts';
 import type { Contract } from '../../schemas/contract.ts';
+import { partitionField, sortField } from '../pipeline/table-layout.ts';
+import { eventFields } from '../pipeline/tables.ts';
 import type { DimensionConfig, PipelineConfig } from './pipeline-config.ts';
 
 /** The contracts of a pipeline: its stream's, and one for each dimension by the dimension's name. */
@@ -10,76 +13,118 @@ export type ContractSet = { stream: Contract; dimensions: ReadonlyMap<string, Co
 /** Types that the state and the join both look up. */
 const JOINABLE: ReadonlySet<string> = new Set(['long', 'string', 'uuid']);
 
+/** What pipeline.yaml says at a path, and why it cannot be. */
+export type Finding = { path: IssuePath; message: string };
+
 /**
- * Says, one line a finding, where pipeline.yaml names what the contracts do not have or joins what cannot
- * be joined. Empty when all fits.
+ * Says where pipeline.yaml names what the contracts do not have, joins what cannot be joined, or lays the
+ * table out by columns that it will not have. Empty when all fits.
  */
-export function checkContracts(config: PipelineConfig, contracts: ContractSet): string[] {
+export function checkContracts(config: PipelineConfig, contracts: ContractSet): Finding[] {
   const stream = contractFields(contracts.stream);
-  return [
+  const findings = [
     ...checkEventTime(config, stream),
-    ...config.dimensions.flatMap((dimension) => {
+    ...config.dimensions.flatMap((dimension, index) => {
+      const path = ['dimensions', index];
       const contract = contracts.dimensions.get(dimension.name);
       return contract === undefined
-        ? [`dimension ${dimension.name}: its contract ${dimension.contract} was not loaded`]
-        : checkDimension(dimension, stream, contractFields(contract));
+        ? [{ path, message: `contract ${dimension.contract} was not loaded` }]
+        : checkDimension({ dimension, path, stream, row: contractFields(contract) });
     }),
   ];
+  return findings.length > 0 ? findings : checkTable(config, contracts);
 }
 
-function checkEventTime(config: PipelineConfig, stream: readonly ContractField[]): string[] {
+function checkEventTime(config: PipelineConfig, stream: readonly ContractField[]): Finding[] {
   const { eventTime, contract } = config.stream;
-  const { field, problem } = find(stream, eventTime, `stream.event_time: contract ${contract}`);
-  if (field === undefined) return [problem];
-  return field.meaning === 'micros' && !field.nullable
-    ? []
-    : [`stream.event_time: "${eventTime}" must be a required timestamp, not ${describe(field)}`];
+  const path = ['stream', 'event_time'];
+  const field = stream.find(({ name }) => name === eventTime);
+  if (field === undefined) return [{ path, message: missing(eventTime, contract, stream) }];
+  const fits = field.meaning === 'micros' && !field.nullable;
+  const message = `"${eventTime}" must be a required timestamp, not ${describe(field)}`;
+  return fits ? [] : [{ path, message }];
 }
 
-function checkDimension(
-  dimension: DimensionConfig,
-  stream: readonly ContractField[],
-  row: readonly ContractField[],
-): string[] {
-  const where = `dimension ${dimension.name}`;
-  const ofRow = `${where}: contract ${dimension.contract}`;
-  const problems: string[] = [];
-  if (dimension.columns.length === 0) {
-    problems.push(`${where}: columns is empty; name at least one column to carry`);
+function checkDimension(options: {
+  dimension: DimensionConfig;
+  path: IssuePath;
+  stream: readonly ContractField[];
+  row: readonly ContractField[];
+}): Finding[] {
+  const { dimension, path, stream, row } = options;
+  const { contract, primaryKey, joinKey, streamField, columns } = dimension;
+  const findings: Finding[] = [];
+  const need = (name: string, ...key: IssuePath): ContractField | undefined => {
+    const field = row.find((candidate) => candidate.name === name);
+    const message = missing(name, contract, row);
+    if (field === undefined) findings.push({ path: [...path, ...key], message });
+    return field;
+  };
+  if (columns.length === 0) {
+    const message = 'the list is empty; name at least one column to carry';
+    findings.push({ path: [...path, 'columns'], message });
   }
-  for (const column of [dimension.primaryKey, ...dimension.columns]) {
-    const { field, problem } = find(row, column, ofRow);
-    if (field === undefined) problems.push(problem);
+  const primary = need(primaryKey, 'primary_key');
+  columns.forEach((column, index) => need(column, 'columns', index));
+  const key = joinKey === primaryKey ? primary : need(joinKey, 'join_key');
+  const probe = stream.find(({ name }) => name === streamField);
+  if (probe === undefined) {
+    const message = missing(streamField, 'of the stream', stream);
+    findings.push({ path: [...path, 'stream_field'], message });
   }
-  const key = find(row, dimension.joinKey, `${ofRow} (join_key)`);
-  const probe = find(stream, dimension.streamField, `${where}: stream contract (stream_field)`);
-  if (key.field === undefined) return [...problems, key.problem];
-  if (probe.field === undefined) return [...problems, probe.problem];
-  return [...problems, ...checkJoin(dimension, probe.field, key.field)];
+  if (key === undefined || probe === undefined) return findings;
+  return [...findings, ...checkJoin({ dimension, path, probe, key })];
 }
 
-function checkJoin(dimension: DimensionConfig, probe: ContractField, key: ContractField): string[] {
-  const where = `dimension ${dimension.name}`;
+function checkJoin(options: {
+  dimension: DimensionConfig;
+  path: IssuePath;
+  probe: ContractField;
+  key: ContractField;
+}): Finding[] {
+  const { dimension, path, probe, key } = options;
   if (!JOINABLE.has(probe.tableType) || probe.tableType !== key.tableType) {
-    return [
-      `${where}: the stream's "${probe.name}" (${describe(probe)}) cannot be joined to "${key.name}" ` +
-        `(${describe(key)}); both must be long, or both string or uuid`,
-    ];
+    const message =
+      `the stream's "${probe.name}" (${describe(probe)}) cannot be joined to "${key.name}" ` +
+      `(${describe(key)}); both must be long, or both string or uuid`;
+    return [{ path: [...path, 'stream_field'], message }];
   }
-  return dimension.normaliser !== 'none' && probe.tableType !== 'string'
-    ? [`${where}: normaliser ${dimension.normaliser} needs a string key, not ${describe(probe)}`]
-    : [];
+  if (dimension.normaliser === 'none' || probe.tableType === 'string') return [];
+  const message = `normaliser ${dimension.normaliser} needs a string key, not ${describe(probe)}`;
+  return [{ path: [...path, 'normaliser'], message }];
 }
 
-function find(
-  fields: readonly ContractField[],
-  name: string,
-  where: string,
-): { field: ContractField | undefined; problem: string } {
-  const field = fields.find((candidate) => candidate.name === name);
+/** Asks the same functions that lay out a new table. */
+function checkTable(config: PipelineConfig, contracts: ContractSet): Finding[] {
+  const findings: Finding[] = [];
+  const attempt = <T>(path: IssuePath, make: () => T): T | undefined => {
+    try {
+      return make();
+    } catch (error) {
+      if (!(error instanceof Error && 'kind' in error && error.kind === 'config')) throw error;
+      findings.push({ path, message: error.message });
+      return undefined;
+    }
+  };
+  const fields = attempt(['dimensions'], () => eventFields({ config, ...contracts }));
+  if (fields === undefined) return findings;
+  const names = new Set<string>();
+  config.table.partition.forEach((text, index) => {
+    const path = ['table', 'partition', index];
+    const name = attempt(path, () => partitionField(fields, text, index))?.name;
+    if (name === undefined) return;
+    if (names.has(name)) findings.push({ path, message: `"${text}" stands here twice` });
+    names.add(name);
+  });
+  config.table.sort.forEach((column, index) =>
+    attempt(['table', 'sort', index], () => sortField(fields, column)),
+  );
+  return findings;
+}
+
+function missing(name: string, contract: string, fields: readonly ContractField[]): string {
   const names = fields.map((candidate) => candidate.name);
-  const problem = `${where} has no field "${name}"${didYouMean(name, names)}`;
-  return { field, problem };
+  return `contract ${contract} has no field "${name}"${didYouMean(name, names)}`;
 }
 
 function describe(field: ContractField): string {

@@ -213,6 +213,11 @@ function readTable(section: YamlSection): PipelineConfig['table'] {
       : qualifiedName(section, 'dead_letter');
   if (deadNamespace.join('.') !== namespace.join('.')) {
     section.report('dead_letter', `expected a table of the namespace "${namespace.join('.')}"`);
+  } else if (deadName === name && name !== '') {
+    section.report(
+      'dead_letter',
+      'expected another table than table.name: rejects have other columns',
+    );
   }
   const table = present<PipelineConfig['table']>({
     namespace,

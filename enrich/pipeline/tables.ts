@@ -1,10 +1,5 @@
 import type { Catalog, TableIdentifier } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
-import { parseTransform } from '@iceberg-js/rest-client-shim/spec/transform.ts';
-import type {
-  PartitionField,
-  SortField,
-  TableMetadata,
-} from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
+import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import type { NestedField } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import type { Contract } from '../../schemas/contract.ts';
 import {
@@ -14,6 +9,7 @@ import {
 } from '../../schemas/table-schema.ts';
 import { EnrichError } from '../error.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
+import { partitionField, sortField } from './table-layout.ts';
 
 /** A table that the pipeline appends to. `metadata` is the newest that we have seen. */
 export type TableHandle = {
@@ -25,9 +21,6 @@ export type TableHandle = {
 };
 
 export type PipelineTables = { events: TableHandle; deadLetter: TableHandle };
-
-/** Partition fields number from 1000, as the specification asks. */
-const FIRST_PARTITION_FIELD_ID = 1000;
 
 /**
  * Loads the events table and the dead-letter table, creating what is missing from the contracts and
@@ -128,7 +121,10 @@ async function createOrLoad(catalog: Catalog, wish: TableWish) {
     return await catalog.createTable({
       identifier,
       schema: { schemaId: 0, fields },
-      partitionSpec: { specId: 0, fields: wish.partition.map(partitionField(fields)) },
+      partitionSpec: {
+        specId: 0,
+        fields: wish.partition.map((text, index) => partitionField(fields, text, index)),
+      },
       sortOrder: {
         orderId: wish.sort.length === 0 ? 0 : 1,
         fields: wish.sort.map((column) => sortField(fields, column)),
@@ -162,47 +158,4 @@ function handleOf(wish: TableWish, metadata: TableMetadata): TableHandle {
   }
   const fieldsByName = new Map(tableSchema.fields.map((field) => [field.name, field]));
   return { identifier: wish.identifier, metadata, fieldIds, fieldsByName };
-}
-
-/** `day(event_time)`, `bucket[16](user_id)` or a bare column (identity) as a partition field. */
-function partitionField(fields: readonly NestedField[]) {
-  return (text: string, index: number): PartitionField => {
-    const { transform, column } = parsePartitionText(text);
-    const source = requireField(fields, column, `table.partition "${text}"`);
-    const suffix = transform === 'identity' ? '' : `_${transform.replace(/\[.*\]/, '')}`;
-    return {
-      sourceId: source.id,
-      fieldId: FIRST_PARTITION_FIELD_ID + index,
-      name: `${column}${suffix}`,
-      transform,
-    };
-  };
-}
-
-/** Splits `transform(column)`; an unknown transform or a malformed text is `config`. */
-function parsePartitionText(text: string): { transform: string; column: string } {
-  const match = /^(?:([a-z]+(?:\[\d+\])?)\()?([A-Za-z_][A-Za-z0-9_]*)\)?$/.exec(text.trim());
-  const transform = match?.[1] ?? 'identity';
-  const column = match?.[2];
-  const closed = text.includes('(') === text.trimEnd().endsWith(')');
-  if (column === undefined || !closed) {
-    throw new EnrichError(
-      'config',
-      `table.partition "${text}": expected a column or transform(column), for example day(event_time)`,
-    );
-  }
-  parseTransform(transform);
-  return { transform, column };
-}
-
-function sortField(fields: readonly NestedField[], column: string): SortField {
-  const source = requireField(fields, column, `table.sort "${column}"`);
-  return { sourceId: source.id, transform: 'identity', direction: 'asc', nullOrder: 'nulls-first' };
-}
-
-function requireField(fields: readonly NestedField[], name: string, where: string): NestedField {
-  const field = fields.find((candidate) => candidate.name === name);
-  if (field !== undefined) return field;
-  const known = fields.map((candidate) => candidate.name).join(', ');
-  throw new EnrichError('config', `${where}: no such column; the table has ${known}`);
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { pathText } from '../../../configuration/config-issue.ts';
 import { checkContracts } from '../../../enrich/config/check-contracts.ts';
 import type { ContractSet } from '../../../enrich/config/check-contracts.ts';
 import { parsePipelineFile } from '../../../enrich/config/load-pipeline.ts';
@@ -15,6 +16,11 @@ const contracts: ContractSet = {
   ]),
 };
 
+/** Each finding as one line. */
+function check(pipeline: PipelineConfig, of = contracts): string[] {
+  return checkContracts(pipeline, of).map(({ path, message }) => `${pathText(path)}: ${message}`);
+}
+
 function config(): PipelineConfig {
   const parsed = parsePipelineFile(readFileSync('pipeline.yaml', 'utf8'), {}, () => '');
   if (parsed.kind === 'invalid') throw new Error(JSON.stringify(parsed.issues));
@@ -27,12 +33,12 @@ function checkWith(name: string, change: Partial<DimensionConfig>): string[] {
   const dimensions = base.dimensions.map((one) =>
     one.name === name ? { ...one, ...change } : one,
   );
-  return checkContracts({ ...base, dimensions }, contracts);
+  return check({ ...base, dimensions });
 }
 
 describe('contracts that fit pipeline.yaml', () => {
   it('give no findings', () => {
-    expect(checkContracts(config(), contracts)).toEqual([]);
+    expect(check(config())).toEqual([]);
   });
 });
 
@@ -42,10 +48,15 @@ describe('a finding names the dimension, the field and the nearest one that exis
       'a carried column',
       'users',
       { columns: ['contry'] },
-      /users.*"contry"; did you mean "country"/,
+      /^dimensions\[0\].columns\[0\]: contract user .*"contry"; did you mean "country"/,
     ],
     ['the primary key', 'users', { primaryKey: 'userid' }, /"userid"; did you mean "user_id"/],
-    ['the join key', 'urls', { joinKey: 'uri' }, /urls.*join_key.*"uri"; did you mean "url"/],
+    [
+      'the join key',
+      'urls',
+      { joinKey: 'uri' },
+      /^dimensions\[2\].join_key: .*"uri"; did you mean "url"/,
+    ],
     ['the stream field', 'urls', { streamField: 'ulr' }, /stream_field.*"ulr"; did you mean "url"/],
   ];
 
@@ -79,14 +90,14 @@ describe('what cannot be joined is a finding', () => {
 describe('also found', () => {
   it('is a dimension that carries nothing', () => {
     expect(checkWith('users', { columns: [] })).toEqual([
-      'dimension users: columns is empty; name at least one column to carry',
+      'dimensions[0].columns: the list is empty; name at least one column to carry',
     ]);
   });
 
   it('is a contract that was not loaded', () => {
-    const findings = checkContracts(config(), { ...contracts, dimensions: new Map() });
+    const findings = check(config(), { ...contracts, dimensions: new Map() });
     expect(findings).toHaveLength(3);
-    expect(findings[0]).toMatch(/users: its contract user was not loaded/);
+    expect(findings[0]).toMatch(/^dimensions\[0\]: contract user was not loaded/);
   });
 
   it.each([
@@ -95,8 +106,42 @@ describe('also found', () => {
     ['duration_ms', /must be a required timestamp, not optional int/],
   ])('is an event time that is none: %s', (eventTime, message) => {
     const base = config();
-    const findings = checkContracts({ ...base, stream: { ...base.stream, eventTime } }, contracts);
+    const findings = check({ ...base, stream: { ...base.stream, eventTime } });
     expect(findings).toHaveLength(1);
     expect(findings[0]).toMatch(message);
+  });
+});
+
+describe('a layout that the table cannot have is a finding', () => {
+  const cases: [string, Partial<PipelineConfig['table']>, RegExp][] = [
+    [
+      'dai(event_time)',
+      { partition: ['dai(event_time)'] },
+      /partition\[0\]: unknown transform "dai"/,
+    ],
+    ['day(nope)', { partition: ['day(nope)'] }, /partition\[0\]: the table has no column "nope"/],
+    ['day(url)', { partition: ['day(url)'] }, /transform day does not apply to string/],
+    [
+      'day(event_time',
+      { partition: ['day(event_time'] },
+      /expected a column or transform\(column\)/,
+    ],
+    ['a field twice', { partition: ['url', 'url'] }, /partition\[1\]: "url" stands here twice/],
+    ['sort: [nope]', { sort: ['url', 'nope'] }, /table.sort\[1\]: the table has no column "nope"/],
+  ];
+
+  it.each(cases)('%s', (_what, layout, message) => {
+    const base = config();
+    const findings = check({ ...base, table: { ...base.table, ...layout } });
+    expect(findings).toHaveLength(1);
+    expect(findings[0]).toMatch(message);
+  });
+
+  it('as are two columns of one name', () => {
+    expect(checkWith('users', { columns: ['name'], prefix: '', primaryKey: 'user_id' })).toEqual(
+      [],
+    );
+    const [finding] = checkWith('urls', { columns: ['url'], prefix: '' });
+    expect(finding).toMatch(/^dimensions: .*url/);
   });
 });

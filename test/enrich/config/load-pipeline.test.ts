@@ -82,7 +82,36 @@ describe('pipeline.yaml', () => {
 
   it('refuses a file that is no YAML with its line', () => {
     expect(complaints('pipeline: [unclosed\n')[0]).toMatch(/^pipeline\.yaml:\d+:\d+ /);
-    expect(complaints('just text')[0]).toContain('expected a mapping');
+    expect(complaints('just text')).toEqual([
+      'pipeline.yaml:1:1 expected a mapping at the top of the file',
+    ]);
+  });
+
+  it('says of a syntax error and of an empty file nothing else', () => {
+    const broken = complaints(shipped.replace("brokers: ['", "brokers: ['['"));
+    expect(broken.join('\n')).not.toContain('missing key');
+    expect(complaints('# nothing yet\n')).toEqual(['pipeline.yaml:1:1 the file is empty']);
+  });
+
+  it('takes brokers with spaces around the commas', () => {
+    const { brokers } = configOf(shipped, { KAFKA_BROKERS: 'a:1, b:2 ,' }).kafka;
+    expect(brokers).toEqual(['a:1', 'b:2']);
+  });
+
+  it.each([
+    [
+      'dead_letter: lake.clicks_dead_letter',
+      'dead_letter: lake.clicks',
+      /dead_letter: expected another/,
+    ],
+    ['size: 256MiB', 'size: 0MiB', /commit.size: expected from 1MiB/],
+    ['${S3_ENDPOINT:-http://127.0.0.1:17070}', 'foo', /storage.endpoint: expected an http/],
+    ['topic: clicks', "topic: ''", /stream.topic: expected a value, got an empty text/],
+    ['registry:\n', 'registry:\n  username: me\n', /registry.username: expected password too/],
+  ])('refuses %s turned into %j', (from, to, message) => {
+    const found = complaints(shipped.replace(from, to));
+    expect(found).toHaveLength(1);
+    expect(found[0]).toMatch(message);
   });
 
   it('refuses two dimensions of one name', () => {
