@@ -75,7 +75,7 @@ type Slot = {
 type Lane = {
   readonly link: BrokerLink;
   /** What the request in flight asked for, by topic id and partition. */
-  asked: Map<string, { slot: Slot; nextOffset: bigint }> | undefined;
+  asked: ReadonlyMap<string, Slot> | undefined;
   arrived: FetchResponse | undefined;
 };
 
@@ -204,12 +204,7 @@ export class KafkaLogReader implements LogReader {
     limits: { waitMsMax: number; bytesMax: number },
   ): Promise<void> {
     const partitionBytesMax = Math.min(limits.bytesMax, this.#options.partitionBytesMax);
-    lane.asked = new Map(
-      slots.map((slot) => [
-        `${slot.topicId}/${slot.partition}`,
-        { slot, nextOffset: slot.nextOffset },
-      ]),
-    );
+    lane.asked = new Map(slots.map((slot) => [`${slot.topicId}/${slot.partition}`, slot]));
     const partitions = slots.map(({ topicId = '', partition, nextOffset }) => ({
       topicId,
       partition,
@@ -239,9 +234,8 @@ export class KafkaLogReader implements LogReader {
     let advanced = false;
     try {
       for (const fetched of arrived.partitions) {
-        const entry = asked.get(`${fetched.topicId}/${fetched.partition}`);
-        if (entry === undefined || !this.#slots.has(entry.slot)) continue;
-        const { slot } = entry;
+        const slot = asked.get(`${fetched.topicId}/${fetched.partition}`);
+        if (slot === undefined || !this.#slots.has(slot)) continue;
         if (fetched.errorCode !== 0) {
           this.#rideCode(slot, fetched.errorCode);
           continue;

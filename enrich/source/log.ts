@@ -55,7 +55,10 @@ export interface LogReader {
 
 /** Membership in a consumer group: who reads which partitions. Committed group offsets are for displays only. */
 export interface GroupMember {
-  /** Partitions assigned to us now; undefined while a rebalance is under way. */
+  /**
+   * Partitions assigned to us now; undefined while a rebalance is under way. Throws once membership has
+   * ended for good: `fenced` where another process took this one's name, `config` for a refused permission.
+   */
   assignment(): readonly number[] | undefined;
   /** Increases with each assignment. */
   generation(): number;

@@ -1,11 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Consumer } from '@platformatic/kafka';
-import type { EnrichError } from '../error.ts';
+import { consumerHeartbeatChannel, findErrorBy, type Consumer } from '@platformatic/kafka';
+import { EnrichError } from '../error.ts';
 import { backOffMs } from './back-off.ts';
 import type { GroupMember } from './log.ts';
 import { fromClientError } from './platformatic-fault.ts';
 
-/** Membership by the client: heartbeats, cooperative-sticky assignment, rejoin after each loss. */
+/** What the client publishes about a heartbeat that failed. */
+type FailedHeartbeat = { client: unknown; error?: unknown };
+
+/**
+ * Membership by the client: heartbeats, cooperative-sticky assignment, rejoin after each loss. Two things
+ * the client leaves to us. It takes a fenced name back by itself, so that two processes of one name would
+ * fence each other for ever: the fenced one ends here, and `assignment` throws. And it looks at the number
+ * of partitions only while it assigns: the leader checks it from time to time and has the group assign anew.
+ */
 export class ConsumerGroupMember implements GroupMember {
   readonly #consumer: Consumer;
   readonly #topic: string;
@@ -14,6 +22,12 @@ export class ConsumerGroupMember implements GroupMember {
   readonly #onLeft: () => void;
   readonly #listeners = new Set<() => void>();
   readonly #leaving = new AbortController();
+  readonly #partitionCheckMs: number;
+  #partitionCheck: NodeJS.Timeout | undefined;
+  /** As of the last look; 0 before the first. */
+  #partitionCount = 0;
+  #isLeader = false;
+  #final: EnrichError | undefined;
   #partitions: readonly number[] | undefined;
   #generation = 0;
 
@@ -21,6 +35,7 @@ export class ConsumerGroupMember implements GroupMember {
     consumer: Consumer,
     options: {
       topic: string;
+      partitionCheckMs: number;
       random: () => number;
       onFault: (fault: EnrichError) => void;
       onLeft: () => void;
@@ -28,18 +43,21 @@ export class ConsumerGroupMember implements GroupMember {
   ) {
     this.#consumer = consumer;
     this.#topic = options.topic;
+    this.#partitionCheckMs = options.partitionCheckMs;
     this.#random = options.random;
     this.#onFault = options.onFault;
     this.#onLeft = options.onLeft;
     consumer.topics.trackAll(options.topic);
-    consumer.on('consumer:group:join', () => this.#assigned());
+    consumer.on('consumer:group:join', ({ isLeader }) => this.#assigned(isLeader ?? false));
     consumer.on('consumer:group:rebalance', () => this.#revoked());
     consumer.on('consumer:heartbeat:error', ({ error }) => this.#tell(error));
     // The client gives up after a failed rejoin and sends no more heartbeats.
     consumer.on('error', (error) => void this.#rejoin(error));
+    consumerHeartbeatChannel.error.subscribe(this.#onFailedHeartbeat);
   }
 
   assignment(): readonly number[] | undefined {
+    if (this.#final !== undefined) throw this.#final;
     // Without a member id the group has dropped us and a rejoin is under way.
     return this.#consumer.memberId === null ? undefined : this.#partitions;
   }
@@ -54,10 +72,13 @@ export class ConsumerGroupMember implements GroupMember {
 
   async join(): Promise<void> {
     try {
+      this.#partitionCount = await this.#countPartitions();
       await this.#consumer.joinGroup({});
     } catch (error) {
       throw fromClientError(`group ${this.#consumer.groupId}`, error);
     }
+    this.#partitionCheck = setInterval(() => void this.#checkPartitions(), this.#partitionCheckMs);
+    this.#partitionCheck.unref();
   }
 
   async commitOffsets(position: ReadonlyMap<number, bigint>): Promise<void> {
@@ -78,6 +99,8 @@ export class ConsumerGroupMember implements GroupMember {
   async leave(): Promise<void> {
     if (this.#leaving.signal.aborted) return;
     this.#leaving.abort();
+    clearInterval(this.#partitionCheck);
+    consumerHeartbeatChannel.error.unsubscribe(this.#onFailedHeartbeat);
     this.#partitions = undefined;
     this.#onLeft();
     try {
@@ -88,7 +111,48 @@ export class ConsumerGroupMember implements GroupMember {
     }
   }
 
-  #assigned(): void {
+  /** The only place that tells of a fenced name: the client rejoins without an event. */
+  readonly #onFailedHeartbeat = (heartbeat: unknown): void => {
+    const { client, error } = heartbeat as FailedHeartbeat;
+    if (client !== this.#consumer || !isFenced(error)) return;
+    this.#end(
+      new EnrichError(
+        'fenced',
+        `group ${this.#consumer.groupId}: another process has joined under the name of this one, so it ` +
+          'uses this state directory or a copy of it. Give each process a state directory of its own',
+        { cause: error },
+      ),
+    );
+  };
+
+  /** Stops taking part; the next look at the assignment says why. */
+  #end(final: EnrichError): void {
+    this.#final ??= final;
+    void this.leave();
+    for (const listener of this.#listeners) listener();
+  }
+
+  async #countPartitions(): Promise<number> {
+    const topic = this.#topic;
+    const { topics } = await this.#consumer.metadata({ topics: [topic], forceUpdate: true });
+    return topics.get(topic)?.partitionsCount ?? 0;
+  }
+
+  /** Any member looks, which renews what it knows should it come to lead; only the leader's rejoin counts. */
+  async #checkPartitions(): Promise<void> {
+    try {
+      const count = await this.#countPartitions();
+      if (count === this.#partitionCount || this.#leaving.signal.aborted) return;
+      if (!this.#isLeader || this.assignment() === undefined) return;
+      this.#partitionCount = count;
+      await this.#consumer.joinGroup({});
+    } catch (error) {
+      this.#tell(error);
+    }
+  }
+
+  #assigned(isLeader: boolean): void {
+    this.#isLeader = isLeader;
     const mine = this.#consumer.assignments?.find(({ topic }) => topic === this.#topic);
     this.#partitions = (mine?.partitions ?? []).toSorted((a, b) => a - b);
     this.#generation += 1;
@@ -116,8 +180,15 @@ export class ConsumerGroupMember implements GroupMember {
     }
   }
 
+  /** Reports what may pass; a refused permission does not. */
   #tell(error: unknown): void {
     if (this.#leaving.signal.aborted) return;
-    this.#onFault(fromClientError(`group ${this.#consumer.groupId}`, error));
+    const fault = fromClientError(`group ${this.#consumer.groupId}`, error);
+    if (fault.kind === 'unavailable') this.#onFault(fault);
+    else this.#end(fault);
   }
+}
+
+function isFenced(error: unknown): boolean {
+  return error instanceof Error && findErrorBy(error, 'apiId', 'FENCED_INSTANCE_ID') !== null;
 }

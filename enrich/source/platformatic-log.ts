@@ -29,6 +29,8 @@ export type PlatformaticLogOptions = {
   random: () => number;
   /** Told about each fault that is ridden out: lost connections, leader changes, missed heartbeats. */
   onFault: (fault: EnrichError) => void;
+  /** How often a group member looks for new partitions; default 30 s. */
+  partitionCheckMs?: number;
   /** Most that a reader asks of one partition in one fetch; default 1 MiB. */
   partitionBytesMax?: number;
   /** Most that one batch may expand to; default 64 MiB, twice the largest batch that brokers take. */
@@ -45,6 +47,7 @@ const REQUEST_MS_MAX = 30_000;
 const SESSION_MS_MAX = 30_000;
 const REBALANCE_MS_MAX = 30_000;
 const HEARTBEAT_INTERVAL_MS = 1000;
+const PARTITION_CHECK_MS = 30_000;
 const BOUNDS_TRIES_MAX = 5;
 
 const UNKNOWN_TOPIC_OR_PARTITION = 3;
@@ -167,6 +170,7 @@ class ClusterLog implements PlatformaticLog, Cluster {
     });
     const member: GroupMember & { join(): Promise<void> } = new ConsumerGroupMember(consumer, {
       topic: options.topic,
+      partitionCheckMs: this.#options.partitionCheckMs ?? PARTITION_CHECK_MS,
       random,
       onFault,
       onLeft: () => this.#members.delete(member),
