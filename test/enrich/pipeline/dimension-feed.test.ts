@@ -35,7 +35,8 @@ describe('a partition that is added to a change topic', () => {
     await world.run(5_000);
     expect(next.ended()).toBeUndefined();
     const names = (await world.rows()).map((row) => row['user_name']);
-    expect(names.toSorted()).toEqual(['ann', 'bob', 'eve']);
+    expect(new Set(names)).toEqual(new Set(['ann', 'bob', 'eve']));
+    expect(names).toHaveLength(3);
   });
 
   it('shows in the lag while its changes cannot be applied', async () => {

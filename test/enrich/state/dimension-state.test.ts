@@ -261,9 +261,10 @@ describe('a position', () => {
     const memory = openMemoryStore();
     const { state } = await openWith(users, memory);
     const change = upsert(1, { user_id: 'no number' });
-    const entriesOf = (refused: readonly { offset: bigint }[]) =>
-      refused.map(({ offset }) => ({ name: `rejects/${offset}`, value: Uint8Array.of(1) }));
-    await state.apply('users', { ...source, nextOffset: 8n }, [{ offset: 7n, change }], entriesOf);
+    const at = { ...source, nextOffset: 8n };
+    await state.apply('users', at, [{ offset: 7n, change }], (refused) =>
+      refused.map(({ offset }) => ({ name: `rejects/${offset}`, value: Uint8Array.of(1) })),
+    );
     await state.putMeta('other', Uint8Array.of(2));
     const again = (await openWith(users, memory)).state;
     expect(again.position('users')?.next).toEqual(new Map([[source.partition, 8n]]));
