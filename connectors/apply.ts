@@ -2,9 +2,14 @@ import type { SourceCheck } from './check-source.ts';
 import type { ConnectClient, ConnectorStatus } from './connect-client.ts';
 import type { ConnectorsConfig } from './connectors-config.ts';
 import { ConnectorsError } from './error.ts';
+import { findUnread, loadTables } from './first-loads.ts';
 import type { TopicAdmin, TopicState } from './kafka-admin.ts';
-import { debeziumPostgresConfig } from './postgres.ts';
-import type { ConnectorConfig } from './postgres.ts';
+import {
+  capturedTables,
+  changedSettings,
+  debeziumPostgresConfig,
+  passwordVariable,
+} from './postgres.ts';
 import { planTopics } from './topics.ts';
 import type { TopicPlan } from './topics.ts';
 
@@ -14,7 +19,7 @@ type Clock = { now: () => number; sleep: (ms: number) => Promise<void> };
 /** One thing that `apply` looked at. `differs` is what it must not change by itself. */
 export type ApplyStep = {
   subject: string;
-  outcome: 'created' | 'changed' | 'unchanged' | 'unchecked' | 'running' | 'differs';
+  outcome: 'created' | 'changed' | 'unchanged' | 'unchecked' | 'running' | 'loaded' | 'differs';
   message: string;
 };
 
@@ -24,6 +29,8 @@ export type ApplyOptions = {
   topics: TopicAdmin;
   /** Looks at the database before Connect does, see `checkSource`. */
   checkSource: (config: ConnectorsConfig) => Promise<SourceCheck>;
+  /** The Avro schema behind an id: Debezium's notifications tell which tables were read. */
+  loadSchema: (schemaId: number) => Promise<object | undefined>;
   clock: Clock;
   /** Told of each step as it happens, and of what is waited for. */
   onProgress: (line: string) => void;
@@ -38,8 +45,9 @@ const settledPolls = 3;
 const traceLinesMax = 6;
 
 /**
- * Makes the topics and the connector be as configured, and waits until the connector runs. Idempotent:
- * a second call changes nothing. The number of partitions of a topic that exists is told, never
+ * Makes the topics and the connector be as configured, waits until the connector runs, and has it read
+ * the rows of tables that were added after its initial snapshot. Idempotent: a second call changes
+ * nothing, and one after a call that was cut short does the rest. The number of partitions of a topic that exists is told, never
  * changed: the keys' places depend on it.
  * Errors: `config` for what Connect refuses or a connector that failed, with its own words and without
  * secrets; `unavailable` where Kafka or Connect stay out of reach, or the wait ends.
@@ -52,9 +60,27 @@ export async function applyConnectors(options: ApplyOptions): Promise<ApplyStep[
   };
   report(await checkTables(options));
   for (const step of await applyTopics(options.topics, planTopics(options.config))) report(step);
-  report(await applyConfig(options));
+  const { step, added } = await applyConfig(options);
+  report(step);
   report(await waitUntilRunning(options));
+  report(await readEarlierRows(options, added));
   return steps;
+}
+
+/** A connector reads the rows of the tables that it starts with; those of later ones it is asked for. */
+async function readEarlierRows(
+  options: ApplyOptions,
+  added: readonly string[],
+): Promise<ApplyStep> {
+  const { onProgress, waitMsMax = waitMsMaxDefault } = options;
+  const subject = 'rows';
+  const unread = await findUnread({ ...options, waitMsMax }, added);
+  if (unread.length === 0) {
+    return { subject, outcome: 'unchanged', message: 'rows: no table was added' };
+  }
+  onProgress(`rows: ${unread.join(', ')} came after the initial snapshot and will be read now`);
+  await loadTables({ ...options, waitMsMax }, unread);
+  return { subject, outcome: 'loaded', message: `rows: ${unread.join(', ')} read` };
 }
 
 async function checkTables({ config, checkSource }: ApplyOptions): Promise<ApplyStep> {
@@ -106,35 +132,36 @@ async function applyTopic(
     : [{ subject, outcome: 'unchanged', message: `${subject}: unchanged` }];
 }
 
-async function applyConfig(options: ApplyOptions): Promise<ApplyStep> {
+/** `added` are the tables that the connector did not capture before. */
+async function applyConfig(
+  options: ApplyOptions,
+): Promise<{ step: ApplyStep; added: readonly string[] }> {
   const { config, connect } = options;
   const subject = `connector ${config.connector}`;
-  const wanted: ConnectorConfig = { ...debeziumPostgresConfig(config), name: config.connector };
+  const wanted = debeziumPostgresConfig(config);
   const present = await whenReachable(options, () => connect.readConfig(config.connector));
-  if (present !== undefined && sameConfig(present, wanted)) {
-    return { subject, outcome: 'unchanged', message: `${subject}: unchanged` };
+  const changed = changedSettings(present ?? {}, wanted);
+  if (changed.length === 0) {
+    return {
+      step: { subject, outcome: 'unchanged', message: `${subject}: unchanged` },
+      added: [],
+    };
   }
   try {
     await whenReachable(options, () => connect.writeConfig(config.connector, wanted));
   } catch (error) {
     throw withoutSecrets(config, subject, error);
   }
-  return present === undefined
-    ? { subject, outcome: 'created', message: `${subject}: created` }
-    : {
-        subject,
-        outcome: 'changed',
-        message: `${subject}: changed ${changedNames(present, wanted).join(', ')}`,
-      };
-}
-
-function sameConfig(present: ConnectorConfig, wanted: ConnectorConfig): boolean {
-  return changedNames(present, wanted).length === 0;
-}
-
-function changedNames(present: ConnectorConfig, wanted: ConnectorConfig): string[] {
-  const names = new Set([...Object.keys(present), ...Object.keys(wanted)]);
-  return [...names].filter((name) => present[name] !== wanted[name]).toSorted();
+  if (present === undefined) {
+    const step: ApplyStep = { subject, outcome: 'created', message: `${subject}: created` };
+    return { step, added: [] };
+  }
+  const captured = capturedTables(present);
+  const message = `${subject}: changed ${changed.join(', ')}`;
+  return {
+    step: { subject, outcome: 'changed', message },
+    added: config.tables.filter((table) => !captured.has(table)),
+  };
 }
 
 /** Connect is a while in coming up, and refuses while its workers rebalance. */
@@ -184,7 +211,8 @@ async function waitUntilRunning(options: ApplyOptions): Promise<ApplyStep> {
   }
 }
 
-function isRunning(status: ConnectorStatus | undefined): boolean {
+/** Whether the connector and all of its tasks run, and there is one. */
+export function isRunning(status: ConnectorStatus | undefined): boolean {
   return (
     status?.connector.state === 'RUNNING' &&
     status.tasks.length > 0 &&
@@ -207,16 +235,24 @@ function describeStatus(status: ConnectorStatus | undefined): string {
 function failedConnector(config: ConnectorsConfig, trace: string): ConnectorsError {
   return new ConnectorsError(
     'config',
-    `connector ${config.connector} failed: ${shortTrace(config, trace)}`,
+    withHint(`connector ${config.connector} failed: ${shortTrace(config, trace)}`),
     { context: { connector: config.connector } },
   );
 }
 
 function withoutSecrets(config: ConnectorsConfig, subject: string, error: unknown): unknown {
   if (!(error instanceof ConnectorsError)) return error;
-  return new ConnectorsError(error.kind, `${subject}: ${maskSecrets(config, error.message)}`, {
-    context: error.context,
-  });
+  const message = withHint(`${subject}: ${maskSecrets(config, error.message)}`);
+  return new ConnectorsError(error.kind, message, { context: error.context });
+}
+
+/** The password that Connect uses is the worker's; where there is none, PostgreSQL refuses the variable's name. */
+function withHint(message: string): string {
+  if (!/password authentication failed/i.test(message)) return message;
+  return (
+    `${message.trimEnd()}\nKafka Connect takes the password from the environment of its worker: ` +
+    `give the worker ${passwordVariable} and start it again`
+  );
 }
 
 /** The first lines of a Java trace that say something: messages, no frames, no secrets. */

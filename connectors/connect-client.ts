@@ -10,8 +10,9 @@ export type ConnectorStatus = {
 };
 
 /**
- * Kafka Connect's REST interface. Errors: `unavailable` where the worker cannot be reached or is
- * rebalancing, `config` where it refuses a configuration.
+ * Kafka Connect's REST interface. Errors: `unavailable` where the worker cannot be reached, is
+ * rebalancing or has a fault (5xx); `config` for all else that is no success: a configuration that it
+ * refuses, missing rights, an address that is not Connect's.
  */
 export interface ConnectClient {
   /** Undefined for an unknown connector. */
@@ -59,18 +60,42 @@ function statusOf({ connector, tasks }: WireStatus): ConnectorStatus {
   };
 }
 
+/** Undefined for an empty answer, and for a GET of what Connect itself calls unknown. */
 async function request(
   url: string,
   options: { method?: string; body?: unknown } = {},
 ): Promise<unknown> {
-  const response = await send(url, options);
-  if (response.ok) return response.text === '' ? undefined : JSON.parse(response.text);
-  if (response.status === 404) return undefined;
+  const { ok, status, text } = await send(url, options);
+  const body = parseJson(text);
+  if (ok && (text === '' || body !== undefined)) return body;
+  const isConnects = body?.error_code === status;
+  if (status === 404 && isConnects && options.method === undefined) return undefined;
+  const context = { url, status };
+  const said = isConnects ? `: ${String(body.message)}` : '';
+  // 409: the workers are sharing out their tasks.
+  if (status >= 500 || (status === 409 && isConnects)) {
+    throw new ConnectorsError('unavailable', `Kafka Connect answered ${status}${said}`, {
+      context,
+    });
+  }
+  if (status === 400 && isConnects) {
+    throw new ConnectorsError('config', `Kafka Connect refuses${said}`, { context });
+  }
   throw new ConnectorsError(
-    response.status === 400 ? 'config' : 'unavailable',
-    `Kafka Connect answered ${response.status}: ${messageOf(response.text)}`,
-    { context: { url, status: response.status } },
+    'config',
+    `${url} answered ${status}${said || `, and not as Kafka Connect does: ${text.slice(0, 200)}`}; ` +
+      'see connect.url in connectors.yaml (CONNECT_URL)',
+    { context },
   );
+}
+
+function parseJson(text: string): { error_code?: unknown; message?: unknown } | undefined {
+  try {
+    const body: unknown = JSON.parse(text);
+    return typeof body === 'object' && body !== null ? body : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function send(
@@ -90,14 +115,5 @@ async function send(
       context: { url },
       cause,
     });
-  }
-}
-
-function messageOf(text: string): string {
-  try {
-    const { message } = JSON.parse(text) as { message?: unknown };
-    return typeof message === 'string' ? message : text;
-  } catch {
-    return text.slice(0, 300);
   }
 }

@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto';
 // kafkajs is CommonJS: Node finds its classes on the default export only.
 import kafkajs from 'kafkajs';
-import type { Admin } from 'kafkajs';
+import type { Admin, Consumer, Kafka } from 'kafkajs';
+import type { ChangeRecord } from './decode-change.ts';
 import { ConnectorsError } from './error.ts';
 import type { TopicPlan } from './topics.ts';
 
@@ -17,10 +19,16 @@ export interface TopicAdmin {
   createTopic(plan: TopicPlan): Promise<void>;
   /** Changes these settings and keeps all others. */
   alterTopic(topic: string, settings: Readonly<Record<string, string>>): Promise<void>;
+  /** The records that a topic of one partition holds now, the oldest first; none of a missing topic. */
+  readRecords(topic: string): Promise<ChangeRecord[]>;
+  /** Appends to a topic of one partition, and returns once its replicas have it. */
+  appendRecord(topic: string, record: { key: string; value: string }): Promise<void>;
   close(): Promise<void>;
 }
 
 const requestWaitMsMax = 10_000;
+/** For reading a short topic to its end. */
+const readWaitMsMax = 30_000;
 
 /** Connects to the brokers through kafkajs. */
 export async function openTopicAdmin(options: {
@@ -45,6 +53,8 @@ export async function openTopicAdmin(options: {
       await ask(() => admin.createTopics({ topics: [wish], waitForLeaders: true }));
     },
     alterTopic: (topic, settings) => ask(() => alterTopic(admin, topic, settings)),
+    readRecords: (topic) => ask(() => readRecords(kafka, admin, topic)),
+    appendRecord: (topic, record) => ask(() => appendRecord(kafka, topic, record)),
     close: () => admin.disconnect(),
   };
 }
@@ -114,4 +124,55 @@ async function alterTopic(
     validateOnly: false,
     resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configEntries }],
   });
+}
+
+async function readRecords(kafka: Kafka, admin: Admin, topic: string): Promise<ChangeRecord[]> {
+  const existing = await admin.listTopics();
+  if (!existing.includes(topic)) return [];
+  const [bounds] = await admin.fetchTopicOffsets(topic);
+  if (bounds === undefined || bounds.low === bounds.high) return [];
+  // kafkajs reads as a member of a group only: one for each reading, which is gone afterwards.
+  const groupId = `tributary.${topic}.${randomUUID()}`;
+  const consumer = kafka.consumer({ groupId });
+  try {
+    await consumer.connect();
+    await consumer.subscribe({ topic, fromBeginning: true });
+    return await readTo(consumer, BigInt(bounds.high));
+  } finally {
+    await consumer.disconnect();
+    await admin.deleteGroups([groupId]);
+  }
+}
+
+async function readTo(consumer: Consumer, endOffset: bigint): Promise<ChangeRecord[]> {
+  const { promise, resolve, reject } = Promise.withResolvers<ChangeRecord[]>();
+  const late = (): void => reject(new Error(`no end of the topic within ${readWaitMsMax} ms`));
+  const timer = setTimeout(late, readWaitMsMax);
+  const records: ChangeRecord[] = [];
+  try {
+    await consumer.run({
+      autoCommit: false,
+      eachMessage: async ({ message: { key, value, offset } }) => {
+        records.push({ key: key ?? null, value });
+        if (BigInt(offset) + 1n >= endOffset) resolve(records);
+      },
+    });
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function appendRecord(
+  kafka: Kafka,
+  topic: string,
+  record: { key: string; value: string },
+): Promise<void> {
+  const producer = kafka.producer();
+  await producer.connect();
+  try {
+    await producer.send({ topic, acks: -1, messages: [record] });
+  } finally {
+    await producer.disconnect();
+  }
 }

@@ -1,7 +1,10 @@
 import type { ConnectorsConfig } from './connectors-config.ts';
-import { changelogSettings, heartbeatTopic, notificationTopic } from './topics.ts';
+import { changelogSettings, heartbeatTopic, notificationTopic, signalTopic } from './topics.ts';
 
 export type ConnectorConfig = Readonly<Record<string, string>>;
+
+/** The variable of Connect's worker that holds the password of Debezium's role. */
+export const passwordVariable = 'DATABASE_PASSWORD';
 
 /**
  * The configuration of Debezium's PostgreSQL connector, as Connect's REST interface takes it.
@@ -27,7 +30,8 @@ function databaseSettings({ database, tables, topics }: ConnectorsConfig): Conne
     'database.port': String(database.port),
     'database.dbname': database.name,
     'database.user': database.user,
-    'database.password': database.password.reveal(),
+    // Connect shows a configuration to all who reach its port, so that it holds the variable's name only.
+    'database.password': `\${env:${passwordVariable}}`,
     'topic.prefix': topics.prefix,
     'table.include.list': tables.map(escapeRegex).join(','),
     'plugin.name': 'pgoutput',
@@ -71,7 +75,39 @@ function deliverySettings(config: ConnectorsConfig): ConnectorConfig {
     'errors.max.retries': '-1',
     'notification.enabled.channels': 'sink',
     'notification.sink.topic.name': notificationTopic(config),
+    ...signalSettings(config),
   };
+}
+
+/**
+ * Orders come by Kafka, and an incremental snapshot takes its watermarks from pg_current_snapshot():
+ * the source needs no table for signals, and Debezium's role no further right.
+ */
+function signalSettings(config: ConnectorsConfig): ConnectorConfig {
+  return {
+    'read.only': 'true',
+    'signal.enabled.channels': 'kafka',
+    'signal.kafka.topic': signalTopic(config),
+    'signal.kafka.bootstrap.servers': config.kafkaBrokers.join(','),
+    'signal.poll.interval.ms': '1000',
+    'incremental.snapshot.chunk.size': String(chunkRows),
+  };
+}
+
+/** Rows that an incremental snapshot reads and holds at once; one notification tells of each chunk. */
+const chunkRows = 8192;
+
+/** Names of the settings in which two configurations differ; Connect adds `name` itself. */
+export function changedSettings(present: ConnectorConfig, wanted: ConnectorConfig): string[] {
+  const names = new Set([...Object.keys(present), ...Object.keys(wanted)]);
+  names.delete('name');
+  return [...names].filter((name) => present[name] !== wanted[name]).toSorted();
+}
+
+/** The tables, `schema.table`, that a connector's configuration captures. */
+export function capturedTables(present: ConnectorConfig): ReadonlySet<string> {
+  const list = present['table.include.list'] ?? '';
+  return new Set(list.split(',').map((name) => name.replaceAll('\\', '')));
 }
 
 function converterSettings(

@@ -69,7 +69,11 @@ function isStringMap(value: unknown): value is Readonly<Record<string, string | 
   return typeof value === 'object' && value !== null;
 }
 
-function readNotification(value: Uint8Array | null, resolve: ResolveSchema): Struct | undefined {
+/** The struct in the value of a notification; undefined where it cannot be read. */
+export function readNotification(
+  value: Uint8Array | null,
+  resolve: ResolveSchema,
+): Struct | undefined {
   if (value === null) return undefined;
   const framing = framingOf(value);
   try {

@@ -1,7 +1,8 @@
-import { shortTrace } from './apply.ts';
+import { isRunning, shortTrace } from './apply.ts';
 import type { ConnectClient, ConnectorState } from './connect-client.ts';
 import type { ConnectorsConfig } from './connectors-config.ts';
 import type { TopicAdmin } from './kafka-admin.ts';
+import { changedSettings, debeziumPostgresConfig } from './postgres.ts';
 import { planTopics } from './topics.ts';
 
 /** What runs and what differs from connectors.yaml, for `status`. */
@@ -10,6 +11,8 @@ export type ConnectorsReport = {
   /** `MISSING` where Connect does not know the connector. */
   state: ConnectorState | 'MISSING';
   tasks: readonly { taskId: number; state: ConnectorState }[];
+  /** Settings of the connector that are not as connectors.yaml wants them, by name. */
+  differences: readonly string[];
   /** Why it failed, without stack frames and secrets. */
   failure: string | undefined;
   topics: readonly {
@@ -17,6 +20,8 @@ export type ConnectorsReport = {
     partitions: number | undefined;
     differences: readonly string[];
   }[];
+  /** The connector and all of its tasks run, and nothing differs. */
+  asWanted: boolean;
 };
 
 /** Errors: `unavailable` where Kafka or Connect cannot be reached. */
@@ -29,12 +34,21 @@ export async function readConnectorsStatus(options: {
   const status = await connect.readStatus(config.connector);
   const parts = status === undefined ? [] : [status.connector, ...status.tasks];
   const trace = parts.find(({ state }) => state === 'FAILED')?.trace;
+  const present = await connect.readConfig(config.connector);
+  const differences =
+    present === undefined ? [] : changedSettings(present, debeziumPostgresConfig(config));
+  const topics = await readTopics(options);
   return {
     connector: config.connector,
     state: status?.connector.state ?? 'MISSING',
     tasks: (status?.tasks ?? []).map(({ taskId, state }) => ({ taskId, state })),
     failure: trace === undefined ? undefined : shortTrace(config, trace),
-    topics: await readTopics(options),
+    differences,
+    topics,
+    asWanted:
+      isRunning(status) &&
+      differences.length === 0 &&
+      topics.every((topic) => topic.differences.length === 0),
   };
 }
 

@@ -32,6 +32,11 @@ export function notificationTopic(config: ConnectorsConfig): string {
   return `__debezium-notifications.${config.topics.prefix}`;
 }
 
+/** Where Debezium takes orders from, such as to read a table that was added later. */
+export function signalTopic(config: ConnectorsConfig): string {
+  return `__debezium-signals.${config.topics.prefix}`;
+}
+
 /** Settings of a topic that holds the newest change of each row, for creation by us and by Connect. */
 export const changelogSettings: Readonly<Record<string, string>> = {
   'cleanup.policy': 'compact',
@@ -64,6 +69,13 @@ export function planTopics(config: ConnectorsConfig): TopicPlan[] {
       partitions: 1,
       replicationFactor,
       settings: { 'cleanup.policy': 'delete', 'retention.ms': '-1' },
+    },
+    {
+      topic: signalTopic(config),
+      // Debezium reads partition 0 only.
+      partitions: 1,
+      replicationFactor,
+      settings: { 'cleanup.policy': 'delete', 'retention.ms': String(7 * dayMs) },
     },
     {
       topic: stream,

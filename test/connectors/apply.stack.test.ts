@@ -37,7 +37,7 @@ const config: ConnectorsConfig = {
     port: endpoints.postgresPort,
     publication: `${name}_pub`,
     slot: name,
-    heartbeatTable: undefined,
+    heartbeatTable: 'public.debezium_heartbeat',
   },
   converter: { kind: 'tributary', registryUrl: endpoints.registryUrl },
   connector: name,
@@ -62,10 +62,16 @@ function options(own: Partial<ConnectorsConfig> = {}): ApplyOptions {
     connect,
     topics,
     checkSource,
+    loadSchema,
     clock: { now: Date.now, sleep },
     onProgress: () => {},
     waitMsMax: 60_000,
   };
+}
+
+async function loadSchema(schemaId: number): Promise<object | undefined> {
+  const schema = await openRegistry({ url: endpoints.registryUrl }).schemaById(schemaId);
+  return schema === 'unknown' ? undefined : schema;
 }
 
 async function dropConnector(): Promise<void> {
@@ -97,7 +103,9 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await dropConnector();
-  await database.query(`drop publication if exists ${name}_pub; drop table if exists ${table}`);
+  await database.query(
+    `drop publication if exists ${name}_pub; drop table if exists ${table}, ${table}_later, ${table}_empty`,
+  );
   await database.end();
   await topics.close();
   const admin = kafka.admin();
@@ -166,7 +174,9 @@ describe('apply on a running stack', () => {
     await expect(failure).rejects.toMatchObject({ kind: 'config' });
     await expect(failure).rejects.toThrow(`alter publication ${name}_pub add table ${table}`);
     await expect(failure).rejects.toThrow(`grant select on ${table} to cdc`);
-    await database.query(`create publication ${name}_pub for table ${table}`);
+    await database.query(
+      `create publication ${name}_pub for table ${table}, public.debezium_heartbeat`,
+    );
     await database.query(`grant select on ${table} to cdc`);
   });
 
@@ -174,24 +184,27 @@ describe('apply on a running stack', () => {
     const wrong = { ...config.database, password: { reveal: () => 'not-it', toJSON: () => '***' } };
     const ours = applyConnectors(options({ database: wrong }));
     await expect(ours).rejects.toThrow('PostgreSQL refuses cdc on app: password authentication');
+    // The superuser's password is not the one that the worker has.
     const theirs = applyConnectors({
-      ...options({ database: wrong }),
+      ...options({ database: { ...config.database, user: 'postgres' } }),
       checkSource: async () => ({ kind: 'unreachable', message: '' }),
     });
     await expect(theirs).rejects.toMatchObject({ kind: 'config' });
     await expect(theirs).rejects.toThrow('password authentication failed');
-    await expect(theirs).rejects.not.toThrow('not-it');
+    await expect(theirs).rejects.toThrow('give the worker DATABASE_PASSWORD');
   });
 
   it('makes topics and connector, and changes nothing when run again', async () => {
     const first = await applyConnectors(options());
-    expect(first.at(-1)).toMatchObject({ outcome: 'running' });
+    expect(outcomes(first)).toContain('running');
     expect(first.map(({ message }) => message)).toContain(`connector ${name}: created`);
     const second = await applyConnectors(options());
     expect(new Set(outcomes(second))).toEqual(new Set(['unchanged', 'running']));
     const report = await readConnectorsStatus({ config, connect, topics });
-    expect(report.state).toBe('RUNNING');
+    expect(report).toMatchObject({ state: 'RUNNING', differences: [], asWanted: true });
     expect(report.topics.flatMap(({ differences }) => differences)).toEqual([]);
+    const shown = await fetch(`${endpoints.connectUrl}/connectors/${name}/config`);
+    expect(await shown.json()).toMatchObject({ 'database.password': '${env:DATABASE_PASSWORD}' });
   });
 
   it('tells through a notification that the initial snapshot is complete', async () => {
@@ -265,6 +278,44 @@ describe('apply on a running stack', () => {
       'sourcePosition' in change ? [change.sourcePosition] : [],
     );
     expect(positions).toEqual(positions.toSorted((a, b) => (a < b ? -1 : 1)));
+  });
+
+  it('reads the rows of a table that is added later, and tells when it has', async () => {
+    const later = `public.${name}_later`;
+    const empty = `public.${name}_empty`;
+    await database.query(`
+      create table ${later} (id bigint primary key, label text);
+      create table ${empty} (id bigint primary key);
+      insert into ${later} select i, 'row ' || i from generate_series(1, 20000) i;
+      alter publication ${name}_pub add table ${later}, ${empty};
+      grant select on ${later}, ${empty} to cdc`);
+    const more = { tables: [table, later, empty] };
+    const lines: string[] = [];
+    const steps = await applyConnectors({
+      ...options(more),
+      onProgress: (line) => lines.push(line),
+    });
+    expect(steps.at(-1)).toMatchObject({
+      outcome: 'loaded',
+      message: `rows: ${later}, ${empty} read`,
+    });
+    expect(lines).toContain(`${later}: 20000 rows read`);
+    expect((await applyConnectors(options(more))).at(-1)?.outcome).toBe('unchanged');
+
+    const read = await readTopic(tableTopic(config, later), (records) => records.length >= 20_000);
+    const decoder = createChangeDecoder({ resolve: await loadSchemas(read) });
+    const ids = new Set<unknown>();
+    for (const change of read.map((record) => decoder.decode(record))) {
+      if (change.kind === 'reject') throw new Error(JSON.stringify(change));
+      expect(change).toMatchObject({ kind: 'upsert', initialSnapshot: true });
+      if (change.kind === 'upsert') ids.add(change.rowKey['id']);
+    }
+    expect(ids.size).toBe(20_000);
+    const told = await topics.readRecords(notificationTopic(config));
+    const resolve = await loadSchemas(told);
+    const signals = told.map((record) => readinessSignal(record, resolve));
+    expect(signals).toContainEqual({ kind: 'table-complete', collection: later });
+    expect(signals).toContainEqual({ kind: 'table-complete', collection: empty });
   });
 
   it('runs on after the truncate that a compacted topic cannot take', async () => {

@@ -3,9 +3,11 @@ import { applyConnectors, shortTrace } from '../../connectors/apply.ts';
 import type { ApplyOptions, ApplyStep } from '../../connectors/apply.ts';
 import type { ConnectClient, ConnectorState } from '../../connectors/connect-client.ts';
 import { ConnectorsError } from '../../connectors/error.ts';
+import type { TopicAdmin } from '../../connectors/kafka-admin.ts';
 import { createMemoryTopicAdmin } from '../../connectors/memory-topic-admin.ts';
 import type { ConnectorConfig } from '../../connectors/postgres.ts';
 import { readConnectorsStatus } from '../../connectors/status.ts';
+import { notificationTopic, signalTopic } from '../../connectors/topics.ts';
 import { connectorsConfig } from './connectors-sample.ts';
 
 const config = connectorsConfig({ password: 'hunter2-secret' });
@@ -42,6 +44,7 @@ function options(connect: ConnectClient, lines: string[] = []): ApplyOptions {
     connect,
     topics: createMemoryTopicAdmin(),
     checkSource: async () => ({ kind: 'ready' }),
+    loadSchema: async () => undefined,
     clock: { now: () => nowMs, sleep: async (ms) => void (nowMs += ms) },
     onProgress: (line) => lines.push(line),
   };
@@ -53,10 +56,10 @@ describe('apply', () => {
   it('makes everything the first time and changes nothing the second time', async () => {
     const given = options(memoryConnect(['RUNNING']));
     const first = await applyConnectors(given);
-    expect(new Set(outcomes(first.slice(1, -1)))).toEqual(new Set(['created']));
-    expect(first.at(-1)?.outcome).toBe('running');
+    expect(new Set(outcomes(first.slice(1, -2)))).toEqual(new Set(['created']));
+    expect(outcomes(first.slice(-2))).toEqual(['running', 'unchanged']);
     const second = await applyConnectors(given);
-    expect(new Set(outcomes(second.slice(0, -1)))).toEqual(new Set(['unchanged']));
+    expect(new Set(outcomes(second))).toEqual(new Set(['unchanged', 'running']));
   });
 
   it('corrects a setting that drifted and only tells of another number of partitions', async () => {
@@ -148,6 +151,116 @@ describe('apply', () => {
   });
 });
 
+/** Notifications as JSON converters write them. */
+function notification(
+  kind: 'Initial Snapshot' | 'Incremental Snapshot',
+  type: string,
+  details: Record<string, string> = {},
+): { key: string; value: string } {
+  const value = { aggregate_type: kind, type, additional_data: details };
+  return { key: '{}', value: JSON.stringify(value) };
+}
+
+/** A source of notifications that obeys the signals which `obey` takes. */
+function debezium(obey: (table: string) => string | undefined): TopicAdmin {
+  const topics = createMemoryTopicAdmin();
+  return {
+    ...topics,
+    async appendRecord(topic, record) {
+      await topics.appendRecord(topic, record);
+      if (topic !== signalTopic(config)) return;
+      const { data } = JSON.parse(record.value) as { data: { 'data-collections': string[] } };
+      for (const table of data['data-collections']) {
+        const status = obey(table);
+        if (status === undefined) continue;
+        const details = { scanned_collection: table, status, total_rows_scanned: '7' };
+        const told = notification('Incremental Snapshot', 'TABLE_SCAN_COMPLETED', details);
+        await topics.appendRecord(notificationTopic(config), told);
+      }
+    },
+  };
+}
+
+describe('a table that is added after the initial snapshot', () => {
+  const added = { ...config, tables: [...config.tables, 'public.orders'] };
+
+  async function applied(topics: TopicAdmin, lines: string[] = []): Promise<ApplyOptions> {
+    const given = { ...options(memoryConnect(['RUNNING']), lines), topics };
+    await applyConnectors(given);
+    for (const table of config.tables) {
+      const details = { scanned_collection: table, status: 'SUCCEEDED' };
+      const told = notification('Initial Snapshot', 'TABLE_SCAN_COMPLETED', details);
+      await topics.appendRecord(notificationTopic(config), told);
+    }
+    await topics.appendRecord(
+      notificationTopic(config),
+      notification('Initial Snapshot', 'COMPLETED'),
+    );
+    return given;
+  }
+
+  it('is read on request, once', async () => {
+    const topics = debezium(() => 'SUCCEEDED');
+    const lines: string[] = [];
+    const given = { ...(await applied(topics, lines)), config: added };
+    expect((await applyConnectors(given)).at(-1)?.outcome).toBe('loaded');
+    expect(lines).toContain('public.orders: 7 rows read');
+    expect((await applyConnectors(given)).at(-1)?.outcome).toBe('unchanged');
+    const [signal, ...others] = await topics.readRecords(signalTopic(config));
+    expect(others).toEqual([]);
+    expect(String(signal?.key)).toBe(config.topics.prefix);
+    expect(JSON.parse(String(signal?.value))).toMatchObject({
+      type: 'execute-snapshot',
+      data: { type: 'incremental', 'data-collections': ['public.orders'] },
+    });
+  });
+
+  it('is read by a later apply where an earlier one was cut short', async () => {
+    let answer: string | undefined;
+    const topics = debezium(() => answer);
+    const given = { ...(await applied(topics)), config: added };
+    await expect(applyConnectors(given)).rejects.toMatchObject({ kind: 'unavailable' });
+    answer = 'SUCCEEDED';
+    expect((await applyConnectors(given)).at(-1)?.outcome).toBe('loaded');
+  });
+
+  it('is read again where it was captured before, left out and taken in again', async () => {
+    const given = await applied(debezium(() => 'SUCCEEDED'));
+    const [first, ...fewer] = config.tables;
+    await applyConnectors({ ...given, config: { ...config, tables: fewer } });
+    const steps = await applyConnectors(given);
+    expect(steps.at(-1)).toMatchObject({ outcome: 'loaded', message: `rows: ${first} read` });
+  });
+
+  it('is named where Debezium cannot read it', async () => {
+    const given = await applied(debezium(() => 'NO_PRIMARY_KEY'));
+    const failure = applyConnectors({ ...given, config: added });
+    await expect(failure).rejects.toMatchObject({
+      kind: 'config',
+      message: 'Debezium cannot read the rows of public.orders: NO_PRIMARY_KEY',
+    });
+  });
+});
+
+describe('the password', () => {
+  it('is not in the connector’s configuration', async () => {
+    const connect = memoryConnect(['RUNNING']);
+    await applyConnectors(options(connect));
+    const written = await connect.readConfig('app');
+    expect(written?.['database.password']).toBe('${env:DATABASE_PASSWORD}');
+    expect(JSON.stringify(written)).not.toContain('hunter2');
+  });
+
+  it('that PostgreSQL refuses from Connect is the worker’s to have', async () => {
+    const connect = memoryConnect(['RUNNING']);
+    connect.writeConfig = () => {
+      throw new ConnectorsError('config', 'FATAL: password authentication failed for user "cdc"');
+    };
+    const failure = applyConnectors(options(connect));
+    await expect(failure).rejects.toThrow('give the worker DATABASE_PASSWORD');
+  });
+});
+
 describe('status', () => {
   it('tells what is missing before apply and nothing after', async () => {
     const given = options(memoryConnect(['RUNNING']));
@@ -165,5 +278,52 @@ describe('status', () => {
     await connect.writeConfig('app', {});
     const report = await readConnectorsStatus(options(connect));
     expect(report).toMatchObject({ tasks: [{ taskId: 0, state: 'FAILED' }], failure: 'no slot' });
+    expect(report.asWanted).toBe(false);
+  });
+
+  it.each<[string, (given: ApplyOptions) => Promise<void>]>([
+    [
+      'another setting of the connector',
+      async ({ connect }) => {
+        const present = (await connect.readConfig('app')) ?? {};
+        await connect.writeConfig('app', { ...present, 'poll.interval.ms': '500' });
+      },
+    ],
+    [
+      'another setting of a topic',
+      ({ topics }) => topics.alterTopic('app.public.users', { 'cleanup.policy': 'delete' }),
+    ],
+    [
+      'another number of partitions',
+      ({ topics }) =>
+        topics.createTopic({
+          topic: 'clicks',
+          partitions: 2,
+          replicationFactor: 1,
+          settings: { 'cleanup.policy': 'delete', 'retention.ms': '604800000' },
+        }),
+    ],
+  ])('tells of %s', async (_difference, change) => {
+    const given = options(memoryConnect(['RUNNING']));
+    await applyConnectors(given);
+    expect((await readConnectorsStatus(given)).asWanted).toBe(true);
+    await change(given);
+    const report = await readConnectorsStatus(given);
+    const differences = [
+      ...report.differences,
+      ...report.topics.flatMap((topic) => topic.differences),
+    ];
+    expect(differences).toHaveLength(1);
+    expect(report.asWanted).toBe(false);
+  });
+
+  it('is not as wanted while a task does not run', async () => {
+    const given = options(memoryConnect(['RUNNING']));
+    await applyConnectors(given);
+    const present = (await given.connect.readConfig('app')) ?? {};
+    const paused = memoryConnect(['PAUSED']);
+    await paused.writeConfig('app', present);
+    const report = await readConnectorsStatus({ ...given, connect: paused });
+    expect(report).toMatchObject({ differences: [], asWanted: false });
   });
 });

@@ -26,4 +26,21 @@ export function topicAdminContract(open: () => Promise<TopicAdmin>, prefix: stri
       await admin.close();
     }
   });
+
+  it('reads what was appended, in order, and nothing of a missing topic', async () => {
+    const admin = await open();
+    const topic = `${prefix}.records`;
+    try {
+      expect(await admin.readRecords(topic)).toEqual([]);
+      const settings = { 'cleanup.policy': 'delete' };
+      await admin.createTopic({ topic, partitions: 1, replicationFactor: 1, settings });
+      expect(await admin.readRecords(topic)).toEqual([]);
+      await admin.appendRecord(topic, { key: 'a', value: '1' });
+      await admin.appendRecord(topic, { key: 'a', value: '2' });
+      const records = await admin.readRecords(topic);
+      expect(records.map(({ key, value }) => `${key}${value}`)).toEqual(['a1', 'a2']);
+    } finally {
+      await admin.close();
+    }
+  });
 }

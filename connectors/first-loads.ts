@@ -1,0 +1,140 @@
+import type { Struct } from './avro-codec.ts';
+import type { ConnectorsConfig } from './connectors-config.ts';
+import type { ChangeRecord } from './decode-change.ts';
+import { ConnectorsError } from './error.ts';
+import { framingOf } from './framing.ts';
+import type { TopicAdmin } from './kafka-admin.ts';
+import { readNotification, readinessSignal } from './readiness-signal.ts';
+import { notificationTopic, signalTopic } from './topics.ts';
+
+export type FirstLoadOptions = {
+  config: ConnectorsConfig;
+  topics: TopicAdmin;
+  /** The Avro schema behind an id, from the registry that Connect's converter writes to. */
+  loadSchema: (schemaId: number) => Promise<object | undefined>;
+  clock: { now: () => number; sleep: (ms: number) => Promise<void> };
+  onProgress: (line: string) => void;
+  /** How long Debezium may tell nothing new of the rows that it reads. */
+  waitMsMax: number;
+};
+
+/** What Debezium has told so far. */
+type Told = { records: readonly ChangeRecord[]; resolve: (schemaId: number) => object | undefined };
+
+const pollMs = 1000;
+const whole = ['SUCCEEDED', 'EMPTY'];
+
+/**
+ * The tables whose earlier rows no snapshot has read: those in `added`, and all that no notification
+ * calls scanned although the initial snapshot is over. None before that: it reads every table.
+ */
+export async function findUnread(
+  options: FirstLoadOptions,
+  added: readonly string[],
+): Promise<string[]> {
+  const { records, resolve } = await readTold(options);
+  const signals = records.map((record) => readinessSignal(record, resolve));
+  if (!signals.some((signal) => signal?.kind === 'initial-snapshot-complete')) return [];
+  const read = new Set(
+    signals.map((signal) =>
+      signal !== undefined && 'collection' in signal ? signal.collection : '',
+    ),
+  );
+  return options.config.tables.filter((table) => added.includes(table) || !read.has(table));
+}
+
+/**
+ * Has Debezium read the rows of these tables beside the changes that it streams (an incremental
+ * snapshot), and returns once it has told that each is read. Asking twice reads twice, which changes
+ * nothing. It needs a published write now and then, which the heartbeat table gives: the read rows
+ * are let go when the log has passed the moment at which they were read.
+ * Errors: `config` where Debezium tells that it cannot read a table; `unavailable` when it tells nothing
+ * new for `waitMsMax`: it goes on by itself, and `apply` asks again.
+ * Source: Debezium 3 reference, "Sending signals", "Receiving Debezium notifications".
+ */
+export async function loadTables(
+  options: FirstLoadOptions,
+  tables: readonly string[],
+): Promise<void> {
+  const { clock, onProgress, waitMsMax } = options;
+  const missing = new Set(tables);
+  let seen = (await readTold(options)).records.length;
+  let movedMs = clock.now();
+  await askFor(options, tables);
+  while (missing.size > 0) {
+    await clock.sleep(pollMs);
+    const { records, resolve } = await readTold(options);
+    if (records.length > seen) movedMs = clock.now();
+    for (const { value } of records.slice(seen)) {
+      const line = takeProgress(readNotification(value, resolve), missing);
+      if (line !== undefined) onProgress(line);
+    }
+    seen = records.length;
+    if (missing.size > 0 && clock.now() - movedMs >= waitMsMax) throw stalled(missing, options);
+  }
+}
+
+async function askFor(
+  { config, topics, clock }: FirstLoadOptions,
+  tables: readonly string[],
+): Promise<void> {
+  const value = JSON.stringify({
+    id: `tributary-${clock.now()}`,
+    type: 'execute-snapshot',
+    data: { 'data-collections': tables, type: 'incremental' },
+  });
+  // Debezium obeys signals whose key is its topic prefix.
+  await topics.appendRecord(signalTopic(config), { key: config.topics.prefix, value });
+}
+
+/** Takes what one notification tells; a line where that is worth one. */
+function takeProgress(notification: Struct | undefined, missing: Set<string>): string | undefined {
+  if (notification?.['aggregate_type'] !== 'Incremental Snapshot') return undefined;
+  const told = (notification['additional_data'] ?? {}) as Readonly<Record<string, string>>;
+  switch (notification['type']) {
+    case 'IN_PROGRESS': {
+      const { current_collection_in_progress: table, last_processed_key: key } = told;
+      return `${table}: reading its rows, up to key ${key} of ${told['maximum_key']}`;
+    }
+    case 'TABLE_SCAN_COMPLETED': {
+      const { scanned_collection: table = '', status = '', total_rows_scanned: rows } = told;
+      if (!whole.includes(status)) throw refused(table, status);
+      missing.delete(table);
+      return `${table}: ${rows} rows read`;
+    }
+    default:
+      return undefined;
+  }
+}
+
+function refused(table: string, status: string): ConnectorsError {
+  return new ConnectorsError('config', `Debezium cannot read the rows of ${table}: ${status}`, {
+    context: { table, status },
+  });
+}
+
+function stalled(missing: ReadonlySet<string>, options: FirstLoadOptions): ConnectorsError {
+  const { config, waitMsMax } = options;
+  const tables = [...missing].join(', ');
+  const fix =
+    config.database.heartbeatTable === undefined
+      ? 'it goes on with the next write to a published table: set database.heartbeat_table, or write to one'
+      : 'look at the worker’s log, then run `tributary connectors apply` again';
+  return new ConnectorsError(
+    'unavailable',
+    `Debezium has told nothing of the rows of ${tables} for ${waitMsMax / 1000} s; ${fix}`,
+    { context: { tables: [...missing], waitMsMax } },
+  );
+}
+
+async function readTold({ config, topics, loadSchema }: FirstLoadOptions): Promise<Told> {
+  const records = await topics.readRecords(notificationTopic(config));
+  const schemas = new Map<number, object>();
+  for (const { value } of records) {
+    const framing = value === null ? undefined : framingOf(value);
+    if (framing?.kind !== 'avro' || schemas.has(framing.schemaId)) continue;
+    const avroSchema = await loadSchema(framing.schemaId);
+    if (avroSchema !== undefined) schemas.set(framing.schemaId, avroSchema);
+  }
+  return { records, resolve: (schemaId) => schemas.get(schemaId) };
+}
