@@ -169,8 +169,16 @@ describe('ports', () => {
     }
   });
 
-  test('nothing else is published', () => {
-    expect(ours.flatMap((name) => service(name).ports ?? [])).toEqual([]);
+  test('nothing else is published but the pipeline’s endpoints, on loopback', () => {
+    const published = ours.flatMap((name) => service(name).ports ?? []);
+    expect(published).toEqual(['127.0.0.1:${HTTP_PORT:-18099}:18099']);
+  });
+
+  test('the pipeline listens where its published port and its probe look', async () => {
+    const text = await readFile(join(repository, 'pipeline.yaml'), 'utf8');
+    expect(text).toContain('port: ${HTTP_PORT:-18099}');
+    expect(text).toContain('host: ${HTTP_HOST:-127.0.0.1}');
+    expect(await composeEnvironment('tributary')).toMatchObject({ HTTP_HOST: '0.0.0.0' });
   });
 });
 

@@ -35,6 +35,16 @@ function shell(script: string): Command {
   return { file: '/bin/sh', args: ['-c', script], cwd: root, env: { OWN: 'own' } };
 }
 
+test('of the logs of earlier starts the last one is kept', async () => {
+  for (const word of ['first', 'second', 'third']) {
+    await startProcess(instance, 's3', shell(`echo ${word}; exec sleep 60`), env);
+    while ((await readFile(logFile(instance, 's3'), 'utf8')) === '') await sleep(10);
+    await stopProcess(instance, 's3', { signal: 'SIGTERM' });
+  }
+  expect(await readFile(logFile(instance, 's3'), 'utf8')).toBe('third\n');
+  expect(await readFile(`${logFile(instance, 's3')}.1`, 'utf8')).toBe('second\n');
+});
+
 test('a started process is found, and is gone once stopped', async () => {
   const pid = await startProcess(instance, 's3', shell('exec sleep 60'), env);
   expect(await findRunning(instance, 's3')).toBe(pid);
