@@ -30,11 +30,14 @@ export type TopicReaderOptions = {
   log: (line: string) => void;
 };
 
-/** Fetches without a record, one after the other, that mean the end of what there is. */
-const EMPTY_FETCHES_MAX = 6;
+/** Fetches without a record, one after the other, after which no more is expected: 20 s of one broker. */
+const EMPTY_FETCHES_MAX = 40;
 const FETCH_WAIT_MS = 500;
 
-/** A reader over kafkajs. Errors: `unavailable` when Kafka does not answer or stops answering. */
+/**
+ * A reader over kafkajs. Errors: `unavailable` when Kafka does not answer or stops answering, and when a
+ * partition does not come to its end; `config` when a log ends before it, so that it is another log.
+ */
 export function openTopicReader(options: TopicReaderOptions): ReadTopic {
   installZstd();
   const kafka = new kafkajs.Kafka({
@@ -48,10 +51,10 @@ export function openTopicReader(options: TopicReaderOptions): ReadTopic {
         options.log(log.message),
   });
   return async (topic, until, onRecord) => {
-    const open = new Map([...until].filter(([, next]) => next > 0n));
-    if (open.size === 0) return;
     const groupId = `${options.groupId}-${topic}`;
     try {
+      const open = stillToRead(topic, until, await logBounds(kafka, topic));
+      if (open.size === 0) return;
       await readUntil(kafka, { topic, groupId, open, onRecord });
     } catch (cause) {
       if (cause instanceof VerifyError) throw cause;
@@ -68,6 +71,50 @@ type Reading = {
   open: Map<number, bigint>;
   onRecord: (record: TopicRecord) => void | Promise<void>;
 };
+
+export type LogBounds = ReadonlyMap<number, { start: bigint; end: bigint }>;
+
+/**
+ * The partitions that have something left to read below the next offsets asked for. What retention or
+ * compaction has removed up to there is not waited for. Errors: `config` where a log ends before.
+ */
+export function stillToRead(
+  topic: string,
+  until: ReadonlyMap<number, bigint>,
+  bounds: LogBounds,
+): Map<number, bigint> {
+  const open = new Map<number, bigint>();
+  for (const [partition, next] of until) {
+    if (next <= 0n) continue;
+    const { start, end } = bounds.get(partition) ?? { start: 0n, end: 0n };
+    if (end < next) {
+      throw new VerifyError(
+        'config',
+        `${topic}-${partition} ends at ${end}, before the recorded position ${next}: it was truncated or ` +
+          'recreated, or this is another cluster',
+      );
+    }
+    if (start < next) open.set(partition, next);
+  }
+  return open;
+}
+
+/** The end is that of committed records (the last stable offset): kafkajs asks for it. */
+async function logBounds(kafka: kafkajs.Kafka, topic: string): Promise<LogBounds> {
+  const admin = kafka.admin();
+  await admin.connect();
+  try {
+    const offsets = await admin.fetchTopicOffsets(topic);
+    return new Map(
+      offsets.map(({ partition, low, high }) => [
+        partition,
+        { start: BigInt(low), end: BigInt(high) },
+      ]),
+    );
+  } finally {
+    await admin.disconnect();
+  }
+}
 
 async function readUntil(kafka: kafkajs.Kafka, reading: Reading): Promise<void> {
   const { topic, groupId } = reading;
@@ -86,8 +133,7 @@ async function readUntil(kafka: kafkajs.Kafka, reading: Reading): Promise<void> 
       consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
       consumer.on(consumer.events.FETCH, ({ payload }) => {
         emptyFetches = payload.numberOfBatches === 0 ? emptyFetches + 1 : 0;
-        // What is still open then has been compacted away up to its end.
-        if (emptyFetches >= EMPTY_FETCHES_MAX) resolve();
+        if (emptyFetches >= EMPTY_FETCHES_MAX) reject(unfinished(reading));
       });
       const eachBatch = async ({ batch }: kafkajs.EachBatchPayload): Promise<void> => {
         try {
@@ -116,6 +162,18 @@ async function takeBatch(reading: Reading, batch: kafkajs.Batch): Promise<void> 
     }
     if (offset + 1n >= next) reading.open.delete(partition);
   }
+  // Behind its last record a batch may have offsets that are none: aborted, or compacted away.
+  const next = reading.open.get(partition);
+  if (next !== undefined && BigInt(batch.lastOffset()) + 1n >= next) reading.open.delete(partition);
+}
+
+function unfinished({ topic, open }: Reading): VerifyError {
+  const lacking = Array.from(open, ([partition, next]) => `${partition} (to ${next})`).join(', ');
+  return new VerifyError(
+    'unavailable',
+    `topic ${topic}: nothing more arrives, and these partitions were not read to their end: ${lacking}. ` +
+      'Its broker is slow or away',
+  );
 }
 
 async function deleteGroup(kafka: kafkajs.Kafka, groupId: string): Promise<void> {

@@ -29,7 +29,7 @@ export async function verifyTable(options: VerifyTableOptions): Promise<Report> 
   const findings = openFindings();
   const partitions = partitionChecks(state);
   const rows = await takeRows(options, partitions, findings);
-  const rejects = await takeRejects(options, state, partitions, findings);
+  const { rejects, others } = await takeRejects(options, state, partitions, findings);
   checkTotals(state, partitions, findings);
   for (const commit of commits) checkCommit(commit, partitions, findings);
   checkChain(commits, findings);
@@ -45,15 +45,19 @@ export async function verifyTable(options: VerifyTableOptions): Promise<Report> 
       'commits checked one by one': commits.length,
     },
     findings: findings.list(),
-    notes: notesOf(options, commits),
+    notes: notesOf(options, commits, others),
   };
 }
 
 function notesOf(
   { events, pipeline }: VerifyTableOptions,
   commits: readonly RecordedCommit[],
+  otherRejects: number,
 ): string[] {
   const notes: string[] = [];
+  if (otherRejects > 0) {
+    notes.push(`${otherRejects} rejects of change topics are not checked: no commit counts them`);
+  }
   if (commits.length === 0) {
     notes.push(
       'all snapshots of the pipeline have expired: checked against the table property alone',
@@ -111,14 +115,17 @@ async function takeRejects(
   state: RecordedState,
   partitions: ReadonlyMap<number, PartitionCheck>,
   findings: Findings,
-): Promise<number> {
-  let taken = 0;
+): Promise<{ rejects: number; others: number }> {
+  let [taken, others] = [0, 0];
   for await (const block of rejectBlocks(options, state, REJECT_COLUMNS)) {
     const topic = block.column('_kafka_topic');
     const partition = block.column('_kafka_partition');
     const offset = block.column('_kafka_offset');
     for (let row = 0; row < block.rowCount; row += 1) {
-      if (topic[row] !== state.topic) continue;
+      if (topic[row] !== state.topic) {
+        others += 1;
+        continue;
+      }
       taken += 1;
       const at = { partition: numberAt(partition, row), offset: bigintAt(offset, row) };
       const check = partitions.get(at.partition);
@@ -136,7 +143,7 @@ async function takeRejects(
       }
     }
   }
-  return taken;
+  return { rejects: taken, others };
 }
 
 function checkTotals(
