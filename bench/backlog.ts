@@ -5,8 +5,9 @@ import { parse, stringify } from 'yaml';
 import { DEFAULT_CLICK_SHAPE } from '../generate/clicks.ts';
 import { writeDimensionTopics } from '../generate/dimension-topic.ts';
 import { openKafkaProducer } from '../generate/kafka-producer.ts';
+import type { RecordProducer } from '../generate/kafka-producer.ts';
 import { runGenerate } from '../generate/run.ts';
-import { openSchemaRegistry } from '../cli/open-lake.ts';
+import { kafkajsSecurity, openSchemaRegistry } from '../cli/open-lake.ts';
 import { loadConfig } from '../cli/load-config.ts';
 import { systemClock } from '../cli/environment.ts';
 
@@ -20,8 +21,8 @@ const DIMENSION_PARTITIONS = 12;
 const SEED = 11;
 
 /**
- * Fills the topics of a backlog, unless an earlier run did, and writes a pipeline file that reads them
- * from their start into a table of its own.
+ * Fills the topics of a backlog, unless an earlier run into the same Kafka did, and writes a pipeline file
+ * that reads them from their start into a table of its own.
  */
 export async function prepareBacklog(options: {
   size: BacklogSize;
@@ -30,21 +31,33 @@ export async function prepareBacklog(options: {
   progress: (line: string) => void;
 }): Promise<Backlog> {
   const { size, directory, runId, progress } = options;
-  const base = `bench_${size.clicks}_${size.users}_${size.devices}_${size.urls}`;
-  const folder = join(directory, base);
-  await mkdir(folder, { recursive: true });
-  const backlog = {
-    pipelineFile: join(folder, 'pipeline.yaml'),
-    ledger: join(folder, 'clicks.ndjson'),
-    stateDirectory: join(folder, `state-${runId}`),
-  };
-  await writePipelineFile({ base, runId, ...backlog });
-  const done = join(folder, 'filled');
-  if (!existsSync(done)) {
-    await fillTopics({ size, base, progress, ...backlog });
-    await writeFile(done, '');
+  const { config } = await loadConfig({ config: 'pipeline.yaml', contracts: 'schemas' });
+  const producer = await openKafkaProducer({
+    brokers: config.kafka.brokers,
+    security: kafkajsSecurity(config),
+    clientId: 'bench',
+    compression: 'zstd',
+    log: progress,
+  });
+  try {
+    const base = `bench_${size.clicks}_${size.users}_${size.devices}_${size.urls}`;
+    const folder = join(directory, producer.clusterId, base);
+    await mkdir(folder, { recursive: true });
+    const backlog = {
+      pipelineFile: join(folder, 'pipeline.yaml'),
+      ledger: join(folder, 'clicks.ndjson'),
+      stateDirectory: join(folder, `state-${runId}`),
+    };
+    await writePipelineFile({ base, runId, ...backlog });
+    const done = join(folder, 'filled');
+    if (!existsSync(done)) {
+      await fillTopics({ size, base, producer, progress, ...backlog });
+      await writeFile(done, '');
+    }
+    return backlog;
+  } finally {
+    await producer.close();
   }
-  return backlog;
 }
 
 async function writePipelineFile(options: {
@@ -70,52 +83,43 @@ async function writePipelineFile(options: {
 async function fillTopics(options: {
   size: BacklogSize;
   base: string;
+  producer: RecordProducer;
   ledger: string;
   pipelineFile: string;
   progress: (line: string) => void;
 }): Promise<void> {
-  const { size, base, ledger, pipelineFile, progress } = options;
+  const { size, base, producer, ledger, pipelineFile, progress } = options;
   const { config, contracts } = await loadConfig({ config: pipelineFile, contracts: 'schemas' });
   const registry = openSchemaRegistry(config);
   const register = async (subject: string, avroSchema: string): Promise<number> =>
     (await registry.register(subject, JSON.parse(avroSchema))).schemaId;
   const { nowMs, sleep } = systemClock;
-  const producer = await openKafkaProducer({
-    brokers: config.kafka.brokers,
-    clientId: 'bench',
-    compression: 'zstd',
-    log: progress,
+  await writeDimensionTopics({
+    producer,
+    register,
+    seed: SEED,
+    users: { topic: `${base}.users`, rows: size.users },
+    devices: { topic: `${base}.devices`, rows: size.devices },
+    urls: { topic: `${base}.urls`, rows: size.urls },
+    notificationTopic: config.readiness.notificationTopic,
+    partitions: DIMENSION_PARTITIONS,
+    nowMs,
+    progress,
   });
-  try {
-    await writeDimensionTopics({
-      producer,
-      register,
-      seed: SEED,
-      users: { topic: `${base}.users`, rows: size.users },
-      devices: { topic: `${base}.devices`, rows: size.devices },
-      urls: { topic: `${base}.urls`, rows: size.urls },
-      notificationTopic: config.readiness.notificationTopic,
-      partitions: DIMENSION_PARTITIONS,
-      nowMs,
-      progress,
-    });
-    await producer.ensureTopic(config.stream.topic, PARTITIONS, {});
-    const { users, devices, urls } = size;
-    await runGenerate({
-      seed: SEED,
-      producer,
-      register,
-      clicks: {
-        topic: config.stream.topic,
-        avroSchema: contracts.stream.avroSchema,
-        shape: { ...DEFAULT_CLICK_SHAPE, users, devices, urls },
-        count: size.clicks,
-        ledgerPath: ledger,
-      },
-      clock: { nowMs, sleep: (ms) => sleep(ms) },
-      progress,
-    });
-  } finally {
-    await producer.close();
-  }
+  await producer.ensureTopic(config.stream.topic, PARTITIONS, {});
+  const { users, devices, urls } = size;
+  await runGenerate({
+    seed: SEED,
+    producer,
+    register,
+    clicks: {
+      topic: config.stream.topic,
+      avroSchema: contracts.stream.avroSchema,
+      shape: { ...DEFAULT_CLICK_SHAPE, users, devices, urls },
+      count: size.clicks,
+      ledgerPath: ledger,
+    },
+    clock: { nowMs, sleep: (ms) => sleep(ms) },
+    progress,
+  });
 }

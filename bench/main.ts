@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../cli/environment.ts';
-import { describeForUser, exitCodeOf } from '../cli/exit-code.ts';
+import { EXIT, describeForUser, exitCodeOf } from '../cli/exit-code.ts';
 import { openToolLog, readLag } from '../cli/lag.ts';
 import { loadConfig } from '../cli/load-config.ts';
 import { openCatalog } from '../cli/open-lake.ts';
@@ -15,10 +15,13 @@ import { cpuSeconds, peakResidentBytes } from './process-usage.ts';
 
 const DIRECTORY = '.bench';
 const READY_WAIT_MS_MAX = 1_800_000;
-const USAGE = `usage: node bench/main.ts [--clicks N] [--users N] [--devices N] [--urls N]
+const USAGE = `usage: node bench/main.ts [--clicks N] [--users N] [--devices N] [--urls N] [--keep]
 
 Measures the pipeline over a backlog in the real Kafka: fetch, decode, join, Parquet, upload, commit.
-The stack must be up. The last line is JSON.`;
+The stack must be up. The last line is JSON. The tables of the run are dropped; --keep leaves them.`;
+
+/** A wrong word on the command line. */
+class UsageError extends Error {}
 
 type Measured = {
   events: number;
@@ -29,24 +32,37 @@ type Measured = {
   loadCpuSeconds: number;
 };
 
-function sizeFromArguments(): BacklogSize | undefined {
-  const { values } = parseArgs({
-    options: {
-      clicks: { type: 'string', default: '2000000' },
-      users: { type: 'string', default: '1000000' },
-      devices: { type: 'string', default: '1000000' },
-      urls: { type: 'string', default: '100000' },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) return undefined;
-  const { clicks, users, devices, urls } = values;
-  return {
-    clicks: Number(clicks),
-    users: Number(users),
-    devices: Number(devices),
-    urls: Number(urls),
+function readArguments(): { size: BacklogSize; keep: boolean; help: boolean } {
+  const { clicks, users, devices, urls, keep, help } = parsedArguments();
+  const size = {
+    clicks: whole('clicks', clicks),
+    users: whole('users', users),
+    devices: whole('devices', devices),
+    urls: whole('urls', urls),
   };
+  return { size, keep, help };
+}
+
+function parsedArguments() {
+  try {
+    return parseArgs({
+      options: {
+        clicks: { type: 'string', default: '2000000' },
+        users: { type: 'string', default: '1000000' },
+        devices: { type: 'string', default: '1000000' },
+        urls: { type: 'string', default: '100000' },
+        keep: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (cause) {
+    throw new UsageError((cause as Error).message);
+  }
+}
+
+function whole(name: string, text: string): number {
+  if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
+  throw new UsageError(`--${name}: expected a whole number above 0, got "${text}"`);
 }
 
 /** Runs the pipeline as a process of its own until the backlog is committed. */
@@ -97,21 +113,30 @@ async function check(backlog: Backlog): Promise<boolean> {
   return reports.every(isSound);
 }
 
+/** The catalog forgets the tables of the run; their files go with the stack's data. */
+async function dropTables(backlog: Backlog): Promise<void> {
+  const { config } = await loadConfig({ config: backlog.pipelineFile, contracts: 'schemas' });
+  const { namespace, name, deadLetterName } = config.table;
+  const catalog = await openCatalog(config);
+  for (const table of [name, deadLetterName]) await catalog.dropTable({ namespace, name: table });
+}
+
 function tell(line: string): void {
   console.error(line);
 }
 
 async function main(): Promise<number> {
-  const size = sizeFromArguments();
-  if (size === undefined) {
-    console.error(USAGE);
-    return 0;
+  const { size, keep, help } = readArguments();
+  if (help) {
+    console.log(USAGE);
+    return EXIT.ok;
   }
   const runId = systemClock.nowMs().toString(36);
   const backlog = await prepareBacklog({ size, directory: DIRECTORY, runId, progress: tell });
   const measured = await measure(backlog, size);
   await rm(backlog.stateDirectory, { recursive: true, force: true });
   const sound = await check(backlog);
+  if (!keep) await dropTables(backlog);
   console.log(
     JSON.stringify({
       bench: 'pipeline',
@@ -122,12 +147,13 @@ async function main(): Promise<number> {
       verified: sound,
     }),
   );
-  return sound ? 0 : 1;
+  return sound ? EXIT.ok : EXIT.failedCheck;
 }
 
 try {
   process.exitCode = await main();
 } catch (error) {
-  console.error(describeForUser(error));
-  process.exitCode = exitCodeOf(error);
+  const isUsage = error instanceof UsageError;
+  console.error(isUsage ? `${error.message}\n\n${USAGE}` : describeForUser(error));
+  process.exitCode = isUsage ? EXIT.usage : exitCodeOf(error);
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { applyConnectors } from '../connectors/apply.ts';
 import { checkSource } from '../connectors/check-source.ts';
@@ -8,9 +7,10 @@ import type { ConnectorsConfig } from '../connectors/connectors-config.ts';
 import { openTopicAdmin } from '../connectors/kafka-admin.ts';
 import { readConnectorsStatus } from '../connectors/status.ts';
 import { openRegistry } from '../schemas/registry.ts';
-import { addresses, environment, systemClock } from './environment.ts';
+import { addressOf, environment, systemClock } from './environment.ts';
 import { EXIT } from './exit-code.ts';
-import { readConfigFile } from './load-config.ts';
+import { readConfigFile, readSecretFile } from './load-config.ts';
+import { look } from './look.ts';
 import { renderTable, terminal } from './terminal.ts';
 
 type ConnectorOptions = { connectors?: string };
@@ -41,7 +41,7 @@ export function addConnectorCommands(program: Command): void {
 export async function applyConnectorFile(options: ConnectorOptions): Promise<void> {
   const config = await loadConnectors(options);
   const topics = await openTopicAdmin({ brokers: config.kafkaBrokers, clientId: 'tributary' });
-  const registry = openRegistry({ url: addresses.registry });
+  const registry = openRegistry({ url: addressOf('registry') });
   try {
     await applyConnectors({
       config,
@@ -62,10 +62,13 @@ export async function applyConnectorFile(options: ConnectorOptions): Promise<voi
 
 async function connectorStatus(options: ConnectorOptions): Promise<void> {
   const config = await loadConnectors(options);
-  const topics = await openTopicAdmin({ brokers: config.kafkaBrokers, clientId: 'tributary' });
+  const brokers = config.kafkaBrokers;
+  const opening = openTopicAdmin({ brokers, clientId: 'tributary' });
+  const topics = await look(`Kafka at ${brokers.join(', ')}`, opening);
   try {
     const connect = openConnectClient(config.connectUrl);
-    const report = await readConnectorsStatus({ config, connect, topics });
+    const reading = readConnectorsStatus({ config, connect, topics });
+    const report = await look(`Kafka Connect at ${config.connectUrl}`, reading);
     terminal.print(`connector ${report.connector}: ${report.state}`);
     for (const { taskId, state } of report.tasks) terminal.print(`  task ${taskId}: ${state}`);
     if (report.failure !== undefined) terminal.print(`  ${report.failure}`);
@@ -87,6 +90,5 @@ async function connectorStatus(options: ConnectorOptions): Promise<void> {
 async function loadConnectors({ connectors }: ConnectorOptions): Promise<ConnectorsConfig> {
   const file = connectors ?? CONNECTORS_FILE;
   const text = await readConfigFile(file, '--connectors');
-  const readSecretFile = (path: string): string => readFileSync(path, 'utf8');
-  return parseConnectorsConfig(text, { file, environment, readSecretFile });
+  return parseConnectorsConfig(text, { file, environment: environment(), readSecretFile });
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { registerContracts } from '../schemas/register-contracts.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions } from './load-config.ts';
+import { look } from './look.ts';
 import { openSchemaRegistry } from './open-lake.ts';
 import { terminal } from './terminal.ts';
 
@@ -20,8 +21,9 @@ export function addContractCommands(program: Command): void {
 export async function registerStreamContract(options: ConfigOptions): Promise<void> {
   const { config, contracts } = await loadConfig(options);
   const { topic } = config.stream;
-  const registrations = await registerContracts(openSchemaRegistry(config), [
-    { topic, contract: contracts.stream },
-  ]);
+  const registrations = await look(
+    `the schema registry at ${config.registry.url}`,
+    registerContracts(openSchemaRegistry(config), [{ topic, contract: contracts.stream }]),
+  );
   for (const { message } of registrations) terminal.print(message);
 }

@@ -8,9 +8,9 @@ import { openTrino } from '../verify/trino.ts';
 import type { Trino } from '../verify/trino.ts';
 import { applyConnectorFile } from './connectors.ts';
 import { registerStreamContract } from './contract.ts';
-import { addresses, systemClock } from './environment.ts';
+import { addressOf, runDirectory, systemClock } from './environment.ts';
 import { EXIT } from './exit-code.ts';
-import { generateClicks, generateTables } from './generate.ts';
+import { CLICK_LEDGER, generateClicks, generateTables } from './generate.ts';
 import { openToolLog, readLag } from './lag.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions } from './load-config.ts';
@@ -21,6 +21,9 @@ import { renderTable, terminal } from './terminal.ts';
 import { verify } from './verify.ts';
 
 type DemoOptions = ConfigOptions & { directory: string };
+
+/** The answers of one demonstration come from its own table. */
+type Asked = { trino: Trino; table: PipelineConfig['table'] };
 
 const SEED = 1;
 const ROWS = { users: 20_000, devices: 10_000, urls: 5_000 };
@@ -33,48 +36,51 @@ const KILL_AFTER_MS = 6_000;
 const READY_WAIT_MS_MAX = 180_000;
 const CATCH_UP_WAIT_MS_MAX = 180_000;
 
-const QUESTIONS: readonly [title: string, sql: string][] = [
-  [
-    'Clicks by country and category',
-    `select user_country as country, url_category as category, count(*) as clicks,
+function questionsTo(table: string): readonly [title: string, sql: string][] {
+  return [
+    [
+      'Clicks by country and category',
+      `select user_country as country, url_category as category, count(*) as clicks,
        count(distinct user_id) as users
-     from clicks where user_country is not null and url_category is not null
+     from "${table}" where user_country is not null and url_category is not null
      group by 1, 2 order by 3 desc limit 8`,
-  ],
-  [
-    'Match ratio by dimension',
-    `select dimension, count(*) as clicks, count_if(status = 'hit') as hits,
+    ],
+    [
+      'Match ratio by dimension',
+      `select dimension, count(*) as clicks, count_if(status = 'hit') as hits,
        cast(100.0 * count_if(status = 'hit') / count(*) as decimal(5, 2)) as percent
-     from clicks cross join unnest(
+     from "${table}" cross join unnest(
        array['users', 'devices', 'urls'],
        array[_users_match, _devices_match, _urls_match]) as t (dimension, status)
      group by 1 order by 1`,
-  ],
-  [
-    'Freshness: seconds from click to row, clicks that were not sent late',
-    `select count(*) as clicks,
+    ],
+    [
+      'Freshness: seconds from click to row, clicks that were not sent late',
+      `select count(*) as clicks,
        round(approx_percentile(seconds, 0.5), 1) as p50,
        round(approx_percentile(seconds, 0.99), 1) as p99
-     from (select date_diff('millisecond', event_time, _ingested_at) / 1000e0 as seconds from clicks)
+     from (select date_diff('millisecond', event_time, _ingested_at) / 1000e0 as seconds from "${table}")
      where seconds < 600`,
-  ],
-  [
-    'The last snapshots',
-    `select snapshot_id, date_format(committed_at, '%H:%i:%s') as at,
+    ],
+    [
+      'The last snapshots',
+      `select snapshot_id, date_format(committed_at, '%H:%i:%s') as at,
        summary['added-records'] as rows, summary['added-data-files'] as files,
        summary['total-records'] as total
-     from "clicks$snapshots" where operation = 'append' order by committed_at desc limit 6`,
-  ],
-];
+     from "${table}$snapshots" where operation = 'append' order by committed_at desc limit 6`,
+    ],
+  ];
+}
 
 export function addDemoCommand(program: Command): void {
   program
     .command('demo')
     .description('the whole job on the running stack, with a kill -9 in the middle, and the proof')
-    .option('--directory <path>', 'where ledger, log and state go', '.stack/run/demo')
+    .option('--directory <path>', 'where ledger, log and state go; by default .stack/run/demo')
     .addHelpText('after', '\nExample:\n  $ make demo     brings the stack up first')
     .action(async (_options, command: Command) => {
-      process.exitCode = await demo(command.optsWithGlobals());
+      const options: ConfigOptions & { directory?: string } = command.optsWithGlobals();
+      process.exitCode = await demo({ ...options, directory: options.directory ?? runDirectory() });
     });
 }
 
@@ -83,17 +89,19 @@ async function demo(options: DemoOptions): Promise<number> {
   const { config } = await loadConfig(options);
   await prepare(options);
   const pipeline = await startPipeline(options, config);
-  const trino = openTrino({ url: addresses.trino, user: 'demo', catalog: 'lake', schema: 'lake' });
+  const { table } = config;
+  const schema = table.namespace.join('.');
+  const trino = openTrino({ url: addressOf('trino'), user: 'demo', catalog: 'lake', schema });
   let running: PipelineProcess = pipeline;
   try {
-    step('150 000 clicks flow while users, devices and URLs change');
+    step(`${grouped(CLICKS_BEFORE_KILL)} clicks flow while users, devices and URLs change`);
     await sendClicks(options, CLICKS_BEFORE_KILL);
     await catchUp(config);
-    for (const [title, sql] of QUESTIONS) await answer(trino, title, sql);
+    for (const [title, sql] of questionsTo(table.name)) await answer(trino, title, sql);
     const seconds = Math.round((systemClock.nowMs() - startedMs) / 1000);
     terminal.print(`\nFirst answers after ${seconds} s.`);
 
-    step('150 000 more, and kill -9 of the pipeline in the middle of them');
+    step(`${grouped(CLICKS_AROUND_KILL)} more, and kill -9 of the pipeline in the middle of them`);
     const sending = sendClicks(options, CLICKS_AROUND_KILL);
     sending.catch(() => undefined);
     await systemClock.sleep(KILL_AFTER_MS);
@@ -105,7 +113,12 @@ async function demo(options: DemoOptions): Promise<number> {
   } finally {
     await running.stop('SIGTERM');
   }
-  return prove(options, trino, startedMs);
+  return prove(options, { trino, table }, startedMs);
+}
+
+/** `150 000`, as the texts have it. */
+function grouped(count: number): string {
+  return String(count).replaceAll(/\B(?=(\d{3})+$)/g, ' ');
 }
 
 function step(text: string): void {
@@ -113,8 +126,11 @@ function step(text: string): void {
 }
 
 async function prepare(options: DemoOptions): Promise<void> {
-  step('20 000 users, 10 000 devices and 5 000 URLs into PostgreSQL; Debezium follows them');
-  await generateTables({ seed: SEED, ...ROWS, postgres: addresses.postgres });
+  const [users, devices, urls] = [ROWS.users, ROWS.devices, ROWS.urls].map(grouped);
+  step(
+    `${users} users, ${devices} devices and ${urls} URLs into PostgreSQL; Debezium follows them`,
+  );
+  await generateTables({ seed: SEED, ...ROWS });
   await applyConnectorFile({});
   await registerStreamContract(options);
 }
@@ -150,7 +166,6 @@ async function sendClicks(options: DemoOptions, count: number): Promise<void> {
     unknown: 0.01,
     compression: 'zstd',
     ledger: join(options.directory, 'ledger'),
-    postgres: addresses.postgres,
   });
 }
 
@@ -184,17 +199,21 @@ async function answer(trino: Trino, title: string, sql: string): Promise<void> {
   );
 }
 
-async function prove(options: DemoOptions, trino: Trino, startedMs: number): Promise<number> {
+async function prove(
+  options: DemoOptions,
+  { trino, table }: Asked,
+  startedMs: number,
+): Promise<number> {
   step('The proof: nothing lost, nothing doubled, every row joined right');
-  const ledger = join(options.directory, 'ledger', 'clicks.ndjson');
+  const ledger = join(options.directory, 'ledger', CLICK_LEDGER);
   const reports = await verify({ ...options, ledger, joins: true });
   for (const report of reports) terminal.print(renderReport(report));
-  const rows = await askCount(trino, 'select count(*) from clicks');
+  const rows = await askCount(trino, `select count(*) from "${table.name}"`);
   const distinct = await askCount(
     trino,
-    'select count(*) from (select distinct _kafka_partition, _kafka_offset from clicks)',
+    `select count(*) from (select distinct _kafka_partition, _kafka_offset from "${table.name}")`,
   );
-  const rejects = await askCount(trino, 'select count(*) from clicks_dead_letter');
+  const rejects = await askCount(trino, `select count(*) from "${table.deadLetterName}"`);
   const produced = factOf(reports, 'produced');
   terminal.print(
     `\nTrino counts ${rows} rows, ${distinct} distinct (partition, offset), ${rejects} rejects; ` +

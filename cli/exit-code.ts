@@ -2,13 +2,14 @@
 export const EXIT = { ok: 0, failedCheck: 1, usage: 2, internal: 70, configuration: 78 } as const;
 
 /**
- * The exit code that an error asks for, by its kind: what the user must change or decide is 78, what is
+ * The exit code that an error asks for, by its kind: what the user must change, decide or rebuild is 78, what is
  * away at the moment is 1, everything else is our own bug.
  */
 export function exitCodeOf(error: unknown): number {
   switch ((error as { kind?: unknown } | undefined)?.kind) {
     case 'config':
     case 'fenced':
+    case 'corrupt':
       return EXIT.configuration;
     case 'unavailable':
     case 'unauthorized':

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import { DEFAULT_CLICK_SHAPE } from '../generate/clicks.ts';
 import { openKafkaProducer } from '../generate/kafka-producer.ts';
@@ -10,7 +10,7 @@ import type { SqlConnection } from '../generate/postgres.ts';
 import { runGenerate } from '../generate/run.ts';
 import type { GenerateSummary } from '../generate/run.ts';
 import { seedTables } from '../generate/seed-tables.ts';
-import { addresses, stopSignal, systemClock } from './environment.ts';
+import { addressOf, runDirectory, stopSignal, systemClock } from './environment.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions, LoadedConfig } from './load-config.ts';
 import { kafkajsSecurity, openSchemaRegistry } from './open-lake.ts';
@@ -28,9 +28,16 @@ export type GenerateCommandOptions = ConfigOptions & {
   late: number;
   unknown: number;
   compression: CompressionName;
-  ledger: string;
-  postgres: string;
+  ledger?: string;
+  postgres?: string;
 };
+
+/** The ledger of clicks in a ledger directory. */
+export const CLICK_LEDGER = 'clicks.ndjson';
+
+function ledgerDirectory(): string {
+  return join(runDirectory(), 'ledger');
+}
 
 const EXAMPLES = `
 Examples:
@@ -60,8 +67,15 @@ export function addGenerateCommand(program: Command): void {
       share,
       0.01,
     )
-    .option('--compression <codec>', 'none, gzip or zstd', 'zstd')
-    .option('--ledger <directory>', 'where to write down what was produced', '.stack/ledger')
+    .addOption(
+      new Option('--compression <codec>', 'how batches are compressed')
+        .choices(['none', 'gzip', 'zstd'])
+        .default('zstd'),
+    )
+    .option(
+      '--ledger <directory>',
+      'where to write down what was produced; by default .stack/run/demo/ledger',
+    )
     .action(async (_options, command: Command) => {
       await generateClicks(command.optsWithGlobals());
     });
@@ -73,7 +87,10 @@ function withTables(command: Command): Command {
     .option('--users <n>', 'rows of users', whole, 20_000)
     .option('--devices <n>', 'rows of devices', whole, 10_000)
     .option('--urls <n>', 'rows of urls', whole, 5_000)
-    .option('--postgres <url>', 'the source database, for changes', addresses.postgres);
+    .option(
+      '--postgres <url>',
+      "the source database; by default POSTGRES_URL, else the native stack's",
+    );
 }
 
 function whole(text: string): number {
@@ -108,7 +125,8 @@ export async function generateClicks(
   signal: AbortSignal = stopSignal(),
 ): Promise<GenerateSummary> {
   const loaded = await loadConfig(options);
-  await mkdir(options.ledger, { recursive: true });
+  const directory = options.ledger ?? ledgerDirectory();
+  await mkdir(directory, { recursive: true });
   const pg = options.changes > 0 ? await openSource(options.postgres) : undefined;
   const producer = await openKafkaProducer({
     brokers: loaded.config.kafka.brokers,
@@ -119,7 +137,7 @@ export async function generateClicks(
   });
   try {
     const summary = await runGenerate({
-      ...loadOptions(options, loaded, pg),
+      ...loadOptions({ ...options, directory }, loaded, pg),
       producer,
       progress: terminal.progress,
       signal,
@@ -133,7 +151,7 @@ export async function generateClicks(
 }
 
 function loadOptions(
-  options: GenerateCommandOptions,
+  options: GenerateCommandOptions & { directory: string },
   { config, contracts }: LoadedConfig,
   pg: SqlConnection | undefined,
 ) {
@@ -155,7 +173,7 @@ function loadOptions(
       topic: config.stream.topic,
       avroSchema: contracts.stream.avroSchema,
       shape: { ...DEFAULT_CLICK_SHAPE, users, devices, urls, shares },
-      ledgerPath: join(options.ledger, 'clicks.ndjson'),
+      ledgerPath: join(options.directory, CLICK_LEDGER),
       ...(count === undefined ? {} : { count }),
       ...(rate === undefined ? {} : { perSecond: rate }),
     },
@@ -169,7 +187,7 @@ function loadOptions(
             devices,
             urls,
             perSecond: changes,
-            journalPath: join(options.ledger, 'changes.ndjson'),
+            journalPath: join(options.directory, 'changes.ndjson'),
           },
         }),
     clock: { nowMs, sleep: (ms: number) => sleep(ms) },
@@ -177,8 +195,8 @@ function loadOptions(
 }
 
 /** Opens PostgreSQL by a URL such as `postgres://user:password@host:port/database`. */
-async function openSource(url: string): Promise<SqlConnection> {
-  const { hostname, port, username, password, pathname } = new URL(url);
+async function openSource(given: string | undefined): Promise<SqlConnection> {
+  const { hostname, port, username, password, pathname } = new URL(addressOf('postgres', given));
   return openPostgres({
     host: hostname,
     port: Number(port === '' ? 5432 : port),

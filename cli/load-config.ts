@@ -39,9 +39,14 @@ export async function loadConfig(options: ConfigOptions): Promise<LoadedConfig> 
 
 async function loadPipelineFile(file: string): Promise<Extract<PipelineFile, { kind: 'valid' }>> {
   const text = await readConfigFile(file, '--config');
-  const parsed = parsePipelineFile(text, environment, (path) => readFileSync(path, 'utf8'));
+  const parsed = parsePipelineFile(text, environment(), readSecretFile);
   if (parsed.kind === 'valid') return parsed;
   throw new EnrichError('config', formatIssues(file, parsed.issues));
+}
+
+/** What a `NAME_FILE` variable names. */
+export function readSecretFile(path: string): string {
+  return readFileSync(path, 'utf8');
 }
 
 /** The text of a configuration file. Errors: `config`, naming the option that takes another one. */

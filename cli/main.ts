@@ -12,6 +12,9 @@ import { addValidateCommand } from './validate.ts';
 import { addVerifyCommand } from './verify.ts';
 import { terminal } from './terminal.ts';
 
+/** For what a command leaves open when it gives up waiting. */
+const LINGER_MS_MAX = 500;
+
 const EXAMPLES = `
 Examples:
   $ tributary validate                    check pipeline.yaml and the contracts, show the table
@@ -31,6 +34,7 @@ function createProgram(): Command {
     .option('--config <file>', 'the pipeline file', 'pipeline.yaml')
     .option('--contracts <directory>', 'the Avro contracts', 'schemas')
     .addHelpText('after', EXAMPLES)
+    .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(tributary --help lists the commands)')
     .exitOverride();
   addRunCommand(program);
@@ -62,3 +66,5 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 process.exitCode = await main();
+// Whoever does not answer may still hold a connection; the command has said all it has to say.
+setTimeout(() => process.exit(), LINGER_MS_MAX).unref();

@@ -7,11 +7,17 @@ import { openStore } from '@iceberg-js/rest-client-shim/store/open-store.ts';
 import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { openRegistry } from '../schemas/registry.ts';
 import type { Registry } from '../schemas/registry.ts';
+import { LOOK_MS_MAX } from './look.ts';
 
-export function openCatalog({ catalog }: PipelineConfig): Promise<Catalog> {
+/** Opens the catalog; with `look`, for a command that only looks and must not wait long for it. */
+export function openCatalog(
+  { catalog }: PipelineConfig,
+  { look = false }: { look?: boolean } = {},
+): Promise<Catalog> {
   const { uri, warehouse } = catalog;
   return openRestCatalog({
     uri,
+    ...(look ? { limits: { requestTimeoutMsMax: LOOK_MS_MAX, readAttemptsMax: 2 } } : {}),
     credentials: credentialsOf(catalog),
     ...(warehouse === undefined ? {} : { warehouse }),
   });
@@ -21,12 +27,14 @@ export function openCatalog({ catalog }: PipelineConfig): Promise<Catalog> {
 export function openTableStore(
   { storage }: PipelineConfig,
   location: string,
+  { look = false }: { look?: boolean } = {},
 ): { store: ObjectStore; close: () => void } {
   const { endpoint, region, pathStyle, accessKeyId, secretAccessKey } = storage;
   return openStore(location, {
     s3: {
       region,
       pathStyle,
+      ...(look ? { requestTimeoutMsMax: 2 * LOOK_MS_MAX, attemptsMax: 2 } : {}),
       ...(endpoint === undefined ? {} : { endpoint }),
       ...(accessKeyId === undefined ? {} : { accessKeyId: accessKeyId.reveal() }),
       ...(secretAccessKey === undefined ? {} : { secretAccessKey: secretAccessKey.reveal() }),

@@ -28,7 +28,7 @@ export async function startPipelineProcess(options: {
   const main = join(import.meta.dirname, 'main.ts');
   const child = spawn(process.execPath, [main, ...options.args, 'run'], {
     stdio: ['ignore', log.fd, log.fd],
-    env: { ...environment, ...options.env },
+    env: { ...environment(), ...options.env },
   });
   const killWithUs = (): void => void child.kill('SIGKILL');
   process.once('exit', killWithUs);

@@ -7,6 +7,7 @@ import { EXIT, describeForUser } from './exit-code.ts';
 import { openToolLog, readLag } from './lag.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions } from './load-config.ts';
+import { look } from './look.ts';
 import { openCatalog } from './open-lake.ts';
 import { renderTable, terminal } from './terminal.ts';
 
@@ -24,8 +25,8 @@ async function status(options: ConfigOptions): Promise<void> {
   const { config } = await loadConfig(options);
   const asked = await Promise.all([
     tell('pipeline', () => processState(config)),
-    tell('table', () => tableState(config)),
-    tell('lag', () => lagState(config)),
+    tell('table', () => look(`the catalog at ${config.catalog.uri}`, tableState(config))),
+    tell('lag', () => look(`Kafka at ${config.kafka.brokers.join(', ')}`, lagState(config))),
   ]);
   terminal.print(renderTable(['what', 'state'], asked.flat()));
 }
@@ -55,7 +56,7 @@ async function processState({ http }: PipelineConfig): Promise<StatusLine[]> {
 
 async function loadEvents(config: PipelineConfig): Promise<TableMetadata | undefined> {
   const { namespace, name } = config.table;
-  const catalog = await openCatalog(config);
+  const catalog = await openCatalog(config, { look: true });
   return (await catalog.loadTable({ namespace, name }))?.metadata;
 }
 
@@ -76,7 +77,7 @@ async function tableState(config: PipelineConfig): Promise<StatusLine[]> {
 async function lagState(config: PipelineConfig): Promise<StatusLine[]> {
   const log = await openToolLog(config);
   try {
-    const catalog = await openCatalog(config);
+    const catalog = await openCatalog(config, { look: true });
     const { records, partitions } = await readLag(config, log, catalog);
     const { topic } = config.stream;
     return [['lag', `${records} records of ${topic} in ${partitions} partitions not committed`]];

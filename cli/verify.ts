@@ -1,8 +1,11 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Command } from 'commander';
-import type { Catalog, TableIdentifier } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
+import type { Catalog } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
 import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { EnrichError } from '../enrich/error.ts';
 import { readLedger } from '../generate/ledger.ts';
+import type { LedgerBatch } from '../generate/ledger.ts';
 import { openAvroSchemaFetch } from '../verify/avro-schemas.ts';
 import { openTableSource } from '../verify/open-table-source.ts';
 import type { TableSource } from '../verify/reject-rows.ts';
@@ -14,8 +17,11 @@ import { verifyLedger } from '../verify/verify-ledger.ts';
 import { verifyTable } from '../verify/verify-table.ts';
 import { systemClock } from './environment.ts';
 import { EXIT } from './exit-code.ts';
+import { CLICK_LEDGER } from './generate.ts';
+import { openToolLog } from './lag.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions } from './load-config.ts';
+import { look, tellWaiting } from './look.ts';
 import { kafkajsSecurity, openCatalog, openTableStore } from './open-lake.ts';
 import { occasionally, terminal } from './terminal.ts';
 
@@ -25,7 +31,7 @@ const EXAMPLES = `
 Examples:
   $ tributary verify                                   every offset exactly once
   $ tributary verify --joins                           and every enriched value, by a second join
-  $ tributary verify --ledger .stack/ledger/clicks.ndjson   against what the generator produced
+  $ tributary verify --ledger .stack/run/demo/ledger   against what the generator produced
 
 Exit code 1 on any violation.`;
 
@@ -34,7 +40,10 @@ export function addVerifyCommand(program: Command): void {
     .command('verify')
     .description('check the table itself: each offset once, as a row, a reject or a counted filter')
     .option('--joins', 'replay the dimension topics and compare every enriched column of every row')
-    .option('--ledger <file>', 'compare with what "tributary generate" wrote down')
+    .option(
+      '--ledger <path>',
+      'compare with what "tributary generate" wrote down: file or directory',
+    )
     .option('--json', 'print the reports as JSON')
     .addHelpText('after', EXAMPLES)
     .action(async (_options, command: Command) => {
@@ -49,20 +58,21 @@ export function addVerifyCommand(program: Command): void {
 /** Runs the checks that the options ask for; reads the tables, the store and Kafka, never our own state. */
 export async function verify(options: VerifyOptions): Promise<Report[]> {
   const { config } = await loadConfig(options);
-  const catalog = await openCatalog(config);
   const { namespace, name, deadLetterName } = config.table;
-  const { store, close } = openTableStore(config, await locationOf(catalog, { namespace, name }));
+  const table = { namespace, name };
+  const { catalog, location } = await look(
+    `the catalog at ${config.catalog.uri}`,
+    findTable(config),
+  );
+  const { store, close } = openTableStore(config, location, { look: true });
   try {
-    const source = await openTableSource({
-      catalog,
-      store,
-      table: { namespace, name },
-      deadLetter: { namespace, name: deadLetterName },
-    });
+    const deadLetter = { namespace, name: deadLetterName };
+    const source = await openTableSource({ catalog, store, table, deadLetter });
     const { pipeline } = config;
-    const reports = [await verifyTable({ ...source, pipeline })];
+    const reading = verifyTable({ ...source, pipeline });
+    const reports = [await tellWaiting(`the files of ${name}`, reading)];
     if (options.ledger !== undefined) {
-      const ledger = readLedger(options.ledger);
+      const ledger = await openLedger(config, options.ledger);
       reports.push(await verifyLedger({ ...source, pipeline, ledger }));
     }
     if (options.joins === true) reports.push(await checkJoins(config, source));
@@ -72,11 +82,47 @@ export async function verify(options: VerifyOptions): Promise<Report[]> {
   }
 }
 
-async function locationOf(catalog: Catalog, identifier: TableIdentifier): Promise<string> {
-  const loaded = await catalog.loadTable(identifier);
-  if (loaded !== undefined) return loaded.metadata.location;
-  const qualified = [...identifier.namespace, identifier.name].join('.');
-  throw new EnrichError('config', `table ${qualified} does not exist; "tributary run" creates it`);
+/** Errors: `unavailable` before the pipeline's first commit: there is nothing to judge yet. */
+async function findTable(config: PipelineConfig): Promise<{ catalog: Catalog; location: string }> {
+  const { namespace, name } = config.table;
+  const catalog = await openCatalog(config, { look: true });
+  const loaded = await catalog.loadTable({ namespace, name });
+  if (loaded?.metadata.properties[`tributary.${config.pipeline}`] !== undefined) {
+    return { catalog, location: loaded.metadata.location };
+  }
+  const qualified = [...namespace, name].join('.');
+  const state = loaded === undefined ? 'does not exist yet' : 'has no commit of it yet';
+  throw new EnrichError(
+    'unavailable',
+    `nothing to verify for pipeline "${config.pipeline}": table ${qualified} ${state}; "tributary run" makes both`,
+  );
+}
+
+/** The ledger at a path, a file or its directory, without the runs that filled another Kafka. */
+async function openLedger(
+  config: PipelineConfig,
+  path: string,
+): Promise<AsyncGenerator<LedgerBatch>> {
+  const isDirectory = (await stat(path).catch(() => undefined))?.isDirectory() === true;
+  const file = isDirectory ? join(path, CLICK_LEDGER) : path;
+  const clusterId = await look(
+    `Kafka at ${config.kafka.brokers.join(', ')}`,
+    readClusterId(config),
+  );
+  return readLedger(file, (run) => {
+    if (run.clusterId === clusterId) return true;
+    terminal.progress(`${file}: a run into another Kafka cluster, ${run.clusterId}, is left out`);
+    return false;
+  });
+}
+
+async function readClusterId(config: PipelineConfig): Promise<string | undefined> {
+  const log = await openToolLog(config);
+  try {
+    return (await log.describeTopic(config.stream.topic))?.clusterId;
+  } finally {
+    await log.close();
+  }
 }
 
 function checkJoins(config: PipelineConfig, source: TableSource): Promise<Report> {

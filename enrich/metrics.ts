@@ -136,13 +136,14 @@ function memoryMetrics(registers: Registry[]) {
         this.set(process.memoryUsage.rss());
       },
     }),
-    cpuSeconds: new Gauge({
+    cpuSeconds: new Counter({
       name: 'process_cpu_seconds_total',
       help: 'User and system CPU time',
       registers,
       collect() {
         const { user, system } = process.cpuUsage();
-        this.set((user + system) / 1e6);
+        this.reset();
+        this.inc((user + system) / 1e6);
       },
     }),
   };

@@ -77,11 +77,15 @@ type LedgerLine =
 
 /**
  * Reads a ledger from its start, one batch for each send and partition, in the order of the acks;
- * sends of unknown outcome come when their run ends. Memory: the sends that wait for an ack.
+ * sends of unknown outcome come when their run ends. Runs that are not accepted are left out. Memory: the sends that wait for an ack.
  * Errors: `config` for a file that is not a ledger or cannot be opened.
  */
-export async function* readLedger(path: string): AsyncGenerator<LedgerBatch> {
+export async function* readLedger(
+  path: string,
+  accepts: (run: LedgerRun) => boolean = () => true,
+): AsyncGenerator<LedgerBatch> {
   let run: LedgerRun | undefined;
+  let accepted = true;
   let pending = new Map<number, SendLine>();
   for await (const line of linesOf(path)) {
     const entry = parseLine(line);
@@ -89,9 +93,11 @@ export async function* readLedger(path: string): AsyncGenerator<LedgerBatch> {
     if ('ledger' in entry) {
       yield* unknownSends(run, pending);
       run = entry;
+      accepted = accepts(entry);
       pending = new Map();
       continue;
     }
+    if (!accepted) continue;
     if (run === undefined) throw new GenerateError('config', `${path} is not a ledger`);
     if ('send' in entry) {
       pending.set(entry.send, entry);

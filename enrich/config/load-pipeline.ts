@@ -116,8 +116,8 @@ function requireBoth(
   [b, valueOfB]: readonly [string, unknown],
 ): void {
   if ((valueOfA === undefined) === (valueOfB === undefined)) return;
-  const [present, missing] = valueOfA === undefined ? [b, a] : [a, b];
-  section.report(present, `expected ${missing} too: neither has an effect without the other`);
+  const [there, absent] = valueOfA === undefined ? [b, a] : [a, b];
+  section.report(there, `expected ${absent} too: neither has an effect without the other`);
 }
 
 function readStream(section: YamlSection): PipelineConfig['stream'] {

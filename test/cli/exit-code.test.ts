@@ -7,6 +7,7 @@ describe('the exit code', () => {
   it.each([
     [new EnrichError('config', 'x'), 78],
     [new EnrichError('fenced', 'x'), 78],
+    [new EnrichError('corrupt', 'rebuild it'), 78],
     [new EnrichError('unavailable', 'x'), 1],
     [new CatalogError('unauthorized', 'x'), 1],
     [new CatalogError('commit-unknown', 'x'), 1],

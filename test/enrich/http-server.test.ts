@@ -54,7 +54,9 @@ describe('/metrics', () => {
     expect(all.length).toBeGreaterThan(15);
     for (const { name, type } of all) {
       expect(name).toMatch(
-        String(type) === 'counter' ? /^tributary_[a-z_]+_total$/ : /^(tributary|process)_[a-z_]+$/,
+        String(type) === 'counter'
+          ? /^(tributary|process)_[a-z_]+_total$/
+          : /^(tributary|process)_[a-z_]+$/,
       );
       expect(name).not.toMatch(/_(ms|milliseconds|kb|mb)\b/);
     }

@@ -59,10 +59,10 @@ describe('keys that go together', () => {
   });
 });
 
-describe('kafka.batch_size_max', () => {
-  const withSize = (size: string): string =>
-    shipped.replace('  group: tributary-clicks', `  group: g\n  batch_size_max: ${size}`);
+const withSize = (size: string): string =>
+  shipped.replace('  group: tributary-clicks', `  group: g\n  batch_size_max: ${size}`);
 
+describe('kafka.batch_size_max', () => {
   it('is 64 MiB unless it is set', () => {
     expect(parse(shipped).config?.kafka.batchBytesMax).toBe(64 * MIB);
     expect(parse(withSize('200MiB')).config?.kafka.batchBytesMax).toBe(200 * MIB);
