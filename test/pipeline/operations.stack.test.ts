@@ -60,7 +60,8 @@ describe('from the first start on', () => {
     // The shortest interval: a pipeline that did not wait would commit its first rows unjoined.
     pipeline = await lake.startPipeline({ SCHEMA_REGISTRY_URL: away, COMMIT_INTERVAL: '100ms' });
   });
-  afterAll(() => {
+  afterAll(async () => {
+    await pipeline.stop('SIGTERM');
     registry.close();
   });
 
