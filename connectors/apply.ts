@@ -10,7 +10,7 @@ import {
   debeziumPostgresConfig,
   passwordVariable,
 } from './postgres.ts';
-import { planTopics } from './topics.ts';
+import { planTopics, tableTopic } from './topics.ts';
 import type { TopicPlan } from './topics.ts';
 
 /** Time as the caller has it: epoch ms, and a wait. */
@@ -59,6 +59,7 @@ export async function applyConnectors(options: ApplyOptions): Promise<ApplyStep[
     options.onProgress(step.message);
   };
   report(await checkTables(options));
+  await refuseReturned(options);
   for (const step of await applyTopics(options.topics, planTopics(options.config))) report(step);
   const { step, added } = await applyConfig(options);
   report(step);
@@ -89,6 +90,28 @@ async function checkTables({ config, checkSource }: ApplyOptions): Promise<Apply
   return check.kind === 'ready'
     ? { subject, outcome: 'unchanged', message: `source: ${config.tables.length} tables published` }
     : { subject, outcome: 'unchecked', message: `source: not checked, ${check.message}` };
+}
+
+/**
+ * Changes that a table saw while it was not captured are lost: its topic still holds rows as they were,
+ * and one that was deleted meanwhile would stay for ever.
+ */
+async function refuseReturned(options: ApplyOptions): Promise<void> {
+  const { config, connect, topics } = options;
+  const present = await whenReachable(options, () => connect.readConfig(config.connector));
+  if (present === undefined) return;
+  const captured = capturedTables(present);
+  const added = config.tables.filter((table) => !captured.has(table));
+  const states = await topics.describeTopics(added.map((table) => tableTopic(config, table)));
+  for (const topic of states.keys()) {
+    if (!(await topics.wasWritten(topic))) continue;
+    throw new ConnectorsError(
+      'config',
+      `topic ${topic} is of a table that was captured before and then left out: the changes since are ` +
+        'missing from it. Stop the pipeline, delete the topic, apply again, delete state.directory and start the pipeline',
+      { context: { topic, connector: config.connector } },
+    );
+  }
 }
 
 async function applyTopics(admin: TopicAdmin, plans: readonly TopicPlan[]): Promise<ApplyStep[]> {

@@ -19,6 +19,8 @@ export interface TopicAdmin {
   createTopic(plan: TopicPlan): Promise<void>;
   /** Changes these settings and keeps all others. */
   alterTopic(topic: string, settings: Readonly<Record<string, string>>): Promise<void>;
+  /** Whether anything was ever written to a topic that exists. */
+  wasWritten(topic: string): Promise<boolean>;
   /** The records that a topic of one partition holds now, the oldest first; none of a missing topic. */
   readRecords(topic: string): Promise<ChangeRecord[]>;
   /** Appends to a topic of one partition, and returns once its replicas have it. */
@@ -53,6 +55,10 @@ export async function openTopicAdmin(options: {
       await ask(() => admin.createTopics({ topics: [wish], waitForLeaders: true }));
     },
     alterTopic: (topic, settings) => ask(() => alterTopic(admin, topic, settings)),
+    async wasWritten(topic) {
+      const bounds = await ask(() => admin.fetchTopicOffsets(topic));
+      return bounds.some(({ high }) => high !== '0');
+    },
     readRecords: (topic) => ask(() => readRecords(kafka, admin, topic)),
     appendRecord: (topic, record) => ask(() => appendRecord(kafka, topic, record)),
     close: () => admin.disconnect(),
@@ -66,7 +72,8 @@ function reachable(brokers: readonly string[]): <T>(request: () => Promise<T>) =
     } catch (cause) {
       throw new ConnectorsError(
         'unavailable',
-        `Kafka at ${brokers.join(', ')}: ${(cause as Error).message}`,
+        `Kafka at ${brokers.join(', ')}: ${(cause as Error).message} (this command speaks plain text ` +
+          'without a user: where the brokers want TLS or SASL, name a listener that does not)',
         { context: { brokers }, cause },
       );
     }

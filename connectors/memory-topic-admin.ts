@@ -21,6 +21,7 @@ export function createMemoryTopicAdmin(): TopicAdmin {
       const merged = new Map([...state.settings, ...Object.entries(settings)]);
       topics.set(topic, { ...state, settings: merged });
     },
+    wasWritten: async (topic) => records.has(topic),
     readRecords: async (topic) => [...(records.get(topic) ?? [])],
     async appendRecord(topic, { key, value }) {
       const record = { key: Buffer.from(key), value: Buffer.from(value) };

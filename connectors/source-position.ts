@@ -6,6 +6,7 @@ export type SourceBlock = Readonly<
 /** What a codec decodes of `source`; the rest is stepped over. */
 export const sourceFields = ['connector', 'snapshot', 'lsn', 'file', 'pos', 'row'] as const;
 
+const beforeAll = 0n;
 const rowMax = 0x7ffn;
 const fileMax = 1n << 20n;
 
@@ -16,11 +17,16 @@ const fileMax = 1n << 20n;
  *   PostgreSQL      the LSN
  *   MySQL, MariaDB  file number << 43 | position in the file << 11 | row of the event, 2047 at most
  *
+ * A row that PostgreSQL's incremental snapshot reads has no LSN of its own, and stands before all changes:
+ * whatever was streamed of it is as new, or newer. The LSN of the moment would be too high: a transaction
+ * that was open at that moment has written its changes before it and commits them after it.
+ *
  * Rows of one binlog event beyond the 2048th share a number; an event changes a row once.
  */
 export function sourcePositionOf(source: SourceBlock): bigint | undefined {
   const lsn = toBigInt(source.lsn);
   if (lsn !== undefined) return lsn;
+  if (source.snapshot === 'incremental' && source.connector === 'postgresql') return beforeAll;
   const pos = toBigInt(source.pos);
   const file = /\.(\d+)$/.exec(typeof source.file === 'string' ? source.file : '')?.[1];
   if (pos === undefined || file === undefined) return undefined;

@@ -16,6 +16,8 @@ const read = (
   readSecretFile: (path: string) => string = none,
 ) => parseConnectorsConfig(content, { file: 'mine.yaml', environment, readSecretFile });
 
+const lineOf = (part: string): number => text.slice(0, text.indexOf(part)).split('\n').length;
+
 describe('connectors.yaml', () => {
   it('in git is valid and needs no environment', () => {
     const config = read(text);
@@ -36,7 +38,7 @@ describe('connectors.yaml', () => {
     [
       'partitions: 12',
       'partitions: many',
-      'mine.yaml:34:15 topics.partitions: expected an integer',
+      `mine.yaml:${lineOf('partitions: 12')}:15 topics.partitions: expected an integer`,
     ],
     ['partitions: 12', 'partitiones: 12', 'did you mean "partitions"'],
     [

@@ -10,6 +10,12 @@ describe('the position of a change', () => {
     expect(sourcePositionOf({ lsn: 5 })).toBe(5n);
   });
 
+  it('of a row that an incremental snapshot read comes before that of every streamed change', () => {
+    const read = { connector: 'postgresql', snapshot: 'incremental', lsn: null };
+    expect(sourcePositionOf(read)).toBe(0n);
+    expect(sourcePositionOf({ ...read, snapshot: 'false' })).toBeUndefined();
+  });
+
   it('grows along a binlog: by row, then position, then file', () => {
     const along = [
       binlog('mysql-bin.000001', 4),

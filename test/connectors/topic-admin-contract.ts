@@ -35,10 +35,12 @@ export function topicAdminContract(open: () => Promise<TopicAdmin>, prefix: stri
       const settings = { 'cleanup.policy': 'delete' };
       await admin.createTopic({ topic, partitions: 1, replicationFactor: 1, settings });
       expect(await admin.readRecords(topic)).toEqual([]);
+      expect(await admin.wasWritten(topic)).toBe(false);
       await admin.appendRecord(topic, { key: 'a', value: '1' });
       await admin.appendRecord(topic, { key: 'a', value: '2' });
       const records = await admin.readRecords(topic);
       expect(records.map(({ key, value }) => `${key}${value}`)).toEqual(['a1', 'a2']);
+      expect(await admin.wasWritten(topic)).toBe(true);
     } finally {
       await admin.close();
     }
