@@ -109,7 +109,7 @@ function readRegistry(section: YamlSection): PipelineConfig['registry'] {
   return registry;
 }
 
-/** Reports the one of two keys that is missing where the other stands. */
+/** Of two keys that only work together, one alone is a finding. */
 function requireBoth(
   section: YamlSection,
   [a, valueOfA]: readonly [string, unknown],
