@@ -39,7 +39,10 @@ export function topicAdminContract(open: () => Promise<TopicAdmin>, prefix: stri
       await admin.appendRecord(topic, { key: 'a', value: '1' });
       await admin.appendRecord(topic, { key: 'a', value: '2' });
       const records = await admin.readRecords(topic);
-      expect(records.map(({ key, value }) => `${key}${value}`)).toEqual(['a1', 'a2']);
+      expect(records.map(({ key, value }) => `${String(key)}${String(value)}`)).toEqual([
+        'a1',
+        'a2',
+      ]);
       expect(await admin.wasWritten(topic)).toBe(true);
     } finally {
       await admin.close();
