@@ -41,6 +41,44 @@ describe('a usage error', () => {
   });
 });
 
+describe('a mistake in the environment', () => {
+  it.each([
+    [
+      ['validate'],
+      { TRIBUTARY_PORT_OFFSET: 'abc' },
+      /TRIBUTARY_PORT_OFFSET must be a whole number/,
+    ],
+    [
+      ['connectors', 'status'],
+      { DATABASE_PASSWORD_FILE: '/nope' },
+      /connectors.yaml:\d+:\d+ database.password: /,
+    ],
+    [['generate', 'tables'], { POSTGRES_URL: 'hush' }, /POSTGRES_URL: expected an address such as/],
+    [
+      ['query', 'select 1'],
+      { TRINO_URL: 'http://me:hush@trino' },
+      /TRINO_URL: expected no user or password/,
+    ],
+  ])('ends %j with 78 and one clear line', async (args, environment, message) => {
+    const { code, stderr } = await runCli(args, environment);
+    expect(code).toBe(78);
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toMatch(/\n\s+at |hush/);
+  });
+
+  it('leaves the help alone, which shows no password', async () => {
+    const environment = {
+      TRIBUTARY_PORT_OFFSET: 'abc',
+      POSTGRES_URL: 'postgres://me:hush@postgres/app',
+      TRINO_URL: 'http://me:hush@trino',
+    };
+    const { code, stdout } = await runCli(['generate', 'clicks', '--help'], environment);
+    expect(code).toBe(0);
+    expect(stdout).not.toContain('hush');
+    expect(stdout).toMatch(/--config <file>/);
+  });
+});
+
 describe('validate', () => {
   it('shows the table and the configuration in force, from the environment, without secrets', async () => {
     const environment = { KAFKA_BROKERS: 'kafka-7:9092', S3_SECRET_ACCESS_KEY: 'hunter2' };

@@ -52,6 +52,21 @@ describe('a ledger', () => {
     expect(inOrder(found)).toEqual(inOrder(expected));
   });
 
+  it('is read without the runs that are not accepted, their open sends too', async () => {
+    const source = clickSource(9);
+    for (const clusterId of ['old', 'new']) {
+      const writer = await openLedgerWriter(path, { ...RUN, clusterId });
+      await writer.ack(await writer.send(source.next(10, 1)), BASE);
+      await writer.send(source.next(20, 2));
+      await writer.close();
+    }
+    let records = 0;
+    for await (const { count } of readLedger(path, (run) => run.clusterId === 'new')) {
+      records += count;
+    }
+    expect(records).toBe(30);
+  });
+
   it('tells sends without an ack by a missing offset', async () => {
     const source = clickSource(9);
     const writer = await openLedgerWriter(path, RUN);

@@ -40,6 +40,27 @@ describe('pipeline.yaml', () => {
     expect(config.table.namespace).toEqual(['lake']);
   });
 
+  it('has an example of each key that it leaves out, and every one of them works', () => {
+    const example = /^( *)# ( *[a-z0-9_.-]+:( .*)?)$/;
+    const lines = shipped.split('\n').map((line) => line.replace(example, '$1$2'));
+    const environment = {
+      KAFKA_PASSWORD: 'k',
+      SCHEMA_REGISTRY_PASSWORD: 'r',
+      CATALOG_TOKEN: 't',
+      CATALOG_CLIENT_SECRET: 's',
+    };
+    const { kafka, registry, catalog, table } = configOf(lines.join('\n'), environment);
+    expect(kafka).toMatchObject({ tls: true, sasl: { mechanism: 'SCRAM-SHA-512' } });
+    expect(kafka.sasl?.password.reveal()).toBe('k');
+    expect(registry.password?.reveal()).toBe('r');
+    expect(catalog.token?.reveal()).toBe('t');
+    expect(catalog.oauth2?.clientSecret.reveal()).toBe('s');
+    expect(catalog).toMatchObject({ warehouse: 'lake', oauth2: { scope: 'PRINCIPAL_ROLE:ALL' } });
+    expect(table.location).toBe('s3://lake/clicks');
+    expect(table.properties).toEqual({ 'write.metadata.previous-versions-max': '20' });
+    expect(shipped.split('\n').filter((line) => example.test(line))).toHaveLength(19);
+  });
+
   it('names the line of an unknown key and suggests the right one', () => {
     const text = shipped.replace('  topic: clicks\n', '  topik: clicks\n');
     const line = text.split('\n').indexOf('  topik: clicks') + 1;
