@@ -51,11 +51,19 @@ export function addGenerateCommand(program: Command): void {
     .description('a seeded load: dimension tables by SQL, clicks into Kafka, and a ledger of both')
     .addHelpText('after', EXAMPLES);
   withTables(
-    generate.command('tables').description('write the rows of users, devices and urls'),
+    generate
+      .command('tables')
+      .description('write the rows of users, devices and urls')
+      .addHelpText('after', '\nExample:\n  $ tributary generate tables --users 20000'),
   ).action(async (_options, command: Command) => {
     await generateTables(command.optsWithGlobals());
   });
-  withTables(generate.command('clicks').description('send clicks while rows change'))
+  withTables(
+    generate
+      .command('clicks')
+      .description('send clicks while rows change')
+      .addHelpText('after', '\nExample:\n  $ tributary generate clicks --rate 1200 --changes 20'),
+  )
     .option('--count <n>', 'clicks to send; without it, until SIGTERM', whole)
     .option('--rate <n>', 'clicks a second; without it, as fast as possible', whole)
     .option('--changes <n>', 'changes a second to the dimension tables; 0 for none', whole, 0)

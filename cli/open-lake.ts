@@ -27,14 +27,12 @@ export function openCatalog(
 export function openTableStore(
   { storage }: PipelineConfig,
   location: string,
-  { look = false }: { look?: boolean } = {},
 ): { store: ObjectStore; close: () => void } {
   const { endpoint, region, pathStyle, accessKeyId, secretAccessKey } = storage;
   return openStore(location, {
     s3: {
       region,
       pathStyle,
-      ...(look ? { requestTimeoutMsMax: 2 * LOOK_MS_MAX, attemptsMax: 2 } : {}),
       ...(endpoint === undefined ? {} : { endpoint }),
       ...(accessKeyId === undefined ? {} : { accessKeyId: accessKeyId.reveal() }),
       ...(secretAccessKey === undefined ? {} : { secretAccessKey: secretAccessKey.reveal() }),

@@ -21,7 +21,7 @@ import { CLICK_LEDGER } from './generate.ts';
 import { openToolLog } from './lag.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions } from './load-config.ts';
-import { look, tellWaiting } from './look.ts';
+import { assertAnswers, look, tellWaiting } from './look.ts';
 import { kafkajsSecurity, openCatalog, openTableStore } from './open-lake.ts';
 import { occasionally, terminal } from './terminal.ts';
 
@@ -64,7 +64,9 @@ export async function verify(options: VerifyOptions): Promise<Report[]> {
     `the catalog at ${config.catalog.uri}`,
     findTable(config),
   );
-  const { store, close } = openTableStore(config, location, { look: true });
+  const { endpoint } = config.storage;
+  if (endpoint !== undefined) await assertAnswers(`S3 at ${endpoint}`, endpoint);
+  const { store, close } = openTableStore(config, location);
   try {
     const deadLetter = { namespace, name: deadLetterName };
     const source = await openTableSource({ catalog, store, table, deadLetter });
@@ -105,15 +107,17 @@ async function openLedger(
 ): Promise<AsyncGenerator<LedgerBatch>> {
   const isDirectory = (await stat(path).catch(() => undefined))?.isDirectory() === true;
   const file = isDirectory ? join(path, CLICK_LEDGER) : path;
-  const clusterId = await look(
-    `Kafka at ${config.kafka.brokers.join(', ')}`,
-    readClusterId(config),
-  );
+  const clusterId = await askKafka(config);
   return readLedger(file, (run) => {
     if (run.clusterId === clusterId) return true;
     terminal.progress(`${file}: a run into another Kafka cluster, ${run.clusterId}, is left out`);
     return false;
   });
+}
+
+/** The cluster's id, which also says that Kafka answers. */
+function askKafka(config: PipelineConfig): Promise<string | undefined> {
+  return look(`Kafka at ${config.kafka.brokers.join(', ')}`, readClusterId(config));
 }
 
 async function readClusterId(config: PipelineConfig): Promise<string | undefined> {
@@ -125,7 +129,8 @@ async function readClusterId(config: PipelineConfig): Promise<string | undefined
   }
 }
 
-function checkJoins(config: PipelineConfig, source: TableSource): Promise<Report> {
+async function checkJoins(config: PipelineConfig, source: TableSource): Promise<Report> {
+  await askKafka(config);
   const { kafka, registry, dimensions, pipeline } = config;
   return verifyJoins({
     events: source.events,
