@@ -246,6 +246,10 @@ const connect: Component = {
         // Its own lines stay: they tell what a connector does. Kafka's clients print their whole configuration.
         logLevel('org.apache.kafka.clients', 'warn'),
         logLevel('org.apache.kafka.common', 'warn'),
+        // What these say every few seconds is half of the log.
+        logLevel('io.debezium.metrics', 'warn'),
+        logLevel('org.apache.kafka.connect.runtime.WorkerSourceTask', 'warn'),
+        logLevel('org.apache.kafka.connect.runtime.rest.RestServer', 'warn'),
         '-cp',
         join(instance.dist, 'kafka/lib/*'),
         'org.apache.kafka.connect.cli.ConnectDistributed',
