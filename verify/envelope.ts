@@ -52,24 +52,31 @@ export function openEnvelopeDecoder(fetchAvroSchema: FetchAvroSchema): EnvelopeD
   return {
     async decode(key, value) {
       if (value === null) return undefined;
-      if (key === null) throw new VerifyError('corrupt', 'a change record without a key');
-      const keyReader = await readerOf(key);
-      const keyRow = keyReader.type.fromBuffer(key.subarray(FRAME_BYTES)) as Record<
-        string,
-        unknown
-      >;
-      const { type, columnKinds } = await readerOf(value);
-      const { op, after, source } = type.fromBuffer(value.subarray(FRAME_BYTES)) as Envelope;
-      const rowKey = Object.values(keyRow).map(String).join('\u0000');
-      const lsn = source.lsn ?? 0n;
-      if (op === 'd') return { rowKey, lsn, row: null, startsRow: false };
-      if (after === null) throw new VerifyError('corrupt', `a change "${op}" without a row`);
-      const row = Object.entries(after).map(
-        ([name, cell]) => [name, canonicalOf(columnKinds.get(name) ?? '', cell)] as const,
-      );
-      return { rowKey, lsn, row: new Map(row), startsRow: op === 'c' || op === 'r' };
+      try {
+        return await decodeChange(key, value);
+      } catch (cause) {
+        // Whatever avsc finds wrong with the bytes.
+        if (cause instanceof VerifyError) throw cause;
+        throw new VerifyError('corrupt', 'a change record cannot be decoded', { cause });
+      }
     },
   };
+
+  async function decodeChange(key: Buffer | null, value: Buffer): Promise<ReplayedChange> {
+    if (key === null) throw new VerifyError('corrupt', 'a change record without a key');
+    const keyReader = await readerOf(key);
+    const keyRow = keyReader.type.fromBuffer(key.subarray(FRAME_BYTES)) as Record<string, unknown>;
+    const { type, columnKinds } = await readerOf(value);
+    const { op, after, source } = type.fromBuffer(value.subarray(FRAME_BYTES)) as Envelope;
+    const rowKey = Object.values(keyRow).map(String).join('\u0000');
+    const lsn = source.lsn ?? 0n;
+    if (op === 'd') return { rowKey, lsn, row: null, startsRow: false };
+    if (after === null) throw new VerifyError('corrupt', `a change "${op}" without a row`);
+    const row = Object.entries(after).map(
+      ([name, cell]) => [name, canonicalOf(columnKinds.get(name) ?? '', cell)] as const,
+    );
+    return { rowKey, lsn, row: new Map(row), startsRow: op === 'c' || op === 'r' };
+  }
 }
 
 function openReader(schemaId: number, avroSchema: unknown): Reader {

@@ -36,6 +36,8 @@ type ReplayedDimension = VerifiedDimension & {
   positions: readonly ReadonlyMap<number, bigint>[];
   /** Commits before whose position compaction may have removed what a join saw. */
   uncertain: ReadonlySet<number>;
+  /** Records of the topic that are no changes. */
+  undecodable: number;
 };
 
 /**
@@ -66,6 +68,12 @@ export async function verifyJoins(options: VerifyJoinsOptions): Promise<Report> 
     ...(seen.uncertain > 0
       ? [`${seen.uncertain} differences where compaction may have removed what the join saw`]
       : []),
+    ...dimensions
+      .filter(({ undecodable }) => undecodable > 0)
+      .map(
+        ({ topic, undecodable }) =>
+          `${undecodable} records of ${topic} are no changes: passed over`,
+      ),
   ];
   const rows = dimensions.map(({ name, history }) => [`rows of ${name}`, history.rowCount]);
   return {
@@ -111,12 +119,14 @@ async function replayDimension(
   const expectedNext = new Map<number, bigint>();
   const known = new Set<string>();
   const pasts = new Map<number, bigint>();
+  let undecodable = 0;
   const onRecord = async ({ partition, offset, key, value }: TopicRecord): Promise<void> => {
     const hasHoles = offset !== (expectedNext.get(partition) ?? 0n);
     // Once a hole was seen in a partition, everything behind it lies after a compaction.
     expectedNext.set(partition, hasHoles ? -1n : offset + 1n);
-    const change = await decoder.decode(key, value);
-    if (change === undefined) return;
+    const change = await decodeOrSkip(() => decoder.decode(key, value));
+    if (change === 'undecodable') undecodable++;
+    if (change === undefined || change === 'undecodable') return;
     history.take(change, { partition, offset });
     // The first change that is left of a row, and not its first ever: that one stood in the hole.
     if (hasHoles && !change.startsRow && !known.has(change.rowKey)) pasts.set(partition, offset);
@@ -132,7 +142,17 @@ async function replayDimension(
       return sawAll ? [] : [commit];
     }),
   );
-  return { ...dimension, history, normalise, positions, uncertain };
+  return { ...dimension, history, normalise, positions, uncertain, undecodable };
+}
+
+/** A record that is no change joins nothing: the pipeline sends it to the dead-letter table. */
+async function decodeOrSkip<T>(decode: () => Promise<T>): Promise<T | 'undecodable'> {
+  try {
+    return await decode();
+  } catch (error) {
+    if (error instanceof VerifyError && error.kind === 'corrupt') return 'undecodable';
+    throw error;
+  }
 }
 
 /** Of each partition the highest next offset: the last commit may be of a process that is behind others. */

@@ -29,7 +29,11 @@ export type AppendOptions = {
   /** May be empty: progress without rows is an empty append. */
   dataFiles: readonly DataFile[];
   decide: (metadata: TableMetadata) => AppendVerdict;
-  clock: { nowMs: () => number; sleep: (ms: number) => Promise<void>; random: () => number };
+  clock: {
+    nowMs: () => number;
+    sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+    random: () => number;
+  };
   limits: { attemptsMax: number; unknownWaitMsMax: number; backoffMsMax: number };
   /** Told of everything but a first-attempt success, with all that is needed to understand it. */
   onEvent?: (event: AppendEvent) => void;
@@ -37,7 +41,14 @@ export type AppendOptions = {
 };
 
 export type AppendEvent = {
-  step: 'conflict' | 'unknown-outcome' | 'resend' | 'rebase' | 'landed-elsewhere' | 'dropped';
+  step:
+    | 'unavailable'
+    | 'conflict'
+    | 'unknown-outcome'
+    | 'resend'
+    | 'rebase'
+    | 'landed-elsewhere'
+    | 'dropped';
   attempt: number;
   message: string;
   context: Readonly<Record<string, unknown>>;

@@ -13,9 +13,12 @@ export function backoffMs(round: number, options: Pick<AppendOptions, 'clock' | 
   return ceilingMs * (1 - options.clock.random() / 2);
 }
 
-/** Repeats an action that is `unavailable`, at most `attemptsMax` times; other errors end it at once. */
+/**
+ * Repeats an action that is `unavailable`, at most `attemptsMax` times, and tells of each failure; other
+ * errors end it at once.
+ */
 export async function whileUnavailable<T>(
-  options: Pick<AppendOptions, 'clock' | 'limits' | 'signal'>,
+  options: Pick<AppendOptions, 'clock' | 'limits' | 'signal' | 'commitId' | 'onEvent'>,
   action: () => Promise<T>,
 ): Promise<T> {
   for (let round = 0; ; round += 1) {
@@ -23,9 +26,12 @@ export async function whileUnavailable<T>(
       return await action();
     } catch (error) {
       const isLast = round + 1 >= options.limits.attemptsMax || options.signal?.aborted === true;
-      if (!isUnavailable(error) || isLast) throw error;
+      if (!(error instanceof CatalogError) || !isUnavailable(error) || isLast) throw error;
+      const { commitId } = options;
+      const context = { commitId, ...error.context };
+      options.onEvent?.({ step: 'unavailable', attempt: round, message: error.message, context });
     }
-    await options.clock.sleep(backoffMs(round, options));
+    await options.clock.sleep(backoffMs(round, options), options.signal);
   }
 }
 

@@ -88,12 +88,20 @@ export async function appendToTable(
   const { catalog, store, clock, logger, metrics, status } = context;
   const { table, commitId, files, decide, signal } = wish;
   const { name } = table.identifier;
+  const what = `commit ${commitId} to ${name}`;
   const onEvent = (event: AppendEvent): void => {
     const { step, attempt, message, context: details } = event;
+    if (step === 'unavailable') status.trouble(what, message);
+    // The first failure of a row is told; `status` shows it as long as it lasts.
+    if (step === 'unavailable' && attempt > 0) return;
+    if (step === 'landed-elsewhere') {
+      logger.info(`commit to ${name}: it stands in the table already`, { commitId });
+      return;
+    }
     logger.warn(`commit to ${name}: ${step}`, { commitId, attempt, detail: message, ...details });
   };
   const outcome = await retryUntilAvailable({
-    what: `commit ${commitId} to ${name}`,
+    what,
     attempt: () =>
       commitAppend({
         catalog,
