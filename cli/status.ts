@@ -3,6 +3,7 @@ import { headSnapshot } from '@iceberg-js/rest-client-shim/spec/snapshot-walk.ts
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { systemClock } from './environment.ts';
+import { readCommitted } from '../enrich/core/position.ts';
 import { EXIT, describeForUser } from './exit-code.ts';
 import { openToolLog, readLag } from './lag.ts';
 import { loadConfig } from './load-config.ts';
@@ -68,8 +69,11 @@ async function tableState(config: PipelineConfig): Promise<StatusLine[]> {
   if (head === undefined) return [['table', `${name} has no commit yet`]];
   const ageSeconds = Math.round((systemClock.nowMs() - head.timestampMs) / 1000);
   const rows = head.summary['total-records'] ?? 'unknown';
+  const committed = readCommitted(metadata, config.pipeline);
+  const rejects = [...(committed?.rejects.values() ?? [])].reduce((sum, count) => sum + count, 0n);
   return [
     ['table', `${name}, ${rows} rows in ${head.summary['total-data-files'] ?? '?'} files`],
+    ['rejects', `${rejects} records, in ${config.table.deadLetterName}`],
     ['last commit', `${ageSeconds} s ago, snapshot ${head.snapshotId}`],
   ];
 }

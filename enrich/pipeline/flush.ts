@@ -64,6 +64,7 @@ export async function flushBatch(
   if (outcome.kind === 'dropped') return { kind: 'dropped', reason: outcome.reason };
   context.settled.clear();
   observeCommit(context, batch, hits);
+  tellOfRejects(context, batch);
   if (pending !== undefined) await settleRejects(context, pending, signal);
   return { kind: 'committed' };
 }
@@ -163,6 +164,24 @@ function claimOf(
     settled: new Set(context.settled),
     forgottenCommitId: context.forgotten.get(context.pipeline),
   };
+}
+
+/** Few rejects are normal; where they are a tenth of a batch, something upstream is wrong. */
+const TELLING_REJECT_SHARE = 0.1;
+
+function tellOfRejects({ logger }: FlushContext, batch: ClickBatch): void {
+  const rejects = batch.rejects.length;
+  const records = batch.rows.rowCount + rejects;
+  if (rejects === 0 || rejects < TELLING_REJECT_SHARE * records) return;
+  const kinds: Record<string, number> = {};
+  for (const { kind } of batch.rejects) kinds[kind] = (kinds[kind] ?? 0) + 1;
+  const example = batch.rejects[0]?.message;
+  logger.warn('many records were refused: they are in the dead-letter table', {
+    rejects,
+    records,
+    kinds,
+    example,
+  });
 }
 
 function observeCommit(
