@@ -23,7 +23,7 @@ import { verify } from './verify.ts';
 type DemoOptions = ConfigOptions & { directory: string };
 
 /** The answers of one demonstration come from its own table. */
-type Asked = { trino: Trino; table: PipelineConfig['table'] };
+type Asked = { trino: Trino; table: PipelineConfig['table']; topic: string };
 
 const SEED = 1;
 const ROWS = { users: 20_000, devices: 10_000, urls: 5_000 };
@@ -113,7 +113,7 @@ async function demo(options: DemoOptions): Promise<number> {
   } finally {
     await running.stop('SIGTERM');
   }
-  return prove(options, { trino, table }, startedMs);
+  return prove(options, { trino, table, topic: config.stream.topic }, startedMs);
 }
 
 /** `150 000`, as the texts have it. */
@@ -201,7 +201,7 @@ async function answer(trino: Trino, title: string, sql: string): Promise<void> {
 
 async function prove(
   options: DemoOptions,
-  { trino, table }: Asked,
+  { trino, table, topic }: Asked,
   startedMs: number,
 ): Promise<number> {
   step('The proof: nothing lost, nothing doubled, every row joined right');
@@ -213,7 +213,10 @@ async function prove(
     trino,
     `select count(*) from (select distinct _kafka_partition, _kafka_offset from "${table.name}")`,
   );
-  const rejects = await askCount(trino, `select count(*) from "${table.deadLetterName}"`);
+  const rejects = await askCount(
+    trino,
+    `select count(*) from "${table.deadLetterName}" where _kafka_topic = '${topic}'`,
+  );
   const produced = factOf(reports, 'produced');
   terminal.print(
     `\nTrino counts ${rows} rows, ${distinct} distinct (partition, offset), ${rejects} rejects; ` +
