@@ -56,8 +56,8 @@ export class PipelineStatus implements Health {
   }
 
   waitingFor(): string | undefined {
-    if (this.#waitingFor !== undefined) return this.#waitingFor;
+    // What is away explains a wait better than the wait itself.
     for (const [what, message] of this.#troubles) return `${what}: ${message}`;
-    return undefined;
+    return this.#waitingFor;
   }
 }

@@ -86,7 +86,7 @@ export async function runPipeline(options: PipelineOptions, signal: AbortSignal)
 }
 
 async function runLoops(options: PipelineOptions, signal: AbortSignal): Promise<void> {
-  const { config, ports } = options;
+  const { config, ports, status } = options;
   const { clock, logger } = ports;
   const stop = new AbortController();
   const stopping = AbortSignal.any([signal, stop.signal]);
@@ -96,6 +96,7 @@ async function runLoops(options: PipelineOptions, signal: AbortSignal): Promise<
     clock,
     logger,
     signal: stopping,
+    status,
   });
   logger.info('pipeline starts', {
     pipeline: config.pipeline,

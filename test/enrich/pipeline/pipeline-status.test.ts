@@ -1,0 +1,32 @@
+import { expect, it } from 'vitest';
+import { PipelineStatus } from '../../../enrich/pipeline/pipeline-status.ts';
+import { World } from './harness.ts';
+
+const clock = {
+  nowMs: () => 0,
+  random: () => 0,
+  newId: () => 'id',
+  sleep: async (): Promise<void> => undefined,
+};
+
+it('names what is away, before, during and after the wait for readiness', () => {
+  const status = new PipelineStatus(clock);
+  expect(status.waitingFor()).toBe('starting');
+  status.trouble('the catalog', 'no answer');
+  expect(status.waitingFor()).toBe('the catalog: no answer');
+  status.ready();
+  expect(status.waitingFor()).toBe('the catalog: no answer');
+  status.overcome('the catalog');
+  expect(status.waitingFor()).toBeUndefined();
+});
+
+it('is not ready, and says why, while the catalog is away at the start', async () => {
+  const world = await World.open();
+  world.faults.away.add('catalog');
+  const process = await world.start();
+  await world.run(5_000);
+  expect(process.status.waitingFor()).toMatch(/^opening topics and tables: .*catalog/);
+  world.faults.away.clear();
+  await world.run(60_000);
+  expect(process.status.waitingFor()).toBeUndefined();
+});
