@@ -4,8 +4,10 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { DimensionChange } from '../../generate/dimension-changes.ts';
 import { recordedCommits } from '../../verify/recorded.ts';
 import { sendByHand } from './hand-made.ts';
-import { openLake, stopCleanly, until } from './lake.ts';
-import type { Lake, Pipeline } from './lake.ts';
+import { stopCleanly, until } from './command.ts';
+import type { Pipeline } from './command.ts';
+import { openLake } from './lake.ts';
+import type { Lake } from './lake.ts';
 import { factOf, proveExactlyOnce } from './prove.ts';
 import { joinAtSource, readJoined } from './source-join.ts';
 

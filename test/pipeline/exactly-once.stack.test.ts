@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openRandom } from '../../generate/random.ts';
-import { openLake, stopCleanly, until } from './lake.ts';
+import { stopCleanly, until } from './command.ts';
+import { openLake } from './lake.ts';
 import type { Lake } from './lake.ts';
 import { factOf, proveExactlyOnce } from './prove.ts';
 

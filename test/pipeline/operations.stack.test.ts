@@ -7,8 +7,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseDocument } from 'yaml';
 import { recordedCommits } from '../../verify/recorded.ts';
 import { endpoints } from '../stack/endpoints.ts';
-import { freePort, openLake, seeded, stopCleanly, until } from './lake.ts';
-import type { Lake, Pipeline } from './lake.ts';
+import { freePort, stopCleanly, until } from './command.ts';
+import type { Pipeline } from './command.ts';
+import { openLake, seeded } from './lake.ts';
+import type { Lake } from './lake.ts';
 import { proveExactlyOnce } from './prove.ts';
 
 const dimensions = ['users', 'devices', 'urls'];
