@@ -84,15 +84,20 @@ async function* readLive(
   for (const reading of ahead) yield await reading;
 }
 
+/** What of a data file decides which deletes apply to it. */
+export type DeletableFile = Pick<ManifestEntry, 'sequenceNumber'> & {
+  dataFile: Pick<DataFile, 'location' | 'specId' | 'partitionTuple'>;
+};
+
 /**
- * Which deletes apply: those of the file's own partition, equality deletes of an unpartitioned spec
+ * Which of the delete entries of a snapshot apply to a data file: those of the file's own partition, equality deletes of an unpartitioned spec
  * everywhere; equality deletes to files with a lower sequence number, position deletes also to those
  * of the same commit; a position delete file that is about one data file, to that one alone.
  */
-function deletesIndex(
+export function deletesIndex(
   deletes: readonly ManifestEntry[],
   metadata: TableMetadata,
-): (entry: ManifestEntry) => readonly ManifestEntry[] {
+): (entry: DeletableFile) => readonly ManifestEntry[] {
   const unpartitioned = new Set(
     metadata.partitionSpecs
       .filter((spec) => spec.fields.every((field) => field.transform === 'void'))
@@ -111,7 +116,7 @@ function deletesIndex(
   };
 }
 
-function applies(candidate: ManifestEntry, entry: ManifestEntry): boolean {
+function applies(candidate: ManifestEntry, entry: DeletableFile): boolean {
   if (candidate.content === 'equality-deletes') {
     return entry.sequenceNumber < candidate.sequenceNumber;
   }

@@ -48,16 +48,31 @@ const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
  * cannot be decoded or has no field ids; those of the store.
  */
 export async function readDataFile(options: ReadDataFileOptions): Promise<FileColumns> {
-  const { store, dataFile, tableSchema, columnNames } = options;
+  const { rowCount, rowGroups } = await openDataFile(options);
+  const columns = new Map(options.columnNames.map((name) => [name, [] as PartitionValue[]]));
+  for await (const group of rowGroups) {
+    for (const [name, values] of columns) {
+      for (const value of group.columns.get(name) ?? []) values.push(value);
+    }
+  }
+  return { rowCount, columns };
+}
+
+/** Some rows of a file: `firstRow` counts from the start of the file. */
+export type RowGroup = FileColumns & { firstRow: number };
+
+/**
+ * The same row group by row group, so that a file of any size can be read in bounded memory: `rowCount` is
+ * what the footer says of the whole file. Errors: as `readDataFile`, also while the row groups are read.
+ */
+export async function openDataFile(
+  options: ReadDataFileOptions,
+): Promise<{ rowCount: number; rowGroups: AsyncGenerator<RowGroup> }> {
+  const { dataFile, tableSchema, columnNames } = options;
   const wanted = columnNames.map((name) => primitiveField(tableSchema, name));
-  const file = {
-    byteLength: Number(dataFile.fileSizeBytes),
-    slice: async (start: number, end = Number(dataFile.fileSizeBytes)) =>
-      toArrayBuffer(await store.getRange(dataFile.location, start, end)),
-  };
-  const read = async (): Promise<FileColumns> => {
+  return readable(dataFile, async () => {
+    const file = openRanges(options);
     const metadata = await parquetMetadataAsync(file, { initialFetchSize: FOOTER_FETCH_BYTES });
-    const rowCount = Number(metadata.num_rows);
     const fileColumnOf = columnsByFieldId(metadata, dataFile.location);
     const scan = await parquetScan({
       file,
@@ -65,26 +80,57 @@ export async function readDataFile(options: ReadDataFileOptions): Promise<FileCo
       compressors,
       utf8: false,
     });
-    const columns = new Map<string, PartitionValue[]>();
-    for (const { id, name, type } of wanted) {
-      const fileColumn = fileColumnOf.get(id);
+    const readColumn = async ({ id, name, type }: ReadField, range: RowRange) => {
+      const column = fileColumnOf.get(id);
       const values: PartitionValue[] = [];
-      if (fileColumn === undefined) values.length = rowCount;
-      for (const range of fileColumn === undefined ? [] : scan.ranges) {
-        const chunk = await scan.readColumn({ column: fileColumn ?? '', ...range });
-        for (const raw of chunk) values.push(toValue(type, raw));
+      if (column === undefined) values.length = range.rowEnd - range.rowStart;
+      else
+        for (const raw of await scan.readColumn({ column, ...range }))
+          values.push(toValue(type, raw));
+      return [name, column === undefined ? values.fill(null) : values] as const;
+    };
+    const rowGroups = async function* (): AsyncGenerator<RowGroup> {
+      for (const range of scan.ranges) {
+        const columns = await readable(dataFile, () =>
+          Promise.all(wanted.map((field) => readColumn(field, range))),
+        );
+        const firstRow = range.rowStart;
+        yield { firstRow, rowCount: range.rowEnd - firstRow, columns: new Map(columns) };
       }
-      columns.set(name, fileColumn === undefined ? values.fill(null) : values);
-    }
-    return { rowCount, columns };
+    };
+    return { rowCount: Number(metadata.num_rows), rowGroups: rowGroups() };
+  });
+}
+
+type RowRange = { rowStart: number; rowEnd: number };
+
+/** The file by ranges. The end, which is fetched first for the footer, is kept: a small file is one request. */
+function openRanges({ store, dataFile: { location, fileSizeBytes } }: ReadDataFileOptions) {
+  const byteLength = Number(fileSizeBytes);
+  let tail: { start: number; bytes: Uint8Array } | undefined;
+  return {
+    byteLength,
+    slice: async (start: number, end = byteLength): Promise<ArrayBuffer> => {
+      if (tail !== undefined && start >= tail.start) {
+        return toArrayBuffer(tail.bytes.subarray(start - tail.start, end - tail.start));
+      }
+      const bytes = await store.getRange(location, start, end);
+      if (end === byteLength) tail = { start, bytes };
+      return toArrayBuffer(bytes);
+    },
   };
-  return read().catch((cause: unknown) => {
+}
+
+async function readable<T>({ location }: StoredFile, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (cause) {
     if (cause instanceof CatalogError) throw cause;
-    throw new CatalogError('corrupt', `cannot read ${dataFile.location}: ${String(cause)}`, {
-      context: { location: dataFile.location },
+    throw new CatalogError('corrupt', `cannot read ${location}: ${String(cause)}`, {
+      context: { location },
       cause,
     });
-  });
+  }
 }
 
 type ReadField = { id: number; name: string; type: PrimitiveType };

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { createMemoryStore } from '../../../catalog/memory/memory-store.ts';
 import type { ColumnBatch } from '../../../catalog/parquet/columns.ts';
 import { createParquetWriter } from '../../../catalog/parquet/parquet-wasm-writer.ts';
-import { readDataFile, type StoredFile } from '../../../catalog/read/read-columns.ts';
+import { openDataFile, readDataFile, type StoredFile } from '../../../catalog/read/read-columns.ts';
 import type { NestedField, TableSchema } from '../../../catalog/spec/table-schema.ts';
 import type { ObjectStore } from '../../../catalog/store/object-store.ts';
 import { plainColumn } from '../parquet/build-batch.ts';
@@ -44,6 +44,39 @@ function encodeNotes(rowCount: number): Uint8Array {
   return createParquetWriter({ rowGroupRowsMax: 2, zstdLevel: 1 }).encode(schemaOf(id, note), batch)
     .bytes;
 }
+
+describe('openDataFile', () => {
+  it('hands over one row group at a time, with its place in the file', async () => {
+    const file = await stored(encodeNotes(5));
+    const { rowCount, rowGroups } = await openDataFile({
+      ...file,
+      tableSchema: schemaOf(id, note),
+      columnNames: ['id'],
+    });
+    const groups = await Array.fromAsync(rowGroups);
+    expect(rowCount).toBe(5);
+    expect(groups.map(({ firstRow, columns }) => [firstRow, columns.get('id')])).toEqual([
+      [0, [0, 1]],
+      [2, [2, 3]],
+      [4, [4]],
+    ]);
+  });
+
+  it('asks once for a file that is no longer than what is fetched for the footer', async () => {
+    const { store, dataFile } = await stored(encodeNotes(5));
+    const asked: [number, number][] = [];
+    const counting: ObjectStore = {
+      ...store,
+      getRange: (location, start, end) => {
+        asked.push([start, end]);
+        return store.getRange(location, start, end);
+      },
+    };
+    const tableSchema = schemaOf(id, note);
+    await readDataFile({ store: counting, dataFile, tableSchema, columnNames: ['id', 'note'] });
+    expect(asked).toEqual([[0, Number(dataFile.fileSizeBytes)]]);
+  });
+});
 
 describe('readDataFile', () => {
   it('finds a renamed column by its field id', async () => {
