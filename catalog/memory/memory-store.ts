@@ -1,15 +1,18 @@
 import { CatalogError } from '../error.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 
-type StoredObject = { bytes: Uint8Array; modifiedMs: number };
+export type StoredObject = { bytes: Uint8Array; modifiedMs: number };
 
 /**
  * The in-memory twin of the object stores: any location that is a string, exact bytes, the same
  * errors by kind. Bytes are copied on the way in and out, so a caller that reuses its buffer
  * changes nothing here. `nowMs` (epoch ms) dates the objects; without it they are as old as time 0.
+ * `objects`, by location, is what it holds: a simulation looks at it without asking.
  */
-export function createMemoryStore(options: { nowMs?: () => number } = {}): ObjectStore {
-  const objects = new Map<string, StoredObject>();
+export function createMemoryStore(
+  options: { nowMs?: () => number; objects?: Map<string, StoredObject> } = {},
+): ObjectStore {
+  const objects = options.objects ?? new Map<string, StoredObject>();
   const nowMs = options.nowMs ?? (() => 0);
 
   const read = (location: string): Uint8Array => {

@@ -19,8 +19,11 @@ export type MemoryRecord = {
 export type MemoryLogOptions = {
   clusterId: string;
   /** How a poll without records waits; a simulation passes virtual time. Default: real time. */
-  sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+  pause?: (ms: number) => Pause;
 };
+
+/** A wait: `done` resolves when its time has passed, or at `end`. */
+export type Pause = { done: Promise<void>; end: () => void };
 
 type StoredBatch = {
   columns: RecordColumns;
@@ -143,7 +146,7 @@ export class MemoryLog implements Log {
     const reader = new MemoryReader({
       topics: this.#topics,
       knownTopicIds: this.#knownTopicIds,
-      sleep: this.#options.sleep ?? realSleep,
+      pause: this.#options.pause ?? realPause,
     });
     this.#readers.add(reader);
     return reader;
@@ -191,7 +194,7 @@ function emptyPartition(): StoredPartition {
 type ReaderOptions = {
   topics: ReadonlyMap<string, StoredTopic>;
   knownTopicIds: ReadonlyMap<string, string>;
-  sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  pause: (ms: number) => Pause;
 };
 
 type ReaderSlot = {
@@ -204,7 +207,7 @@ type ReaderSlot = {
 class MemoryReader implements LogReader {
   readonly #options: ReaderOptions;
   #slots: ReaderSlot[] = [];
-  #waiting: AbortController | undefined;
+  #waiting: Pause | undefined;
   #closed = false;
 
   constructor(options: ReaderOptions) {
@@ -224,8 +227,8 @@ class MemoryReader implements LogReader {
   ): Promise<readonly PartitionProgress[]> {
     const progress = this.#read(sink, limits.bytesMax);
     if (progress.some(({ advanced }) => advanced) || this.#closed) return progress;
-    this.#waiting = new AbortController();
-    await this.#options.sleep(limits.waitMsMax, this.#waiting.signal);
+    this.#waiting = this.#options.pause(limits.waitMsMax);
+    await this.#waiting.done;
     this.#waiting = undefined;
     return this.#closed ? [] : this.#read(sink, limits.bytesMax);
   }
@@ -237,7 +240,7 @@ class MemoryReader implements LogReader {
   }
 
   wake(): void {
-    this.#waiting?.abort();
+    this.#waiting?.end();
   }
 
   #read(sink: RecordSink, bytesMax: number): (PartitionProgress & { advanced: boolean })[] {
@@ -423,12 +426,12 @@ function keepRows(columns: RecordColumns, keeps: (row: number) => boolean): void
   columns.count = kept.length;
 }
 
-async function realSleep(ms: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
+function realPause(ms: number): Pause {
+  const { promise: done, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  const end = (): void => {
+    clearTimeout(timer);
+    resolve();
+  };
+  return { done, end };
 }

@@ -116,7 +116,7 @@ export class World {
   readonly faults: Faults = { away: new Set(), commitDelayMs: 0, commit: () => 'apply' };
   readonly registry = createMemoryRegistry();
   readonly store = createMemoryStore({ nowMs: this.time.nowMs });
-  readonly log = new MemoryLog({ clusterId: 'cluster-1', sleep: this.time.sleep });
+  readonly log = new MemoryLog({ clusterId: 'cluster-1', pause: this.time.pause });
   readonly catalog: ReturnType<typeof createMemoryCatalog>;
   readonly stream: StreamRecord[] = [];
   readonly changes: ChangeRecord[] = [];

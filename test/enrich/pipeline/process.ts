@@ -38,17 +38,22 @@ export class Life {
   }
 
   /** Asks the outside, while alive, and hands the answer over, while alive. */
-  async ask<T>(question: () => Promise<T>): Promise<T> {
-    await this.running();
-    try {
-      const answer = await question();
-      await this.running();
-      return answer;
-    } catch (error) {
-      await this.running();
-      throw error;
-    }
+  ask<T>(question: () => Promise<T>): Promise<T> {
+    if (!this.#runs) return this.running().then(() => this.ask(question));
+    return question().then(this.#handOver, this.#handOverError) as Promise<T>;
   }
+
+  get #runs(): boolean {
+    return this.#alive && this.#thawed === undefined;
+  }
+
+  readonly #handOver = (answer: unknown): unknown =>
+    this.#runs ? answer : this.running().then(() => answer);
+
+  readonly #handOverError = (error: unknown): Promise<never> =>
+    this.running().then(() => {
+      throw error;
+    });
 
   /** The object with every method asked through `ask`; each must return a promise or an async iterable. */
   guard<T extends object>(target: T): T {

@@ -1,61 +1,78 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../../enrich/clock.ts';
+import type { Pause } from '../../../enrich/source/memory-log.ts';
 
 /** Turns of the event loop after which everything that can go on without time has gone on. */
 const SETTLE_TURNS = 3;
 
-type Sleeper = { atMs: number; order: number; wake: () => void };
+type Sleeper = { atMs: number; wake: () => void };
 
 /** Time that passes only when a test says so: sleepers wake in order, and between two of them all settles. */
 export class VirtualTime {
   #nowMs: number;
-  #order = 0;
-  #sleepers: Sleeper[] = [];
+  /** By time, then in the order in which they went to sleep. */
+  readonly #sleepers: Sleeper[] = [];
+  readonly #settle: () => Promise<void>;
 
-  constructor(startMs: number) {
+  /** `settle` resolves once nothing can go on without time. */
+  constructor(startMs: number, settle: () => Promise<void> = settleByTurns) {
     this.#nowMs = startMs;
+    this.#settle = settle;
+  }
+
+  /** How many sleep now. */
+  get sleeping(): number {
+    return this.#sleepers.length;
   }
 
   nowMs = (): number => this.#nowMs;
 
-  sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
-    new Promise((resolve) => {
-      if (signal?.aborted === true) return resolve();
-      const sleeper: Sleeper = { atMs: this.#nowMs + ms, order: this.#order++, wake: resolve };
-      this.#sleepers.push(sleeper);
-      const wakeEarly = (): void => {
-        this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
-        resolve();
-      };
-      signal?.addEventListener('abort', wakeEarly, { once: true });
-      sleeper.wake = () => {
-        signal?.removeEventListener('abort', wakeEarly);
-        resolve();
-      };
-    });
+  sleep = (ms: number, signal?: AbortSignal): Promise<void> => {
+    if (signal?.aborted === true) return Promise.resolve();
+    const { done, end } = this.pause(ms);
+    if (signal === undefined) return done;
+    signal.addEventListener('abort', end, { once: true });
+    return done.then(() => signal.removeEventListener('abort', end));
+  };
+
+  /** A sleep that can be cut short. */
+  pause = (ms: number): Pause => {
+    const { promise: done, resolve: wake } = Promise.withResolvers<void>();
+    const sleeper: Sleeper = { atMs: this.#nowMs + Math.max(0, ms), wake };
+    let at = this.#sleepers.length;
+    while (at > 0 && (this.#sleepers[at - 1]?.atMs ?? 0) > sleeper.atMs) at -= 1;
+    this.#sleepers.splice(at, 0, sleeper);
+    const end = (): void => {
+      const found = this.#sleepers.indexOf(sleeper);
+      if (found >= 0) this.#sleepers.splice(found, 1);
+      wake();
+    };
+    return { done, end };
+  };
 
   /** Lets `ms` pass, waking whoever sleeps less. */
   async run(ms: number): Promise<void> {
     const endMs = this.#nowMs + ms;
     for (;;) {
-      for (let turn = 0; turn < SETTLE_TURNS; turn += 1) await nextTurn();
-      const next = this.#next();
+      await this.#settle();
+      const next = this.#sleepers[0];
       if (next === undefined || next.atMs > endMs) break;
-      this.#sleepers = this.#sleepers.filter((other) => other !== next);
+      this.#sleepers.shift();
       this.#nowMs = Math.max(this.#nowMs, next.atMs);
       next.wake();
     }
     this.#nowMs = endMs;
   }
+}
 
-  #next(): Sleeper | undefined {
-    let first: Sleeper | undefined;
-    for (const sleeper of this.#sleepers) {
-      if (first === undefined || sleeper.atMs < first.atMs) first = sleeper;
-      else if (sleeper.atMs === first.atMs && sleeper.order < first.order) first = sleeper;
-    }
-    return first;
-  }
+/** A turn of the event loop: all that waits for no time and no real work has gone on after it. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+async function settleByTurns(): Promise<void> {
+  for (let turn = 0; turn < SETTLE_TURNS; turn += 1) await nextTurn();
 }
 
 /** A clock of virtual time whose chance and ids count up: two runs of a test are the same run. */

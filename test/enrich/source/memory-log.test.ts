@@ -60,13 +60,14 @@ describe('MemoryLog', () => {
     expect(b.assignment()).toEqual([1, 2, 3]);
   });
 
-  it('waits by the sleep it is given: a simulation needs no real time', async () => {
+  it('waits by the pause it is given: a simulation needs no real time', async () => {
     const slept: number[] = [];
     const log = new MemoryLog({
       clusterId: 'memory',
-      sleep: async (ms) => {
+      pause: (ms) => {
         slept.push(ms);
         log.append('clicks', 0, memoryRecords([{ key: null, value: 'late' }]));
+        return { done: Promise.resolve(), end: () => {} };
       },
     });
     log.createTopic('clicks', 1);
