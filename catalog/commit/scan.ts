@@ -90,8 +90,8 @@ export type DeletableFile = Pick<ManifestEntry, 'sequenceNumber'> & {
 };
 
 /**
- * Which of the delete entries of a snapshot apply to a data file: those of the file's own partition, equality deletes of an unpartitioned spec
- * everywhere; equality deletes to files with a lower sequence number, position deletes also to those
+ * Which of a snapshot's deletes apply to a file: those of its own partition, equality deletes of an
+ * unpartitioned spec everywhere; equality deletes to files with a lower sequence number, position deletes also to those
  * of the same commit; a position delete file that is about one data file, to that one alone.
  */
 export function deletesIndex(

@@ -6,7 +6,12 @@ import { describe, expect, it } from 'vitest';
 import { createMemoryStore } from '../../../catalog/memory/memory-store.ts';
 import type { ColumnBatch } from '../../../catalog/parquet/columns.ts';
 import { createParquetWriter } from '../../../catalog/parquet/parquet-wasm-writer.ts';
-import { openDataFile, readDataFile, type StoredFile } from '../../../catalog/read/read-columns.ts';
+import {
+  openDataFile,
+  readDataFile,
+  type RowGroup,
+  type StoredFile,
+} from '../../../catalog/read/read-columns.ts';
 import type { NestedField, TableSchema } from '../../../catalog/spec/table-schema.ts';
 import type { ObjectStore } from '../../../catalog/store/object-store.ts';
 import { plainColumn } from '../parquet/build-batch.ts';
@@ -53,7 +58,8 @@ describe('openDataFile', () => {
       tableSchema: schemaOf(id, note),
       columnNames: ['id'],
     });
-    const groups = await Array.fromAsync(rowGroups);
+    const groups: RowGroup[] = [];
+    for await (const group of rowGroups) groups.push(group);
     expect(rowCount).toBe(5);
     expect(groups.map(({ firstRow, columns }) => [firstRow, columns.get('id')])).toEqual([
       [0, [0, 1]],
