@@ -1,4 +1,6 @@
 import avsc from 'avsc';
+import { createAvroReader } from './avro-reader.ts';
+import type { Wanted } from './avro-reader.ts';
 import { asBuffer, frameBytes } from './framing.ts';
 import { avroColumns } from './row-columns.ts';
 import type { RowColumns } from './row-columns.ts';
@@ -15,22 +17,8 @@ export type Envelope = {
   columns: RowColumns;
 };
 
-/** Reads framed Avro; throws for bytes that are not of the schema. */
+/** Reads framed Avro; throws `AvroFault` for bytes that are not of the schema. */
 export type FramedReader<T> = (framed: Uint8Array) => T;
-
-/** Longs as bigint: `ts_ns` exceeds 2^53, where avsc's own long throws. */
-const bigLong = avsc.types.LongType.__with({
-  fromBuffer: (buffer: Buffer) => buffer.readBigInt64LE(),
-  toBuffer: (value: bigint) => {
-    const buffer = Buffer.alloc(8);
-    buffer.writeBigInt64LE(value);
-    return buffer;
-  },
-  fromJSON: BigInt,
-  toJSON: String,
-  isValid: (value: unknown) => typeof value === 'bigint',
-  compare: (a: bigint, b: bigint) => (a < b ? -1 : Number(a > b)),
-});
 
 /**
  * Compiles a reader of Debezium envelopes for one writer schema. It decodes `after` (only the wanted
@@ -41,19 +29,16 @@ export function createEnvelopeCodec(
   avroSchema: unknown,
   wanted?: readonly string[],
 ): FramedReader<Envelope> | undefined {
-  const writer = compile(avroSchema);
+  const writer = avsc.Type.forSchema(avroSchema as avsc.Schema);
   if (!isRecord(writer)) return undefined;
-  const after = writer.fields.find(({ name }) => name === 'after')?.type;
-  const source = writer.fields.find(({ name }) => name === 'source')?.type;
-  const op = writer.fields.find(({ name }) => name === 'op')?.type;
-  if (after === undefined || source === undefined || op === undefined) return undefined;
-  const reader = recordOf(writer.name, [
-    { name: 'after', type: wanted === undefined ? after : projectNullable(after, wanted) },
-    { name: 'source', type: projectNullable(source, sourceFields) },
-    { name: 'op', type: op },
-  ]);
+  const names = new Set(writer.fields.map(({ name }) => name));
+  if (!names.has('after') || !names.has('source') || !names.has('op')) return undefined;
   const columns = avroColumns(avroSchema, { field: 'after', wanted });
-  const read = framedReader(reader, reader.createResolver(writer));
+  const read = framedReader(writer, {
+    after: wanted === undefined ? undefined : wantedOf(wanted),
+    source: wantedOf(sourceFields),
+    op: undefined,
+  });
   return (framed) => {
     const envelope = read(framed);
     return {
@@ -69,55 +54,18 @@ export function createEnvelopeCodec(
 export function createStructCodec(
   avroSchema: unknown,
 ): { read: FramedReader<Struct>; columns: RowColumns } | undefined {
-  const type = compile(avroSchema);
+  const type = avsc.Type.forSchema(avroSchema as avsc.Schema);
   if (!isRecord(type)) return undefined;
   return { read: framedReader(type), columns: avroColumns(avroSchema) };
 }
 
-function compile(avroSchema: unknown): avsc.Type {
-  return avsc.Type.forSchema(avroSchema as avsc.Schema, { typeHook });
+function framedReader(type: avsc.types.RecordType, wanted?: Wanted): FramedReader<Struct> {
+  const read = createAvroReader(type, wanted);
+  return (framed) => read(asBuffer(framed), frameBytes) as Struct;
 }
 
-function typeHook(schema: unknown): avsc.Type | undefined {
-  const isObject = typeof schema === 'object' && schema !== null && 'type' in schema;
-  return (isObject ? schema.type : schema) === 'long' ? bigLong : undefined;
-}
-
-function framedReader(type: avsc.Type, resolver?: unknown): FramedReader<Struct> {
-  return (framed) => {
-    const { value, offset } = type.decode(asBuffer(framed), frameBytes, resolver as never);
-    if (offset !== framed.length) {
-      throw new Error(
-        offset < 0 ? 'the record ends early' : `${framed.length - offset} bytes follow the record`,
-      );
-    }
-    return value;
-  };
-}
-
-/** The record of a type, bare or in a union with null, cut down to the fields in `names`. */
-function projectNullable(type: avsc.Type, names: readonly string[]): avsc.Type {
-  if (isRecord(type)) return project(type, names);
-  if (!avsc.Type.isType(type, 'union')) return type;
-  const branches = (type as avsc.types.UnwrappedUnionType).types.map((branch) =>
-    isRecord(branch) ? project(branch, names) : branch,
-  );
-  return avsc.Type.forSchema(branches as never);
-}
-
-function project(record: avsc.types.RecordType, names: readonly string[]): avsc.Type {
-  const fields = record.fields.filter(({ name }) => names.includes(name));
-  return recordOf(
-    record.name,
-    fields.map(({ name, type }) => ({ name, type })),
-  );
-}
-
-function recordOf(
-  name: string | undefined,
-  fields: { name: string; type: avsc.Type }[],
-): avsc.Type {
-  return avsc.Type.forSchema({ type: 'record', name: name ?? 'Record', fields } as never);
+function wantedOf(names: readonly string[]): Wanted {
+  return Object.fromEntries(names.map((name) => [name, undefined]));
 }
 
 function isRecord(type: avsc.Type): type is avsc.types.RecordType {

@@ -86,7 +86,7 @@ export function normaliserFor({ name, scale = 0 }: Semantics): Normalise | undef
   if (name === decimalName) {
     return (value) => ({ unscaled: readUnscaled(value as Uint8Array), scale });
   }
-  return bySemanticName[name];
+  return Object.hasOwn(bySemanticName, name) ? bySemanticName[name] : undefined;
 }
 
 /** Big-endian two's complement, as Java writes a BigInteger. */

@@ -1,5 +1,6 @@
 import { createEnvelopeCodec, createStructCodec } from './avro-codec.ts';
 import type { Envelope } from './avro-codec.ts';
+import { AvroFault } from './avro-reader.ts';
 import type { Change, ChangeReject } from './change.ts';
 import { framingOf } from './framing.ts';
 import { readJsonEnvelope, readJsonStruct } from './json-codec.ts';
@@ -187,5 +188,6 @@ export function keepBySchema<T>(compile: (schema: object) => T): (schema: object
 
 function rejectOf(error: unknown): ChangeReject {
   if (error instanceof Reject) return error.reject;
+  if (error instanceof AvroFault) return { reason: error.reason, message: error.message };
   return { reason: 'malformed', message: error instanceof Error ? error.message : String(error) };
 }

@@ -14,6 +14,18 @@ export function framingOf(bytes: Uint8Array): Framing {
   return schemaId < 0 ? { kind: 'unknown' } : { kind: 'avro', schemaId };
 }
 
+/** The schema id that a record's value names, or else its key; undefined where neither is framed. */
+export function schemaIdOf(record: {
+  key: Uint8Array | null;
+  value: Uint8Array | null;
+}): number | undefined {
+  for (const bytes of [record.value, record.key]) {
+    const framing = bytes === null ? undefined : framingOf(bytes);
+    if (framing?.kind === 'avro') return framing.schemaId;
+  }
+  return undefined;
+}
+
 /** The same memory as a Buffer, which avsc and text decoding want. */
 export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -1,7 +1,10 @@
 import type { Envelope, Struct } from './avro-codec.ts';
-import { asBuffer } from './framing.ts';
+import { AvroFault } from './avro-reader.ts';
 import { jsonColumns } from './row-columns.ts';
 import type { RowColumns } from './row-columns.ts';
+
+/** Far above what any column holds; longer ones cost more than they are worth. */
+const digitsMax = 1_000;
 
 type Wrapped = { payload: Struct; schema: Struct | undefined };
 
@@ -19,6 +22,7 @@ export function readJsonEnvelope(
   if (source === undefined || op === undefined || !('after' in payload || op === 't')) {
     return undefined;
   }
+  if (!isStruct(after ?? {}) || !isStruct(source ?? {})) return undefined;
   const row = (after ?? null) as Struct | null;
   const struct = childStruct(schema, 'after');
   const columns =
@@ -33,15 +37,29 @@ export function readJsonStruct(bytes: Uint8Array): { struct: Struct; columns: Ro
   return { struct: payload, columns };
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function decodeText(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw new AvroFault('invalid-utf8', 'the text is not UTF-8');
+  }
+}
+
 function unwrap(bytes: Uint8Array): Wrapped {
-  const parsed = parseExact(asBuffer(bytes).toString('utf8'));
+  const parsed = parseExact(decodeText(bytes));
   const isWrapped = 'payload' in parsed && 'schema' in parsed;
   const payload = isWrapped ? parsed['payload'] : parsed;
-  if (typeof payload !== 'object' || payload === null) throw new Error('the payload is no object');
+  if (!isStruct(payload)) throw new Error('the payload is no object');
   return {
-    payload: payload as Struct,
+    payload,
     schema: isWrapped ? ((parsed['schema'] ?? undefined) as Struct | undefined) : undefined,
   };
+}
+
+function isStruct(value: unknown): value is Struct {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** JSON.parse that keeps integers beyond 2^53 as bigint. */
@@ -50,14 +68,12 @@ function parseExact(text: string): Struct {
 }
 
 function reviveExact(_name: string, value: unknown, context?: { source?: string }): unknown {
-  const source = context?.source;
-  return typeof value === 'number' && !Number.isSafeInteger(value) && isInteger(source)
-    ? BigInt(source ?? 0)
-    : value;
-}
-
-function isInteger(source = ''): boolean {
-  return /^-?\d+$/.test(source);
+  const source = context?.source ?? '';
+  if (typeof value !== 'number' || Number.isSafeInteger(value) || !/^-?\d+$/.test(source)) {
+    return value;
+  }
+  if (source.length > digitsMax) throw new Error(`an integer of ${source.length} digits`);
+  return BigInt(source);
 }
 
 function childStruct(schema: Struct | undefined, name: string): Struct | undefined {

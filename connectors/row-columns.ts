@@ -1,3 +1,4 @@
+import { emptyRow } from './avro-reader.ts';
 import { normaliserFor } from './canonical-value.ts';
 import type { CanonicalValue, Normalise, Semantics } from './canonical-value.ts';
 
@@ -15,26 +16,28 @@ const placeholderBytes = Buffer.from(placeholder);
 const placeholderBase64 = placeholderBytes.toString('base64');
 
 /** Avro's own names for meanings, for converters that write no `connect.name`. */
-const nameByLogicalType: Readonly<Record<string, string>> = {
-  date: 'io.debezium.time.Date',
-  'time-millis': 'io.debezium.time.Time',
-  'time-micros': 'io.debezium.time.MicroTime',
-  'timestamp-millis': 'io.debezium.time.Timestamp',
-  'timestamp-micros': 'io.debezium.time.MicroTimestamp',
-  'local-timestamp-millis': 'io.debezium.time.Timestamp',
-  'local-timestamp-micros': 'io.debezium.time.MicroTimestamp',
-  decimal: 'org.apache.kafka.connect.data.Decimal',
-};
+const nameByLogicalType: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    date: 'io.debezium.time.Date',
+    'time-millis': 'io.debezium.time.Time',
+    'time-micros': 'io.debezium.time.MicroTime',
+    'timestamp-millis': 'io.debezium.time.Timestamp',
+    'timestamp-micros': 'io.debezium.time.MicroTimestamp',
+    'local-timestamp-millis': 'io.debezium.time.Timestamp',
+    'local-timestamp-micros': 'io.debezium.time.MicroTimestamp',
+    decimal: 'org.apache.kafka.connect.data.Decimal',
+  }),
+);
 
 /** Converts a decoded struct; columns whose value is unchanged TOAST are named instead. */
 export function toCanonicalRow(
   columns: RowColumns,
   struct: Attributes,
 ): { row: CanonicalRow; unavailable: readonly string[] } {
-  const row: Record<string, CanonicalValue> = {};
+  const row = emptyRow<CanonicalValue>();
   const unavailable: string[] = [];
   for (const { name, normalise } of columns) {
-    const value = struct[name];
+    const value = Object.hasOwn(struct, name) ? struct[name] : undefined;
     if (isPlaceholder(value)) unavailable.push(name);
     else if (value === null || value === undefined) row[name] = null;
     else row[name] = normalise === undefined ? (value as CanonicalValue) : normalise(value);
@@ -139,7 +142,7 @@ function avroSemantics(attributes: Attributes): Semantics {
   const { logicalType, scale } = attributes;
   const connectName = attributes['connect.name'];
   const parameters = attributes['connect.parameters'] as Attributes | undefined;
-  const byLogicalType = nameByLogicalType[String(logicalType)];
+  const byLogicalType = nameByLogicalType.get(String(logicalType));
   return {
     name: typeof connectName === 'string' ? connectName : byLogicalType,
     scale: Number(scale ?? parameters?.['scale'] ?? 0),

@@ -176,6 +176,7 @@ function unscaledOf(type: PrimitiveType, target: Decimal, value: unknown): bigin
 
 /** Beyond this a scale or an exponent is an attack on memory, not a number. */
 const digitsMax = 1_000;
+const unscaledMax = 10n ** BigInt(digitsMax);
 
 function decimalOf(value: unknown): { unscaled: bigint; scale: number } | undefined {
   if (typeof value === 'bigint') return { unscaled: value, scale: 0 };
@@ -191,7 +192,8 @@ function decimalOf(value: unknown): { unscaled: bigint; scale: number } | undefi
   if (typeof value !== 'object' || value === null) return undefined;
   const { unscaled, scale } = value as { unscaled?: unknown; scale?: unknown };
   if (typeof unscaled !== 'bigint' || typeof scale !== 'number') return undefined;
-  return Math.abs(scale) > digitsMax ? undefined : { unscaled, scale };
+  if (!Number.isInteger(scale) || Math.abs(scale) > digitsMax) return undefined;
+  return unscaled > unscaledMax || unscaled < -unscaledMax ? undefined : { unscaled, scale };
 }
 
 function refused(type: PrimitiveType, value: unknown): ValueRefused {
@@ -200,6 +202,9 @@ function refused(type: PrimitiveType, value: unknown): ValueRefused {
 
 function describe(value: unknown): string {
   if (typeof value === 'string') return `text of ${value.length} characters`;
+  if (typeof value === 'bigint' && (value > unscaledMax || value < -unscaledMax)) {
+    return `an integer of more than ${digitsMax} digits`;
+  }
   if (typeof value === 'bigint' || typeof value === 'number' || typeof value === 'boolean') {
     return `${typeof value} ${value}`;
   }

@@ -238,9 +238,9 @@ describe('records that cannot be decoded', () => {
     ['unknown-framing', { ...whole, value: new Uint8Array() }],
     ['unknown-schema-id', { ...whole, value: framed(999, new Uint8Array([1])) }],
     ['malformed', { ...whole, value: new TextEncoder().encode('{"op":') }],
-    ['malformed', { ...whole, value: whole.value?.slice(0, -1) ?? null }],
+    ['truncated', { ...whole, value: whole.value?.slice(0, -1) ?? null }],
     ['malformed', { ...whole, value: Uint8Array.from([...(whole.value ?? []), 0]) }],
-    ['malformed', { ...whole, key: bytesOfHex('0000000001') }],
+    ['truncated', { ...whole, key: bytesOfHex('0000000001') }],
   ])('are rejects with the reason %s', (reason, record) => {
     expect(reasonOf(record)).toBe(reason);
   });
