@@ -32,7 +32,7 @@ export type DimensionTopicOptions = {
 const ROWS_PER_SEND = 2_000;
 const ROWS_PER_PROGRESS = 500_000;
 /** Every row of a first load has the same log position, as with Debezium's initial snapshot. */
-const LOAD_LSN = 43_098_952n;
+export const LOAD_LSN = 43_098_952n;
 
 /**
  * Writes rows 1..n of the three tables straight into the change topics, as Debezium's initial snapshot
@@ -114,7 +114,12 @@ async function recordEncoder(
   });
 }
 
-function tailOf(table: string, nowMs: number): unknown {
+/** An envelope's fields behind `after`: by default those of a row that the initial snapshot reads. */
+export function tailOf(
+  table: string,
+  nowMs: number,
+  { op, lsn } = { op: 'r', lsn: LOAD_LSN },
+): unknown {
   const ms = BigInt(nowMs);
   const times = { ts_ms: ms, ts_us: ms * 1_000n, ts_ns: ms * 1_000_000n };
   return {
@@ -123,19 +128,19 @@ function tailOf(table: string, nowMs: number): unknown {
       connector: 'postgresql',
       name: 'app',
       ...times,
-      snapshot: 'true',
+      snapshot: op === 'r' ? 'true' : 'false',
       db: 'app',
-      sequence: `[null,"${LOAD_LSN}"]`,
+      sequence: `[null,"${lsn}"]`,
       schema: 'public',
       table,
       txId: 754n,
-      lsn: LOAD_LSN,
+      lsn,
       xmin: null,
       origin: null,
       origin_lsn: null,
     },
     transaction: null,
-    op: 'r',
+    op,
     ...times,
   };
 }
@@ -168,7 +173,8 @@ function encodeOnce(encode: AvroEncoder, value: unknown): Buffer {
   return Buffer.from(openValueSlab().append((buffer, at) => encode(value, buffer, at)));
 }
 
-function userValue(row: UserRow): unknown {
+/** A row as the `after` of a change has it. */
+export function userValue(row: UserRow): Record<string, unknown> {
   return {
     user_id: row.userId,
     name: row.name,
@@ -182,7 +188,8 @@ function userValue(row: UserRow): unknown {
   };
 }
 
-function deviceValue(row: DeviceRow): unknown {
+/** A row as the `after` of a change has it. */
+export function deviceValue(row: DeviceRow): Record<string, unknown> {
   return {
     device_id: row.deviceId,
     user_id: row.userId,
@@ -194,7 +201,8 @@ function deviceValue(row: DeviceRow): unknown {
   };
 }
 
-function urlValue(row: UrlRow): unknown {
+/** A row as the `after` of a change has it. */
+export function urlValue(row: UrlRow): Record<string, unknown> {
   return {
     url_id: row.urlId,
     url: row.url,

@@ -19,7 +19,8 @@ import type { Command, Environment, Finished, Pipeline } from './command.ts';
 /** Rows 1..n of the shared source tables, and the seed that makes them. */
 export const seeded = { seed: 7, users: 5_000, devices: 5_000, urls: 2_000 } as const;
 
-const seededFlags: readonly string[] = Object.entries(seeded).flatMap(([name, value]) => [
+/** The same as options of `tributary generate`. */
+export const seededFlags: readonly string[] = Object.entries(seeded).flatMap(([name, value]) => [
   `--${name}`,
   String(value),
 ]);
@@ -164,7 +165,7 @@ export async function openLake(purpose: string) {
 }
 
 /** Rows that changes have made, here or in an earlier test file; seeding brings the others back. */
-async function deleteOtherRows(database: Client): Promise<void> {
+export async function deleteOtherRows(database: Client): Promise<void> {
   const { seed, users, devices, urls } = seeded;
   const ids = Array.from({ length: devices }, (_, i) => deviceId(seed, i + 1));
   await database.query('delete from public.users where user_id not between 1 and $1', [users]);

@@ -1,3 +1,5 @@
+import { type PortName, readPorts } from '../../stack/ports.ts';
+
 /** Where the running components listen, as a test needs to know it. */
 export type Endpoints = {
   /** PostgreSQL on 127.0.0.1, database `app`. */
@@ -16,20 +18,18 @@ export type Endpoints = {
 
 /** Reads the addresses that the suite's set-up exported; without them, those of the `demo` stack. */
 export function readEndpoints(env: Readonly<Record<string, string | undefined>>): Endpoints {
-  const port = (name: string, fallback: number): number =>
-    Number(env[`TRIBUTARY_${name}_PORT`] ?? fallback);
-  const url = (name: string, fallback: number, path = ''): string =>
-    `http://127.0.0.1:${port(name, fallback)}${path}`;
+  const ports = readPorts(env);
+  const url = (name: PortName, path = ''): string => `http://127.0.0.1:${ports[name]}${path}`;
   return {
-    postgresPort: port('POSTGRES', 15432),
-    kafkaBrokers: [`127.0.0.1:${port('KAFKA', 19092)}`],
-    connectUrl: url('CONNECT', 18083),
-    registryUrl: url('REGISTRY', 18080, '/apis/ccompat/v7'),
-    s3Endpoint: url('S3', 17070),
+    postgresPort: ports.postgres,
+    kafkaBrokers: [`127.0.0.1:${ports.kafka}`],
+    connectUrl: url('connect'),
+    registryUrl: url('registry', '/apis/ccompat/v7'),
+    s3Endpoint: url('s3'),
     s3AccessKeyId: env['S3_ACCESS_KEY_ID'] ?? 'tributary',
     s3SecretAccessKey: env['S3_SECRET_ACCESS_KEY'] ?? 'tributary-secret',
-    catalogUri: url('CATALOG', 18181),
-    trinoUrl: url('TRINO', 18088),
+    catalogUri: url('catalog'),
+    trinoUrl: url('trino'),
   };
 }
 

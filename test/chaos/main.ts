@@ -1,0 +1,120 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { ComponentName } from '../../stack/components.ts';
+import { repository } from '../stack/compose-file.ts';
+
+const usage = `usage: make chaos [SEED=n] [ROUNDS=n] [FAULTS=name,name]
+       node test/chaos/main.ts [--seed n] [--rounds n] [--faults name,name] [--list] [--keep]
+
+Runs the pipeline on the real stack, injects one kind of fault a round, and compares every row with what was
+generated. Without ROUNDS each kind comes once; without SEED the seed is drawn and printed. A name may hold '*'.
+The stack is one of its own, instance 'chaos' at port offset 3000, and is removed at the end; --keep leaves it, and
+takes it up again.
+
+  --list, FAULTS=list   every kind of fault and what it does
+
+Exit code 1 when a row was lost, doubled or wrong, or a promise was not kept.`;
+
+/** The stack of the runs stands beside the user's and the tests'. */
+const instance = 'chaos';
+const portOffset = '3000';
+const always: readonly ComponentName[] = ['kafka', 's3', 'registry', 'catalog'];
+
+type Wish = {
+  seed: number;
+  rounds: number | undefined;
+  faults: readonly string[];
+  list: boolean;
+  keep: boolean;
+};
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function readWish(): Wish | undefined {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: 'string' },
+      rounds: { type: 'string' },
+      faults: { type: 'string' },
+      list: { type: 'boolean', default: false },
+      keep: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const faults = (values.faults ?? '').split(',').filter((name) => name !== '');
+  return {
+    seed: whole('seed', values.seed) ?? Date.now() % 1_000_000,
+    rounds: whole('rounds', values.rounds),
+    faults,
+    list: values.list || faults.includes('list'),
+    keep: values.keep,
+  };
+}
+
+/** An empty text counts as none: `make chaos` passes on what it was given. */
+function whole(name: string, text: string | undefined): number | undefined {
+  if (text === undefined || text === '') return undefined;
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new RangeError(`--${name}: expected a whole number, got '${text}'`);
+}
+
+/** The addresses that the modules of the runner read when they are loaded. */
+function moveToOwnStack(): void {
+  process.env['TRIBUTARY_STACK_INSTANCE'] ??= instance;
+  process.env['TRIBUTARY_PORT_OFFSET'] ??= portOffset;
+}
+
+function launch(...args: string[]): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const main = join(repository, 'stack/main.ts');
+  const child = spawn(process.execPath, [main, ...args], { stdio: 'inherit' });
+  child.once('error', reject);
+  child.once('close', (code) => {
+    if (code === 0) resolve();
+    else reject(new Error(`stack/main.ts ${args.join(' ')} ended with ${code}`));
+  });
+  return promise;
+}
+
+async function main(): Promise<number> {
+  const wish = readWish();
+  if (wish === undefined) {
+    print(usage);
+    return 0;
+  }
+  moveToOwnStack();
+  const { chooseKinds, loadKinds, planRounds } = await import('./kind-list.ts');
+  const kinds = (await loadKinds()).map(({ kind }) => kind);
+  if (wish.list) {
+    const width = Math.max(...kinds.map(({ name }) => name.length));
+    for (const { name, does } of kinds) print(`${name.padEnd(width)}  ${does}`);
+    return 0;
+  }
+  const chosen = chooseKinds(kinds, wish.faults);
+  const rounds = planRounds(chosen, wish.seed, wish.rounds ?? chosen.length);
+  print(`chaos: SEED=${wish.seed} ROUNDS=${rounds.length}, ${chosen.length} kinds of fault`);
+  const needed = new Set([...always, ...rounds.flatMap(({ kind }) => kind.needs ?? [])]);
+  const { closingLine, runRounds } = await import('./run-rounds.ts');
+  if (!wish.keep) await launch('down', '--wipe');
+  try {
+    await launch('up', ...needed);
+    const results = await runRounds({ rounds, env: process.env, print });
+    const failed = results.filter(({ failure }) => failure !== undefined);
+    for (const { kind } of failed) print(`not kept: ${kind.name}`);
+    print(closingLine(results));
+    return failed.length === 0 ? 0 : 1;
+  } finally {
+    if (!wish.keep) await launch('down', '--wipe');
+  }
+}
+
+// Ctrl-C ends the processes that were started (they die with us); the stack is wiped by the next run.
+process.exitCode = await main().catch((error: unknown) => {
+  const isUsage = error instanceof RangeError || error instanceof TypeError;
+  process.stderr.write(`${isUsage ? `${error.message}\n${usage}` : String(error)}\n`);
+  return isUsage ? 2 : 70;
+});
