@@ -51,6 +51,7 @@ export function runDirectory(): string {
 /** The real clock, read here and nowhere else. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
+  elapsedMs: () => performance.now(),
   random: () => Math.random(),
   newId: () => randomUUID(),
   sleep: async (ms, signal) => {

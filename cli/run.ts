@@ -128,7 +128,7 @@ async function openState(
   store: Awaited<ReturnType<typeof openStateStore>>,
   logger: Logger,
 ): Promise<DimensionState> {
-  const startedMs = systemClock.nowMs();
+  const startedMs = systemClock.elapsedMs();
   const dimensions = config.dimensions.map((dimension) => {
     const contract = contracts.dimensions.get(dimension.name);
     const fields = contract === undefined ? [] : contractFields(contract);
@@ -148,7 +148,7 @@ async function openState(
   const rows = Object.fromEntries(
     config.dimensions.map(({ name }) => [name, state.projection(name).rowCount]),
   );
-  const seconds = (systemClock.nowMs() - startedMs) / 1000;
+  const seconds = (systemClock.elapsedMs() - startedMs) / 1000;
   logger.info('state opened', { directory: config.state.directory, rows, seconds });
   return state;
 }

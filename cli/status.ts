@@ -67,7 +67,7 @@ async function tableState(config: PipelineConfig): Promise<StatusLine[]> {
   if (metadata === undefined) return [['table', `${name} does not exist yet`]];
   const head = headSnapshot(metadata);
   if (head === undefined) return [['table', `${name} has no commit yet`]];
-  const ageSeconds = Math.round((systemClock.nowMs() - head.timestampMs) / 1000);
+  const ageSeconds = Math.max(0, Math.round((systemClock.nowMs() - head.timestampMs) / 1000));
   const rows = head.summary['total-records'] ?? 'unknown';
   const committed = readCommitted(metadata, config.pipeline);
   const rejects = [...(committed?.rejects.values() ?? [])].reduce((sum, count) => sum + count, 0n);

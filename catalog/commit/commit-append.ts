@@ -15,6 +15,8 @@ type Run = {
   /** Snapshots that were ever sent: one of them in the table's ancestry is this append. */
   sentSnapshotIds: Set<bigint>;
   newManifests: readonly NewManifest[] | undefined;
+  /** What the catalog's clock said when the table was loaded last. */
+  serverTimeMs: number | undefined;
 };
 
 /** What is known after one sending. */
@@ -40,8 +42,14 @@ type Sending =
  * aborted: its reason, or `commit-unknown` while an outcome is unknown.
  */
 export async function commitAppend(options: AppendOptions): Promise<AppendOutcome> {
-  const run: Run = { options, attempt: 0, sentSnapshotIds: new Set(), newManifests: undefined };
-  let metadata = await whileUnavailable(options, () => loadTable(options));
+  const run: Run = {
+    options,
+    attempt: 0,
+    sentSnapshotIds: new Set(),
+    newManifests: undefined,
+    serverTimeMs: undefined,
+  };
+  let metadata = await whileUnavailable(options, () => loadTable(run));
   for (;;) {
     const verdict = judge(run, metadata);
     if (verdict.kind !== 'append') return outcomeOf(run, verdict, metadata);
@@ -120,7 +128,8 @@ async function stage(
     });
   }
   run.newManifests ??= await whileUnavailable(options, () => writeManifests(options, metadata));
-  const parts = { metadata, verdict, newManifests: run.newManifests, attempt: run.attempt };
+  const { newManifests, attempt, serverTimeMs } = run;
+  const parts = { metadata, verdict, newManifests, attempt, serverTimeMs };
   return whileUnavailable(options, () => stageAppend(options, parts));
 }
 
@@ -177,7 +186,7 @@ async function resolveUnknown(
     await clock.sleep(delayMs);
     sleptMs += delayMs;
 
-    const metadata = await loadIfAvailable(run.options);
+    const metadata = await loadIfAvailable(run);
     if (metadata === undefined) continue;
     if (judge(run, metadata).kind === 'landed') return landed(run, metadata);
     if (metadata.currentSnapshotId !== staged.parentSnapshotId) return { kind: 'moved', metadata };
@@ -190,7 +199,8 @@ async function resolveUnknown(
 }
 
 /** Errors: `fenced` where the table is gone or another one bears its name; as `Catalog.loadTable`. */
-async function loadTable(options: AppendOptions): Promise<TableMetadata> {
+async function loadTable(run: Run): Promise<TableMetadata> {
+  const { options } = run;
   const loaded = await options.catalog.loadTable(options.identifier);
   const table = [...options.identifier.namespace, options.identifier.name].join('.');
   if (loaded === undefined) {
@@ -202,21 +212,22 @@ async function loadTable(options: AppendOptions): Promise<TableMetadata> {
       context: { table, expected: options.tableUuid, found: tableUuid },
     });
   }
+  run.serverTimeMs = loaded.serverTimeMs;
   return loaded.metadata;
 }
 
 /** After a refusal too: something below may have sent the request twice, and the first copy landed. */
 async function reload(run: Run): Promise<TableMetadata> {
   try {
-    return await whileUnavailable(run.options, () => loadTable(run.options));
+    return await whileUnavailable(run.options, () => loadTable(run));
   } catch (error) {
     throw isUnavailable(error) ? outcomeUnknown(run, error) : error;
   }
 }
 
-async function loadIfAvailable(options: AppendOptions): Promise<TableMetadata | undefined> {
+async function loadIfAvailable(run: Run): Promise<TableMetadata | undefined> {
   try {
-    return await loadTable(options);
+    return await loadTable(run);
   } catch (error) {
     if (isUnavailable(error)) return undefined;
     throw error;

@@ -16,6 +16,9 @@ import { appendSummary } from './snapshot-summary.ts';
 /** How many names are tried for a new object before something must be wrong. */
 const NAMES_MAX = 16;
 
+/** A clock that differs more from the catalog's is not believed; the time of its answers is in whole seconds. */
+const CLOCK_ERROR_MS_MAX = 10_000;
+
 /** A manifest of ours before a snapshot has taken it up: what the snapshot decides is still open. */
 export type NewManifest = Omit<
   ManifestFile,
@@ -88,6 +91,8 @@ export async function stageAppend(
     verdict: Extract<AppendVerdict, { kind: 'append' }>;
     newManifests: readonly NewManifest[];
     attempt: number;
+    /** What the catalog's clock said when it gave `metadata`. */
+    serverTimeMs: number | undefined;
   },
 ): Promise<StagedAppend> {
   const { metadata, verdict } = parts;
@@ -116,7 +121,11 @@ export async function stageAppend(
     snapshotId,
     ...(parent === undefined ? {} : { parentSnapshotId: parent.snapshotId }),
     sequenceNumber,
-    timestampMs: Math.max(options.clock.nowMs(), metadata.lastUpdatedMs, parent?.timestampMs ?? 0),
+    timestampMs: Math.max(
+      commitTimeMs(options.clock.nowMs(), parts.serverTimeMs),
+      metadata.lastUpdatedMs,
+      parent?.timestampMs ?? 0,
+    ),
     manifestList,
     summary: appendSummary({
       callersEntries: verdict.summary,
@@ -127,6 +136,15 @@ export async function stageAppend(
   };
   const commit = prepareCommit(options, snapshot, verdict.properties);
   return { snapshotId, parentSnapshotId: parent?.snapshotId, commit };
+}
+
+/**
+ * The time of a commit: ours, unless the catalog's clock says that ours is wrong. Catalogs refuse a snapshot that
+ * is more than a minute ahead of them, for as long as it is.
+ */
+function commitTimeMs(nowMs: number, serverTimeMs: number | undefined): number {
+  if (serverTimeMs === undefined) return nowMs;
+  return Math.abs(nowMs - serverTimeMs) > CLOCK_ERROR_MS_MAX ? serverTimeMs : nowMs;
 }
 
 /** The manifests of a snapshot. Errors: the store's; `corrupt` for a list that is unreadable. */

@@ -32,6 +32,15 @@ export type MemoryCatalogOptions = {
   warehouse?: string;
   /** Asked once for every sending, resends included; everything is applied without it. */
   onCommit?: (request: CommitTableRequest) => CommitFault;
+  /** Told, in the very step, of every commit that was applied. */
+  onApplied?: (applied: AppliedCommit) => void;
+};
+
+/** A commit that has changed a table. */
+export type AppliedCommit = {
+  request: CommitTableRequest;
+  before: TableMetadata;
+  after: TableMetadata;
 };
 
 /** A catalog whose network can be watched from both ends. */
@@ -51,7 +60,8 @@ export function createMemoryCatalog(options: MemoryCatalogOptions): MemoryCatalo
   const warehouse = options.warehouse ?? 'memory://lake';
   const namespaces = new Set<string>();
   const { nowMs } = options.clock;
-  const server: Server = { tables: new Map(), delayed: [], nowMs };
+  const { onApplied } = options;
+  const server: Server = { tables: new Map(), delayed: [], nowMs, onApplied };
 
   return {
     async ensureNamespace(namespace) {
@@ -59,7 +69,7 @@ export function createMemoryCatalog(options: MemoryCatalogOptions): MemoryCatalo
     },
     async loadTable(identifier) {
       const metadata = server.tables.get(keyOf(identifier));
-      return metadata === undefined ? undefined : loaded(metadata);
+      return metadata === undefined ? undefined : { ...loaded(metadata), serverTimeMs: nowMs() };
     },
     async createTable(request) {
       const { identifier } = request;
@@ -98,6 +108,7 @@ type Server = {
   tables: Map<string, TableMetadata>;
   delayed: CommitTableRequest[];
   nowMs: () => number;
+  onApplied: MemoryCatalogOptions['onApplied'];
 };
 
 function answer(server: Server, request: CommitTableRequest, fault: CommitFault): LoadedTable {
@@ -133,6 +144,7 @@ function applyCommit(server: Server, request: CommitTableRequest): LoadedTable {
   }
   const updated = applyOrRefuse(metadata, request, server.nowMs());
   server.tables.set(keyOf(request.identifier), updated);
+  server.onApplied?.({ request, before: metadata, after: updated });
   return loaded(updated);
 }
 

@@ -14,6 +14,8 @@ export type TableIdentifier = { namespace: readonly string[]; name: string };
 export type LoadedTable = {
   metadata: TableMetadata;
   metadataLocation: string | undefined;
+  /** What the catalog's clock said in its answer, epoch ms; undefined where it did not tell. */
+  serverTimeMs?: number | undefined;
   /** Table-scoped configuration of the catalog, for example vended storage credentials. */
   config: Readonly<Record<string, string>>;
 };

@@ -191,6 +191,7 @@ function loadedFrom(answer: HttpAnswer, doing: string): LoadedTable {
       metadata: tableMetadataFromWire(wire['metadata']),
       metadataLocation: optionalAt(wire, 'metadata-location', stringAt),
       config: stringMapAt(wire, 'config'),
+      serverTimeMs: answer.dateMs,
     };
   } catch (cause) {
     const reason = cause instanceof CatalogError ? cause.message : 'it is not JSON';

@@ -3,7 +3,7 @@ import { setTimeout as sleepMs } from 'node:timers/promises';
 /** The outside world as the REST client knows it; tests pass their own parts of it. */
 export type Transport = {
   fetch: (url: string, init: RequestInit) => Promise<Response>;
-  /** Epoch ms. */
+  /** Ms since some moment; must not jump with the machine's clock, for tokens age by it. */
   nowMs: () => number;
   /** From 0 up to, not including, 1; spreads the retries of many clients. */
   random: () => number;
@@ -13,7 +13,7 @@ export type Transport = {
 /** The real network and clock. */
 export const systemTransport: Transport = {
   fetch: (url, init) => fetch(url, init),
-  nowMs: () => Date.now(),
+  nowMs: () => performance.now(),
   random: () => Math.random(),
   sleep: async (ms) => {
     await sleepMs(ms);
@@ -32,7 +32,13 @@ export type HttpRequest = {
 
 /** A complete answer, or the reason why there is none; the request may have arrived all the same. */
 export type HttpOutcome =
-  | { kind: 'answer'; status: number; text: string }
+  | {
+      kind: 'answer';
+      status: number;
+      text: string;
+      /** The `Date` of the answer, epoch ms in whole seconds; undefined where it has none. */
+      dateMs?: number | undefined;
+    }
   | { kind: 'no-answer'; reason: string; cause: unknown };
 
 /** An answer that arrived whole, whatever its status. */
@@ -54,7 +60,13 @@ export async function exchange(transport: Transport, request: HttpRequest): Prom
       signal: AbortSignal.timeout(request.timeoutMsMax),
       ...(request.body === undefined ? {} : { body: request.body }),
     });
-    return { kind: 'answer', status: response.status, text: await response.text() };
+    const dateMs = Date.parse(response.headers.get('date') ?? '');
+    return {
+      kind: 'answer',
+      status: response.status,
+      text: await response.text(),
+      ...(Number.isNaN(dateMs) ? {} : { dateMs }),
+    };
   } catch (cause) {
     return { kind: 'no-answer', reason: reasonOf(cause, request.timeoutMsMax), cause };
   }

@@ -17,7 +17,7 @@ export type ClickBatch = {
   rejectBytes: number;
   /** Offsets by partition that are no records: control batches, aborted transactions, compacted away. */
   filtered: Map<number, bigint>;
-  /** When the first record came in, epoch ms; undefined while the batch is empty. */
+  /** When the first record came in, by `Clock.elapsedMs`; undefined while the batch is empty. */
   openedAtMs: number | undefined;
   /** The oldest Kafka timestamp of a record in it, epoch ms. */
   oldestTimestampMs: number | undefined;

@@ -61,17 +61,18 @@ export class ClickIntake {
   }
 
   /** Milliseconds until the batch is due by its age; 0 when it is due, undefined while it is empty. */
-  dueInMs(batch: ClickBatch, nowMs: number): number | undefined {
+  dueInMs(batch: ClickBatch, elapsedMs: number): number | undefined {
     if (isEmpty(batch) || batch.openedAtMs === undefined) return undefined;
     if (this.isFull(batch)) return 0;
-    return Math.max(0, batch.openedAtMs + this.#limits.intervalMs - nowMs);
+    return Math.max(0, batch.openedAtMs + this.#limits.intervalMs - elapsedMs);
   }
 
   /**
    * Polls once and takes what comes. Loads decoders of schema ids met for the first time.
    * Errors: those of the log and the registry, by kind; what was taken before them stays taken.
    */
-  async poll(batch: ClickBatch, options: { waitMsMax: number; nowMs: number }): Promise<void> {
+  async poll(batch: ClickBatch, options: { waitMsMax: number; elapsedMs: number }): Promise<void> {
+    if (this.#hasLoaded()) this.#seek();
     const stopped = new Map<number, NonNullable<TakeResult['stopped']>>();
     const sink = (_topic: string, partition: number, records: RecordColumns): void => {
       if (!stopped.has(partition)) this.#take(batch, partition, records, stopped);
@@ -81,7 +82,7 @@ export class ClickIntake {
       bytesMax: POLL_BYTES_MAX,
     });
     for (const entry of progress) this.#advance(batch, entry, stopped);
-    if (!isEmpty(batch)) batch.openedAtMs ??= options.nowMs;
+    if (!isEmpty(batch)) batch.openedAtMs ??= options.elapsedMs;
     if (stopped.size > 0) await this.#resume(stopped);
   }
 

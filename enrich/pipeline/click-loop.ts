@@ -94,7 +94,7 @@ export class ClickLoop {
       await this.#reassign(signal);
       return;
     }
-    const dueInMs = this.#intake.dueInMs(this.#filling, clock.nowMs());
+    const dueInMs = this.#intake.dueInMs(this.#filling, clock.elapsedMs());
     if (dueInMs === 0 && this.#spare !== undefined) this.#startFlush();
     if (this.#intake.isFull(this.#filling)) {
       // Only so long that the loop is seen to turn.
@@ -120,7 +120,7 @@ export class ClickLoop {
     try {
       await this.#intake.poll(this.#filling, {
         waitMsMax: Math.max(1, waitMsMax),
-        nowMs: clock.nowMs(),
+        elapsedMs: clock.elapsedMs(),
       });
       this.#observe();
     } catch (error) {
@@ -196,7 +196,7 @@ export class ClickLoop {
 
   /** Leaves both batches empty: committed, or given up where that takes too long or has become void. */
   async #commitOrGiveUp(waitMsMax: number): Promise<void> {
-    const deadlineMs = this.#context.clock.nowMs() + waitMsMax;
+    const deadlineMs = this.#context.clock.elapsedMs() + waitMsMax;
     await this.#endFlight(deadlineMs);
     if (!this.#startOver) {
       this.#startFlush();
@@ -210,7 +210,7 @@ export class ClickLoop {
     const { clock, logger } = this.#context;
     const flight = this.#flight;
     if (flight === undefined) return;
-    const waitMs = Math.max(0, deadlineMs - clock.nowMs());
+    const waitMs = Math.max(0, deadlineMs - clock.elapsedMs());
     await this.#waitForFlight(waitMs, flight.abandon.signal);
     if (this.#flight === undefined) return;
     logger.warn('giving up a batch that could not be committed in time', { waitMs });

@@ -87,7 +87,7 @@ export class DimensionFeed {
     this.#options = options;
     this.#reader = reader;
     this.#unread = unread;
-    this.#listedMs = options.clock.nowMs();
+    this.#listedMs = options.clock.elapsedMs();
     this.#byTopic = new Map(options.topics.map((topic) => [topic.description.topic, topic]));
   }
 
@@ -150,7 +150,7 @@ export class DimensionFeed {
 
   async run(signal: AbortSignal): Promise<void> {
     const { clock, logger, metrics, status } = this.#options;
-    let toldMs = clock.nowMs();
+    let toldMs = clock.elapsedMs();
     while (!signal.aborted) {
       status.turned('dimension feed');
       if (this.#isPaused()) {
@@ -168,8 +168,8 @@ export class DimensionFeed {
         await clock.sleep(BACKOFF_MS * (1 + clock.random()), signal);
       }
       this.#observe();
-      if (!this.caughtUp && clock.nowMs() - toldMs >= PROGRESS_EVERY_MS) {
-        toldMs = clock.nowMs();
+      if (!this.caughtUp && clock.elapsedMs() - toldMs >= PROGRESS_EVERY_MS) {
+        toldMs = clock.elapsedMs();
         logger.info('reading dimensions', { remaining: this.remaining() });
       }
     }
@@ -193,9 +193,9 @@ export class DimensionFeed {
 
   async #listPartitions(): Promise<void> {
     const { log, clock, topics } = this.#options;
-    if (clock.nowMs() - this.#listedMs < LIST_PARTITIONS_EVERY_MS) return;
+    if (clock.elapsedMs() - this.#listedMs < LIST_PARTITIONS_EVERY_MS) return;
     // Also where it fails: a partition that has no leader yet must not keep the others from being read.
-    this.#listedMs = clock.nowMs();
+    this.#listedMs = clock.elapsedMs();
     for (const { description } of topics) {
       const { topic } = description;
       const found = await log.describeTopic(topic);

@@ -37,11 +37,11 @@ export async function flushBatch(
   signal: AbortSignal,
 ): Promise<FlushOutcome> {
   const { clock, metrics } = context;
-  const startedMs = clock.nowMs();
+  const startedMs = clock.elapsedMs();
   const commitId = clock.newId();
-  const { batch: columns, hits } = joinBatch(batch, context.joinTarget, startedMs);
+  const { batch: columns, hits } = joinBatch(batch, context.joinTarget, clock.nowMs());
   const dimensions = context.dimensionPositions();
-  const joinedMs = clock.nowMs();
+  const joinedMs = clock.elapsedMs();
   metrics.commitSeconds.observe({ step: 'join' }, (joinedMs - startedMs) / 1000);
   const files = await writeFiles(context, {
     table: context.tables.events,
@@ -50,7 +50,7 @@ export async function flushBatch(
     signal,
   });
   const pending = await writeRejects(context, batch, commitId, signal);
-  const writtenMs = clock.nowMs();
+  const writtenMs = clock.elapsedMs();
   metrics.commitSeconds.observe({ step: 'write' }, (writtenMs - joinedMs) / 1000);
   const claim = claimOf(context, { batch, commitId, dimensions, pending });
   const outcome = await appendToTable(context, {
@@ -60,7 +60,7 @@ export async function flushBatch(
     decide: (metadata) => judgeAppend(metadata, claim),
     signal,
   });
-  metrics.commitSeconds.observe({ step: 'commit' }, (clock.nowMs() - writtenMs) / 1000);
+  metrics.commitSeconds.observe({ step: 'commit' }, (clock.elapsedMs() - writtenMs) / 1000);
   if (outcome.kind === 'dropped') return { kind: 'dropped', reason: outcome.reason };
   context.settled.clear();
   observeCommit(context, batch, hits);

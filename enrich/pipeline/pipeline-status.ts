@@ -21,7 +21,7 @@ export class PipelineStatus implements Health {
 
   /** To be called by each loop, by name, at each of its turns. */
   turned(loop: string): void {
-    this.#turnedAtMs.set(loop, this.#clock.nowMs());
+    this.#turnedAtMs.set(loop, this.#clock.elapsedMs());
   }
 
   waitFor(what: string): void {
@@ -47,9 +47,9 @@ export class PipelineStatus implements Health {
 
   failure(): string | undefined {
     if (this.#failure !== undefined) return this.#failure;
-    const nowMs = this.#clock.nowMs();
+    const elapsedMs = this.#clock.elapsedMs();
     for (const [loop, turnedAtMs] of this.#turnedAtMs) {
-      const idleMs = nowMs - turnedAtMs;
+      const idleMs = elapsedMs - turnedAtMs;
       if (idleMs > STUCK_MS_MAX) return `${loop} has been stuck for ${Math.round(idleMs / 1000)} s`;
     }
     return undefined;

@@ -117,8 +117,8 @@ function teller({ clock, logger, status }: WaitOptions): (waiting: string) => vo
   let toldMs = Number.NEGATIVE_INFINITY;
   return (waiting) => {
     status.waitFor(waiting);
-    if (clock.nowMs() - toldMs < TELL_EVERY_MS) return;
-    toldMs = clock.nowMs();
+    if (clock.elapsedMs() - toldMs < TELL_EVERY_MS) return;
+    toldMs = clock.elapsedMs();
     logger.info(`not joining yet: ${waiting}`);
   };
 }

@@ -44,8 +44,8 @@ export async function retryUntilAvailable<T>(options: {
         if (signal.aborted || !kinds.includes(errorKind(error) ?? '')) throw error;
         failures++;
         status?.trouble(what, error instanceof Error ? error.message : String(error));
-        if (clock.nowMs() - toldMs >= REMIND_EVERY_MS) {
-          toldMs = clock.nowMs();
+        if (clock.elapsedMs() - toldMs >= REMIND_EVERY_MS) {
+          toldMs = clock.elapsedMs();
           logger.warn(`${what}: unavailable, trying again`, { failures, error });
         }
         const ceiling = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** Math.min(failures, 10));

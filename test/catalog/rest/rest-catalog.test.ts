@@ -127,6 +127,7 @@ describe('reads', () => {
       metadata,
       metadataLocation: 's3://lake/orders/metadata/1.json',
       config: { 's3.region': 'us-east-1' },
+      serverTimeMs: expect.any(Number),
     });
     expect(received[1]?.headers['accept-encoding']).toContain('gzip');
   });

@@ -123,6 +123,9 @@ export class World {
   readonly processes: Process[] = [];
   #clickSchemaId = 0;
   #nextFault: CommitFault = 'apply';
+  #clockErrorMs = 0;
+  /** The most that the clocks of the processes were ever behind. */
+  clockBehindMsMax = 0;
   readonly #clock = virtualClock(this.time);
   readonly #states = new Map<string, KeyValueStore>();
   #lsn = 1_000;
@@ -158,6 +161,12 @@ export class World {
     const process = await world.start(options);
     await world.run(1_000);
     return { world, process };
+  }
+
+  /** How far the clocks of the processes are ahead of the time; may be changed while they run. */
+  setClockError(ms: number): void {
+    this.#clockErrorMs = ms;
+    this.clockBehindMsMax = Math.max(this.clockBehindMsMax, -ms);
   }
 
   run(ms: number): Promise<void> {
@@ -222,7 +231,11 @@ export class World {
     const lines: Record<string, unknown>[] = [];
     const polls = new Map<string, number>();
     const members: GroupMember[] = [];
-    const clock = { ...this.#clock, sleep: life.guard(this.#clock).sleep };
+    const clock = {
+      ...this.#clock,
+      nowMs: () => this.#clock.nowMs() + this.#clockErrorMs,
+      sleep: life.guard(this.#clock).sleep,
+    };
     const metrics = createMetrics();
     const status = new PipelineStatus(clock);
     const stopping = new AbortController();

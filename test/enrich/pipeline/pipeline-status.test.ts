@@ -4,6 +4,7 @@ import { World } from './harness.ts';
 
 const clock = {
   nowMs: () => 0,
+  elapsedMs: () => 0,
   random: () => 0,
   newId: () => 'id',
   sleep: async (): Promise<void> => undefined,

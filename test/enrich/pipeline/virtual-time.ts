@@ -81,6 +81,7 @@ export function virtualClock(time: VirtualTime): Clock {
   let ids = 0;
   return {
     nowMs: time.nowMs,
+    elapsedMs: time.nowMs,
     sleep: time.sleep,
     random: () => ((drawn++ * 7919) % 1000) / 1000,
     newId: () => `00000000-0000-4000-9000-${String(ids++).padStart(12, '0')}`,
