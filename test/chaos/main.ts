@@ -80,7 +80,7 @@ function launch(...args: string[]): Promise<void> {
   return promise;
 }
 
-async function main(): Promise<number> {
+async function runWish(): Promise<number> {
   const wish = readWish();
   if (wish === undefined) {
     print(usage);
@@ -113,7 +113,7 @@ async function main(): Promise<number> {
 }
 
 // Ctrl-C ends the processes that were started (they die with us); the stack is wiped by the next run.
-process.exitCode = await main().catch((error: unknown) => {
+process.exitCode = await runWish().catch((error: unknown) => {
   const isUsage = error instanceof RangeError || error instanceof TypeError;
   process.stderr.write(`${isUsage ? `${error.message}\n${usage}` : String(error)}\n`);
   return isUsage ? 2 : 70;

@@ -113,7 +113,7 @@ export async function openRound(options: RoundOptions): Promise<OpenedRound> {
     admin: peers.admin,
     openProducer: async () => {
       const producer = await peers.openProducer();
-      opened.push(producer.close);
+      opened.push(() => producer.close());
       return producer;
     },
     catalog: peers.catalog,
@@ -154,8 +154,9 @@ async function openRoundLoad(
   let source: SqlConnection | undefined;
   if (kind.dimensions === 'debezium') {
     await seedSource(files, processes.forRound.must);
-    source = await openPostgres(sourceAddress);
-    opened.push(source.close);
+    const connection = await openPostgres(sourceAddress);
+    opened.push(() => connection.close());
+    source = connection;
   } else {
     const producer = await openProducer();
     await writeDimensionTopics({
@@ -205,7 +206,7 @@ async function openRoundLoad(
 async function strike(
   round: Round,
   { proxy = round.proxy, ...rule }: Omit<Rule, 'action'> & { proxy?: FaultProxy },
-  action: () => Promise<unknown> | unknown,
+  action: () => unknown,
 ): Promise<void> {
   const { promise: done, resolve, reject } = Promise.withResolvers<void>();
   const armed = proxy.arm({
@@ -250,7 +251,7 @@ async function prove(round: Round, wish: ProofWish = {}): Promise<Proof> {
   const finished = await round.run([
     'verify',
     '--json',
-    ...(ledger === 'none' ? [] : ['--ledger', ledger]),
+    ...(ledger === false ? [] : ['--ledger', ledger]),
     ...(joins ? ['--joins'] : []),
   ]);
   if (!finished.stdout.startsWith('[')) throw new Error(`verify said\n${finished.output}`);
@@ -266,7 +267,7 @@ async function prove(round: Round, wish: ProofWish = {}): Promise<Proof> {
     const text = `verify has read ${read} ${sort}, the current snapshot counts ${total}`;
     proof = withFinding(proof, total > read ? 'doubled' : 'lost', text);
   }
-  if (ledger !== 'none' && factOf(reports, 'not committed yet') > 0) {
+  if (ledger !== false && factOf(reports, 'not committed yet') > 0) {
     proof = withFinding(proof, 'lost', 'records of the ledger lie above the position');
   }
   if ((finished.code !== 0) === proof.findings.length > 0) return proof;

@@ -38,7 +38,7 @@ export type Action =
 type Verdict = 'drop' | 'go-on' | void;
 
 /** Which requests; what is left out matches all. */
-export type RequestMatch = { peer: Peer; method?: string; path?: RegExp };
+type RequestMatch = { peer: Peer; method?: string; path?: RegExp };
 
 export type Rule = {
   match: RequestMatch;

@@ -50,8 +50,11 @@ function nameAfter(config: PipelineYaml, name: string, kind: Kind): void {
   for (const dimension of config.dimensions) dimension.topic = `${name}.${dimension.name}`;
 }
 
+function unqualified(table: string): string {
+  return table.slice(table.lastIndexOf('.') + 1);
+}
+
 function namesIn(config: PipelineYaml): Round['names'] {
-  const unqualified = (table: string): string => table.slice(table.lastIndexOf('.') + 1);
   return {
     pipeline: config.pipeline,
     group: config.kafka.group,

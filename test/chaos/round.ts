@@ -9,7 +9,7 @@ import type { Trino } from '../../verify/trino.ts';
 import type { Endpoints } from '../stack/endpoints.ts';
 import type { Command, Finished, Pipeline } from '../pipeline/command.ts';
 import type { Load } from './load.ts';
-import type { Action, ArmedRule, FaultProxy, Rule } from './proxy.ts';
+import type { ArmedRule, FaultProxy, Rule } from './proxy.ts';
 
 /*
  * How to add a kind of fault: in a file under `kinds/` put a `Kind` into the array that is its default export.
@@ -51,7 +51,7 @@ export type Kind = {
 };
 
 /** What differs from the standard load. */
-export type LoadWish = {
+type LoadWish = {
   clicksPerSecond?: number;
   changesPerSecond?: number;
   /** Share of records that cannot be decoded; 0.01 by default. */
@@ -74,8 +74,8 @@ export type Proof = {
 export type ProofWish = {
   /** Compare every enriched column by a second join; true by default. */
   joins?: boolean;
-  /** A ledger file in place of the round's current one; none leaves the comparison out. */
-  ledger?: string | 'none';
+  /** A ledger file in place of the round's current one; false leaves the comparison out. */
+  ledger?: string | false;
 };
 
 export type StartWish = {
@@ -167,7 +167,7 @@ export type Round = {
   /** Holds one request at a stage, runs the action, lets the request go on; resolves after the action. */
   strike: (
     rule: Omit<Rule, 'action'> & { proxy?: FaultProxy },
-    action: () => Promise<unknown> | unknown,
+    action: () => unknown,
   ) => Promise<void>;
   /** Waits until a rule has struck; a pipeline that ends before it is an error. */
   struck: (rule: ArmedRule, waitMsMax?: number) => Promise<void>;
@@ -222,6 +222,3 @@ export type Round = {
   /** One line of progress. */
   say: (line: string) => void;
 };
-
-/** The actions that need no more than a name. */
-export type PlainAction = Extract<Action, { kind: 'reset' | 'hang' | 'cut' }>;

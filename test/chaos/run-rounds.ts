@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { endpoints } from '../stack/endpoints.ts';
 import type { PlannedRound } from './kind-list.ts';
+import type { Load } from './load.ts';
 import { openRound } from './open-round.ts';
 import { openPeers } from './peers.ts';
 import type { Peers } from './peers.ts';
@@ -59,10 +60,10 @@ async function runRound(options: {
   const startedMs = Date.now();
   const seconds = (): number => (Date.now() - startedMs) / 1000;
   let said = 'makes topics';
-  let clicks = (): number => 0;
+  let load: Load | undefined;
   const say = (line: string): void => void (said = line);
   const ticker = setInterval(
-    () => print(`  ${label}: ${seconds().toFixed(0)} s, ${clicks()} clicks; ${said}`),
+    () => print(`  ${label}: ${seconds().toFixed(0)} s, ${load?.clicks() ?? 0} clicks; ${said}`),
     progressEveryMs,
   );
   let proof = nothingProved;
@@ -72,7 +73,7 @@ async function runRound(options: {
     const opened = await openRound({ ...planned, name, peers, stack: controlStack(env, say), say });
     ({ close } = opened);
     const { round, settle } = opened;
-    clicks = round.load.clicks;
+    ({ load } = round);
     say('injects the fault');
     const { inject, prove = () => round.prove() } = planned.kind;
     const work = async (): Promise<Proof> => {
