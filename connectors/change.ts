@@ -1,7 +1,9 @@
 /**
  * One change of a source row, decoded from a Debezium record, as the state applies it.
  * `sourcePosition` orders changes of one source (PostgreSQL: the LSN); a change that is not newer than
- * what the state holds for the row changes nothing.
+ * what the state holds for the row changes nothing. A row that an incremental snapshot read stands at
+ * `incrementalRead`: it is what the table held once all changes before it in the topic were made, whatever
+ * their positions.
  */
 export type RowChange =
   | {
@@ -17,10 +19,16 @@ export type RowChange =
     }
   | { kind: 'delete'; sourcePosition: bigint; rowKey: Readonly<Record<string, unknown>> };
 
-/** Everything a record of a change topic can mean. A tombstone changes nothing: the delete before it did. */
+/**
+ * The row is gone. Debezium writes one after each delete, and then it says nothing new; compaction removes
+ * the delete and leaves the tombstone, and `connectors resnapshot` writes one for a row that has vanished.
+ */
+export type Tombstone = { kind: 'tombstone'; rowKey: Readonly<Record<string, unknown>> };
+
+/** Everything a record of a change topic can mean. */
 export type Change =
   | RowChange
-  | { kind: 'tombstone'; rowKey: Readonly<Record<string, unknown>> }
+  | Tombstone
   | { kind: 'truncate'; sourcePosition: bigint }
   | { kind: 'reject'; reject: ChangeReject };
 

@@ -36,6 +36,8 @@ function databaseSettings({ database, tables, topics }: ConnectorsConfig): Conne
     'table.include.list': tables.map(escapeRegex).join(','),
     'plugin.name': 'pgoutput',
     'slot.name': database.slot,
+    // A slot that is ahead of what was read, since someone made it anew, has lost changes: that must fail, not pass.
+    'offset.mismatch.strategy': 'trust_offset',
     'publication.name': database.publication,
     // The role that reads needs neither the tables nor the right to create.
     'publication.autocreate.mode': 'disabled',

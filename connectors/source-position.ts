@@ -1,12 +1,14 @@
 /** The fields of `source` that a change needs, as decoded. */
 export type SourceBlock = Readonly<
-  Partial<Record<'connector' | 'snapshot' | 'lsn' | 'file' | 'pos' | 'row', unknown>>
+  Partial<Record<'snapshot' | 'lsn' | 'file' | 'pos' | 'row', unknown>>
 >;
 
 /** What a codec decodes of `source`; the rest is stepped over. */
-export const sourceFields = ['connector', 'snapshot', 'lsn', 'file', 'pos', 'row'] as const;
+export const sourceFields = ['snapshot', 'lsn', 'file', 'pos', 'row'] as const;
 
-const beforeAll = 0n;
+/** Stands for a row that an incremental snapshot read: no change of a log has this position. */
+export const incrementalRead = 0n;
+
 const rowMax = 0x7ffn;
 const fileMax = 1n << 20n;
 
@@ -17,16 +19,17 @@ const fileMax = 1n << 20n;
  *   PostgreSQL      the LSN
  *   MySQL, MariaDB  file number << 43 | position in the file << 11 | row of the event, 2047 at most
  *
- * A row that PostgreSQL's incremental snapshot reads has no LSN of its own, and stands before all changes:
- * whatever was streamed of it is as new, or newer. The LSN of the moment would be too high: a transaction
- * that was open at that moment has written its changes before it and commits them after it.
+ * A row that an incremental snapshot reads has no position in the log: it counts by its place in the topic,
+ * where Debezium puts it after all changes that it holds and before all that it does not. The position of
+ * the moment would be too high: a transaction that was open at that moment has written its changes before
+ * it and commits them after it.
  *
  * Rows of one binlog event beyond the 2048th share a number; an event changes a row once.
  */
 export function sourcePositionOf(source: SourceBlock): bigint | undefined {
+  if (source.snapshot === 'incremental') return incrementalRead;
   const lsn = toBigInt(source.lsn);
   if (lsn !== undefined) return lsn;
-  if (source.snapshot === 'incremental' && source.connector === 'postgresql') return beforeAll;
   const pos = toBigInt(source.pos);
   const file = /\.(\d+)$/.exec(typeof source.file === 'string' ? source.file : '')?.[1];
   if (pos === undefined || file === undefined) return undefined;

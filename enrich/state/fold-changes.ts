@@ -1,9 +1,10 @@
-import type { Change, ChangeReject, RowChange } from '../../connectors/change.ts';
+import type { Change, ChangeReject, RowChange, Tombstone } from '../../connectors/change.ts';
+import { incrementalRead } from '../../connectors/source-position.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { ValueRefused } from './column-codec.ts';
 import type { DimensionShape } from './dimension-shape.ts';
 import { normaliseKey } from './normalise.ts';
-import { RowView, writeNull, writeRowHeader } from './state-row.ts';
+import { RowView, writeMovedRow, writeNull, writeRowHeader } from './state-row.ts';
 
 /** A change with the offset of the record that it came from. */
 export type PositionedChange = { offset: bigint; change: Change };
@@ -11,12 +12,15 @@ export type PositionedChange = { offset: bigint; change: Change };
 /** A change that breaks the contract, with the reason: `invalid-key` or `invalid-column`. */
 export type RefusedChange = { offset: bigint; reject: ChangeReject };
 
+/** What concerns one row, with the offset of its record. */
+type RowEntry = { offset: bigint; change: RowChange | Tombstone };
+
 /** One row that changes of a batch speak of, and what becomes of it. */
 export type PendingRow = {
   storeKey: Uint8Array;
   /** Where in the store key the primary key starts, its kind included. */
   primaryKeyStart: number;
-  changes: { offset: bigint; change: RowChange }[];
+  changes: RowEntry[];
   /** The row in the store before the batch, undefined where there is none. */
   stored: Uint8Array | undefined;
   /** The row after the batch, as bytes of the batch's writer; `start` is -1 where nothing changed. */
@@ -33,7 +37,7 @@ export type RowsOfBatch = {
   refused: RefusedChange[];
 };
 
-/** Sorts the changes of a batch by row, in order. Tombstones and rejects of the decoder change nothing. */
+/** Sorts the changes of a batch by row, in order. Rejects of the decoder change nothing. */
 export function rowsOf(
   shape: DimensionShape,
   changes: readonly PositionedChange[],
@@ -46,7 +50,7 @@ export function rowsOf(
   let truncatedAt = truncatedBefore;
   for (const { offset, change } of changes) {
     if (change.kind === 'truncate') truncatedAt = highest(truncatedAt, change.sourcePosition);
-    if (change.kind !== 'upsert' && change.kind !== 'delete') continue;
+    if (change.kind === 'truncate' || change.kind === 'reject') continue;
     try {
       const value = change.rowKey[shape.definition.primaryKey];
       const identity = identityOf(shape, value);
@@ -59,7 +63,9 @@ export function rowsOf(
       }
       row.changes.push({ offset, change });
     } catch (error) {
-      refused.push(refusal('invalid-key', shape.definition.primaryKey, offset, error));
+      const reject = refusal('invalid-key', shape.definition.primaryKey, offset, error);
+      // No row has a key that is refused: there is nothing to be gone.
+      if (change.kind !== 'tombstone') refused.push(reject);
     }
   }
   const rows = [...byIdentity.values()];
@@ -135,21 +141,38 @@ export class ChangeFold {
     this.writer = new ByteWriter(Math.max(256, batch.rows.length * 128));
   }
 
-  /** A change that is not newer than the row, its deletion or a truncation changes nothing (INVARIANTS.md 8). */
+  /**
+   * A change that is not newer than the row, its deletion or a truncation changes nothing (INVARIANTS.md 8):
+   *
+   * - A streamed change is newer by its source position.
+   * - A row that an incremental snapshot read, and a tombstone, are newer by their place in the topic. Neither
+   *   lowers the position that streamed changes must exceed; after a tombstone, the row as it was may come again.
+   * - A tombstone belongs to the delete right before it, where there is one: if that was not newer, nor is it.
+   */
   fold(row: PendingRow): void {
     let current = this.#liveOrDeleted(row.stored);
-    for (const [index, { offset, change }] of row.changes.entries()) {
-      if (!this.#isNewer(change, current)) {
-        this.counts.ignored++;
-        continue;
-      }
-      if (!this.#write(row, offset, change, current)) continue;
-      this.counts.applied++;
+    for (const [index, entry] of row.changes.entries()) {
+      if (!this.#take(row, entry, current)) continue;
       // Changes that follow may keep values of this one.
       if (index + 1 < row.changes.length) {
         current = this.#view.read(this.writer.bytes, row.start, row.end);
       }
     }
+  }
+
+  /** Whether the row was written. */
+  #take(row: PendingRow, entry: RowEntry, current: RowView | undefined): boolean {
+    if (this.#isNewer(entry, current)) {
+      if (!this.#write(row, entry, current)) return false;
+      this.counts.applied++;
+      return true;
+    }
+    const { change, offset } = entry;
+    if (change.kind === 'tombstone') return false;
+    this.counts.ignored++;
+    if (change.kind !== 'delete' || !this.#followsLive(offset, current)) return false;
+    this.#move(row, current, offset + 1n);
+    return true;
   }
 
   #liveOrDeleted(stored: Uint8Array | undefined): RowView | undefined {
@@ -159,34 +182,54 @@ export class ChangeFold {
     return floor !== undefined && view.sourcePosition <= floor ? undefined : view;
   }
 
-  #isNewer(change: RowChange, current: RowView | undefined): boolean {
+  #isNewer({ change, offset }: RowEntry, current: RowView | undefined): boolean {
+    if (change.kind === 'tombstone') return this.#followsLive(offset, current);
+    // The very change that the row came from, read again for the columns that the row lacks.
+    const isIncomplete = (): boolean =>
+      change.kind === 'upsert' && current?.deleted === false && this.#shape.lacksColumns(current);
+    if (change.sourcePosition === incrementalRead) {
+      if (current === undefined || current.partition !== this.#partition) return true;
+      return offset > current.offset || (offset === current.offset && isIncomplete());
+    }
     const newest = current?.sourcePosition ?? this.#truncatedAt;
     if (newest === undefined || change.sourcePosition > newest) return true;
-    // The very change that the row came from, read again for the columns that the row lacks.
+    return change.sourcePosition === newest && isIncomplete();
+  }
+
+  /** A row of another partition has another key there, which this offset says nothing of. */
+  #followsLive(offset: bigint, current: RowView | undefined): current is RowView {
     return (
-      change.sourcePosition === newest &&
-      change.kind === 'upsert' &&
-      current?.deleted === false &&
-      this.#shape.lacksColumns(current)
+      current?.deleted === false && current.partition === this.#partition && offset > current.offset
     );
   }
 
+  /** Takes note of the place up to which the topic has told nothing new of the row. */
+  #move(row: PendingRow, current: RowView, offset: bigint): void {
+    const joinKey = current.joinKey();
+    const start = this.writer.length;
+    writeMovedRow(this.writer, current, offset);
+    Object.assign(row, { joinKey, start, end: this.writer.length, deleted: false });
+  }
+
+  #positionAfter(change: RowChange | Tombstone, current: RowView | undefined): bigint {
+    if (change.kind === 'tombstone') return (current?.sourcePosition ?? 0n) - 1n;
+    if (change.sourcePosition !== incrementalRead) return change.sourcePosition;
+    // Above a truncation, which would end the row.
+    const floor = this.#truncatedAt === undefined ? incrementalRead : this.#truncatedAt + 1n;
+    return highest(current?.sourcePosition, floor);
+  }
+
   /** False if the change is refused; the row then stays what it was. */
-  #write(
-    row: PendingRow,
-    offset: bigint,
-    change: RowChange,
-    current: RowView | undefined,
-  ): boolean {
+  #write(row: PendingRow, { offset, change }: RowEntry, current: RowView | undefined): boolean {
     const { writer } = this;
     const start = writer.length;
     const kept = current?.deleted === false ? current : undefined;
     try {
       const joinKey = change.kind === 'upsert' ? this.#joinKey(row, change, kept) : undefined;
       writeRowHeader(writer, {
-        deleted: change.kind === 'delete',
+        deleted: change.kind !== 'upsert',
         layout: this.#shape.layout,
-        sourcePosition: change.sourcePosition,
+        sourcePosition: this.#positionAfter(change, current),
         partition: this.#partition,
         offset,
         joinKey,
@@ -195,7 +238,7 @@ export class ChangeFold {
       row.joinKey = joinKey;
       row.start = start;
       row.end = writer.length;
-      row.deleted = change.kind === 'delete';
+      row.deleted = change.kind !== 'upsert';
       return true;
     } catch (error) {
       writer.length = start;

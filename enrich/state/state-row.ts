@@ -59,6 +59,14 @@ export function writeSlice(writer: ByteWriter, row: ColumnSlices, column: number
   if (length > 0) writer.raw(row.bytes, row.starts[column] as number, length);
 }
 
+/** The row as it is, at a later offset of its partition. */
+export function writeMovedRow(writer: ByteWriter, row: RowView, offset: bigint): void {
+  const { deleted, layout, sourcePosition, partition } = row;
+  const joinKey = row.joinKey();
+  writeRowHeader(writer, { deleted, layout, sourcePosition, partition, offset, joinKey });
+  for (let column = 0; column < row.columnCount; column++) writeSlice(writer, row, column);
+}
+
 /**
  * A row read in place, without objects for its columns; one view reads many rows one after another.
  * `starts` and `lengths` hold `columnCount` columns, a length of -1 is null.
@@ -79,7 +87,7 @@ export class RowView implements ColumnSlices {
   #at = 0;
   #end = 0;
 
-  /** Points the view at a row. Errors: `corrupt` for bytes that are none. */
+  /** Points the view at a row. Errors: `rebuild` for bytes that are none. */
   read(bytes: Uint8Array, start: number, end: number): this {
     this.bytes = bytes;
     this.#at = start;
@@ -162,6 +170,5 @@ export class RowView implements ColumnSlices {
 }
 
 function damaged(what: string): EnrichError {
-  const fix = 'Delete the state directory: the state is built again from the change topics';
-  return new EnrichError('corrupt', `a row of the state cannot be read: ${what}. ${fix}`);
+  return new EnrichError('rebuild', `a row of the state cannot be read: ${what}`);
 }

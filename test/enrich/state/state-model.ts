@@ -1,5 +1,4 @@
-import type { RowChange } from '../../../connectors/change.ts';
-import type { Change } from '../../../connectors/change.ts';
+import type { Change, RowChange, Tombstone } from '../../../connectors/change.ts';
 import type { DimensionDefinition } from '../../../enrich/state/dimension-record.ts';
 import type { DimensionState } from '../../../enrich/state/dimension-state.ts';
 import type { PositionedChange } from '../../../enrich/state/fold-changes.ts';
@@ -22,8 +21,8 @@ export class TableModel {
 
   take(change: Change): void {
     if (change.kind === 'truncate') this.#rows.clear();
-    else if (change.kind === 'delete') this.#rows.delete(this.#keyOf(change));
     else if (change.kind === 'upsert') this.#upsert(change);
+    else if (change.kind !== 'reject') this.#rows.delete(this.#keyOf(change));
   }
 
   /** By join key, the carried columns of the row with the lowest primary key. */
@@ -57,7 +56,7 @@ export class TableModel {
     this.#rows.set(key, row);
   }
 
-  #keyOf(change: RowChange): unknown {
+  #keyOf(change: RowChange | Tombstone): unknown {
     return change.rowKey[this.#definition.primaryKey];
   }
 
