@@ -87,16 +87,15 @@ export async function openRound(options: RoundOptions): Promise<OpenedRound> {
     requests: requestsOf(names),
     arm: (rule) => proxy.arm(rule),
     strike: (rule, action) => strike(round, rule, action),
-    struck: async (rule, waitMsMax = strikeMsMax) => {
-      await round.until(
+    struck: (rule, times = 1) =>
+      until(
         'the rule strikes',
         () => {
-          if (rule.hits() === 0) round.mustBeAlive();
-          return rule.hits() > 0;
+          if (rule.hits() < times) round.mustBeAlive();
+          return rule.hits() >= times;
         },
-        waitMsMax,
-      );
-    },
+        strikeMsMax,
+      ),
     ...processes.forRound,
     startCommitting: async (wish) => {
       const pipeline = await processes.forRound.start(wish);
@@ -215,10 +214,12 @@ async function strike(
       kind: 'call',
       call: async () => {
         try {
-          await action();
+          const verdict = await action();
           resolve();
+          return verdict === 'drop' ? 'drop' : 'go-on';
         } catch (error) {
           reject(error);
+          return 'go-on';
         }
       },
     },

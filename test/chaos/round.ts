@@ -164,13 +164,16 @@ export type Round = {
   readonly requests: Requests;
   /** Arms a rule of this action on the round's proxy. */
   arm: (rule: Rule) => ArmedRule;
-  /** Holds one request at a stage, runs the action, lets the request go on; resolves after the action. */
+  /**
+   * Holds one request at a stage, runs the action, lets the request go on unless the action gives 'drop'; resolves
+   * after the action.
+   */
   strike: (
     rule: Omit<Rule, 'action'> & { proxy?: FaultProxy },
     action: () => unknown,
   ) => Promise<void>;
-  /** Waits until a rule has struck; a pipeline that ends before it is an error. */
-  struck: (rule: ArmedRule, waitMsMax?: number) => Promise<void>;
+  /** Waits until a rule has struck that often, once by default; a pipeline that ends before it is an error. */
+  struck: (rule: ArmedRule, times?: number) => Promise<void>;
 
   /** `./tributary run` through a proxy; resolves at once. */
   start: (wish?: StartWish) => Promise<Pipeline>;
