@@ -5,11 +5,16 @@ import { skipTo, takeRecords } from '../core/take-records.ts';
 import type { TakeResult } from '../core/take-records.ts';
 import type { LogReader, PartitionProgress, RecordColumns } from '../source/log.ts';
 
-/** Rows that one poll may add beyond the flush bound; the buffers are that much larger. */
-export const POLL_ROWS_MAX = 200_000;
+/** Rows that one poll may add beyond the flush bound, where that is larger than this. */
+const POLL_ROWS_MAX = 200_000;
 const POLL_BYTES_MAX = 8 * 1024 ** 2;
 
 export type IntakeLimits = { rowsMax: number; bytesMax: number; intervalMs: number };
+
+/** Rows that a batch has room for: the flush bound and one poll, which at most doubles it. */
+export function batchRowsMax({ rowsMax }: Pick<IntakeLimits, 'rowsMax'>): number {
+  return rowsMax + Math.min(rowsMax, POLL_ROWS_MAX);
+}
 
 /**
  * Takes records of the assigned partitions into a batch. It alone knows where each partition is: what a
@@ -105,7 +110,7 @@ export class ClickIntake {
       nextOffset,
       batch,
       codecs: this.#codecs,
-      rowsMax: this.#limits.rowsMax + POLL_ROWS_MAX,
+      rowsMax: batchRowsMax(this.#limits),
     });
     this.#next.set(partition, result.nextOffset);
     if (result.stopped !== undefined) stopped.set(partition, result.stopped);

@@ -17,7 +17,7 @@ import type { Metrics } from '../metrics.ts';
 import type { Log, TopicDescription } from '../source/log.ts';
 import type { DimensionState } from '../state/dimension-state.ts';
 import { ChangeRejects } from './change-rejects.ts';
-import { ClickIntake, POLL_ROWS_MAX } from './click-intake.ts';
+import { batchRowsMax, ClickIntake } from './click-intake.ts';
 import { ClickLoop } from './click-loop.ts';
 import { DimensionFeed } from './dimension-feed.ts';
 import type { LakeContext } from './append-to-table.ts';
@@ -242,7 +242,7 @@ async function takeClicks(
   const codecs = createCodecCache({ registry, contract: contracts.stream, now: clock.nowMs });
   const reader = await log.openReader();
   const intake = new ClickIntake({ reader, codecs, topic: stream.topic, limits: config.commit });
-  const rowsMax = config.commit.rowsMax + POLL_ROWS_MAX;
+  const rowsMax = batchRowsMax(config.commit);
   const createBatch = (): ClickBatch =>
     createClickBatch(createRowBuffer(contracts.stream, rowsMax), rowsMax);
   const context = flushContext(options, opened);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { POLL_ROWS_MAX } from '../../../enrich/pipeline/click-intake.ts';
+import { batchRowsMax } from '../../../enrich/pipeline/click-intake.ts';
 import { INTERVAL_MS, QUIET_MS, ROWS_MAX, World } from './harness.ts';
 import type { Process } from './harness.ts';
 import { expectExactlyOnce } from './model.ts';
@@ -46,7 +46,7 @@ describe('a catalog that is slow', () => {
     await world.run(QUIET_MS);
     const { snapshots } = await world.metadata();
     const sizes = snapshots.map(({ summary }) => Number(summary['added-records'] ?? 0));
-    expect(Math.max(...sizes)).toBeLessThanOrEqual(ROWS_MAX + POLL_ROWS_MAX);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(batchRowsMax({ rowsMax: ROWS_MAX }));
     await expectExactlyOnce(world);
   });
 
