@@ -17,8 +17,9 @@ export type DimensionShape = {
 
 /**
  * All versions of a dimension's rows, so that the state at any position can be looked up: it is, for each
- * primary key, the change with the highest log position among those below the position. Positions come in any
- * order: of two processes in one group, one is ahead of the other.
+ * primary key, the change with the highest log position among those below the position. A row that an
+ * incremental snapshot read, and a tombstone without its delete, stand right after all changes before them in
+ * their partition. Positions come in any order: of two processes in one group, one is ahead of the other.
  */
 export type DimensionHistory = {
   take(change: ReplayedChange, place: Place): void;
@@ -27,7 +28,8 @@ export type DimensionHistory = {
   readonly rowCount: number;
 };
 
-type PendingChange = RowVersion & { lsn: bigint };
+/** `ranked` is where the change stands among those of its row; `isStreamed` that this is its own log position. */
+type PendingChange = RowVersion & { ranked: bigint; isStreamed: boolean };
 
 /** Memory: one array a version; meant for dimensions of a few million rows. */
 export function openDimensionHistory(shape: DimensionShape): DimensionHistory {
@@ -64,7 +66,13 @@ export function openDimensionHistory(shape: DimensionShape): DimensionHistory {
       const values = row === null ? null : names.map((name) => row.get(name) ?? null);
       const list = changes.get(rowKey) ?? [];
       changes.set(rowKey, list);
-      list.push({ lsn, partition, offset, row: values });
+      const own = list.filter((earlier) => earlier.partition === partition);
+      const last = own.at(-1);
+      // A tombstone that is not left alone says what the delete right before it has said.
+      const isPaired = last?.row === null && last.isStreamed && last.offset === offset - 1n;
+      if (lsn === null && row === null && (last === undefined || isPaired)) return;
+      const ranked = lsn ?? own.reduce((high, earlier) => max(high, earlier.ranked), 0n);
+      list.push({ ranked, isStreamed: lsn !== null, partition, offset, row: values });
       folded.delete(rowKey);
       const joinKey = values?.[joinKeyAt];
       if (joinKey === null || joinKey === undefined) return;
@@ -83,14 +91,22 @@ export function openDimensionHistory(shape: DimensionShape): DimensionHistory {
 /** In the order of log positions; a change that is told twice counts where it stands first. */
 function fold(changes: readonly PendingChange[]): RowVersion[] {
   const versions: RowVersion[] = [];
-  let current: PendingChange | undefined;
-  for (const change of changes.toSorted((a, b) => Number(a.lsn - b.lsn))) {
-    if (change.lsn === current?.lsn) continue;
+  let current: RowVersion | undefined;
+  // The log position that a streamed change must exceed; the row as it was may come again after a tombstone.
+  let position = -1n;
+  for (const change of changes.toSorted((a, b) => Number(a.ranked - b.ranked))) {
+    if (change.isStreamed && change.ranked <= position) continue;
     const { partition, offset } = change;
-    current = { ...change, row: withKeptValues(change.row, current?.row ?? null) };
-    versions.push({ partition, offset, row: current.row });
+    current = { partition, offset, row: withKeptValues(change.row, current?.row ?? null) };
+    versions.push(current);
+    if (change.isStreamed) position = change.ranked;
+    else if (change.row === null) position = change.ranked - 1n;
   }
   return versions;
+}
+
+function max(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
 }
 
 function withKeptValues(

@@ -4,10 +4,11 @@ import { VerifyError } from './error.ts';
 /** A value of a source row in the form in which it is compared: text that is equal when values are. */
 export type Canonical = string | null;
 
-/** One change of a source row. `row` is null for a delete; columns of it in canonical form. */
+/** One change of a source row. `row` is null where it is gone; columns of it in canonical form. */
 export type ReplayedChange = {
   rowKey: string;
-  lsn: bigint;
+  /** Null for tombstones and for rows that an incremental snapshot read: they count by their place. */
+  lsn: bigint | null;
   row: ReadonlyMap<string, Canonical> | null;
   /** An insert or a row of an initial snapshot: no earlier state of the row is implied. */
   startsRow: boolean;
@@ -17,8 +18,8 @@ export type ReplayedChange = {
 export type FetchAvroSchema = (schemaId: number) => Promise<unknown>;
 
 export type EnvelopeDecoder = {
-  /** Undefined for tombstones. Errors: `corrupt` for a record that is no Debezium change. */
-  decode(key: Buffer | null, value: Buffer | null): Promise<ReplayedChange | undefined>;
+  /** Errors: `corrupt` for a record that is no Debezium change. */
+  decode(key: Buffer | null, value: Buffer | null): Promise<ReplayedChange>;
 };
 
 /** Stands for a value that was too long to be sent again. Source: Debezium, `unavailable.value.placeholder`. */
@@ -32,7 +33,7 @@ type Envelope = {
   op: string;
   before: Record<string, unknown> | null;
   after: Record<string, unknown> | null;
-  source: { lsn: bigint | null };
+  source: { lsn: bigint | null; snapshot: string | null };
 };
 
 /** Decodes Debezium's envelopes with avsc, schema by schema, longs exact. */
@@ -51,7 +52,6 @@ export function openEnvelopeDecoder(fetchAvroSchema: FetchAvroSchema): EnvelopeD
   };
   return {
     async decode(key, value) {
-      if (value === null) return undefined;
       try {
         return await decodeChange(key, value);
       } catch (cause) {
@@ -62,14 +62,15 @@ export function openEnvelopeDecoder(fetchAvroSchema: FetchAvroSchema): EnvelopeD
     },
   };
 
-  async function decodeChange(key: Buffer | null, value: Buffer): Promise<ReplayedChange> {
+  async function decodeChange(key: Buffer | null, value: Buffer | null): Promise<ReplayedChange> {
     if (key === null) throw new VerifyError('corrupt', 'a change record without a key');
     const keyReader = await readerOf(key);
     const keyRow = keyReader.type.fromBuffer(key.subarray(FRAME_BYTES)) as Record<string, unknown>;
+    const rowKey = Object.values(keyRow).map(String).join('\u0000');
+    if (value === null) return { rowKey, lsn: null, row: null, startsRow: false };
     const { type, columnKinds } = await readerOf(value);
     const { op, after, source } = type.fromBuffer(value.subarray(FRAME_BYTES)) as Envelope;
-    const rowKey = Object.values(keyRow).map(String).join('\u0000');
-    const lsn = source.lsn ?? 0n;
+    const lsn = source.snapshot === 'incremental' ? null : (source.lsn ?? 0n);
     if (op === 'd') return { rowKey, lsn, row: null, startsRow: false };
     if (after === null) throw new VerifyError('corrupt', `a change "${op}" without a row`);
     const row = Object.entries(after).map(
