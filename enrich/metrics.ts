@@ -37,6 +37,11 @@ function flowMetrics(registers: Registry[]) {
       help: 'Records of change topics that wait in the state for the dead-letter table',
       registers,
     }),
+    schemasAwaited: new Gauge({
+      name: 'tributary_schemas_awaited',
+      help: 'Schema ids that records wait for because the registry has not answered yet',
+      registers,
+    }),
     fetchErrors: new Counter({
       name: 'tributary_fetch_errors_total',
       help: 'Polls of the log that failed and were tried again',

@@ -110,7 +110,7 @@ function buildSkip(node: AvroNode, known: Map<AvroNode, Skip>): Skip {
       );
     }
     case 'array':
-      return skipBlocks(createSkip(node.items, known));
+      return skipBlocks(takesBytes(node.items) ? createSkip(node.items, known) : undefined);
     case 'map':
       return skipBlocks(skipMapEntry(createSkip(node.values, known)));
     case 'record':
@@ -159,41 +159,62 @@ function skipMapEntry(value: Skip): Skip {
   };
 }
 
-function skipBlocks(item: Skip): Skip {
+function skipBlocks(item: Skip | undefined): Skip {
   return (bytes, at, end, depth) => {
     let position = at;
     for (;;) {
       position = readLong(bytes, position, end, scratch);
       if (position < 0) return position;
-      let count = clampToInt32(scratch);
-      if (count === 0) return position;
-      if (count < 0) {
-        count = -count;
+      const claimed = clampToInt32(scratch);
+      if (claimed === 0) return position;
+      let size = -1;
+      if (claimed < 0) {
         position = readLong(bytes, position, end, scratch);
         if (position < 0) return position;
+        size = clampToInt32(scratch);
+        if (size < 0) return malformed;
       }
-      position = skipItems(item, count, bytes, position, end, depth + 1);
+      const start = position;
+      position = skipItems(item, Math.abs(claimed), bytes, position, end, depth + 1);
       if (position < 0) return position;
+      if (size >= 0 && position - start !== size) return malformed;
     }
   };
 }
 
-/** An item that takes no bytes ends the loop: all others take none either, whatever the count claims. */
+/** More items than bytes cannot be there; `item` is undefined where items take no bytes at all. */
 function skipItems(
-  item: Skip,
+  item: Skip | undefined,
   count: number,
   bytes: Uint8Array,
   at: number,
   end: number,
   depth: number,
 ): number {
+  if (item === undefined) return at;
+  if (count > end - at) return truncated;
   let position = at;
-  for (let index = 0; index < count; index++) {
-    const next = item(bytes, position, end, depth);
-    if (next < 0 || next === position) return next;
-    position = next;
+  for (let index = 0; index < count && position >= 0; index++) {
+    position = item(bytes, position, end, depth);
   }
   return position;
+}
+
+/** Whether every value of a type takes a byte or more; a record that holds itself is seen once. */
+function takesBytes(node: AvroNode, seen: ReadonlySet<AvroNode> = new Set()): boolean {
+  switch (node.kind) {
+    case 'null':
+      return false;
+    case 'fixed':
+      return node.size > 0;
+    case 'record': {
+      if (seen.has(node)) return false;
+      const within = new Set([...seen, node]);
+      return node.fields.some((field) => takesBytes(field.type, within));
+    }
+    default:
+      return true;
+  }
 }
 
 function skipRecord(node: RecordNode, known: Map<AvroNode, Skip>): Skip {

@@ -54,6 +54,11 @@ export function isEmpty(batch: ClickBatch): boolean {
   return batch.ranges.size === 0;
 }
 
+/** Records held, as rows or as rejects: both are bounded by the size of a commit. */
+export function recordCount(batch: ClickBatch): number {
+  return batch.rows.rowCount + batch.rejects.length;
+}
+
 /** Bytes of row and reject data held, for the bound on a batch's size. */
 export function batchBytes(batch: ClickBatch): number {
   let bytes = batch.rejectBytes;

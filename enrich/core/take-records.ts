@@ -3,6 +3,7 @@ import { readSchemaId } from '../../schemas/row-decoder.ts';
 import type { RowDecoder } from '../../schemas/row-decoder.ts';
 import type { DecodeFailure } from '../../schemas/row-buffer.ts';
 import type { RecordColumns } from '../source/log.ts';
+import { recordCount } from './click-batch.ts';
 import type { ClickBatch } from './click-batch.ts';
 
 /** Confluent frame: one zero byte and a 4-byte schema id. */
@@ -44,7 +45,7 @@ export function takeRecords(options: TakeOptions): TakeResult {
   for (let i = 0; i < records.count; i++) {
     const offset = baseOffset + at(offsetDelta, i);
     if (offset < next) continue;
-    if (rows.rowCount >= rowsMax) {
+    if (recordCount(batch) >= rowsMax) {
       stopped = 'full';
       break;
     }

@@ -1,9 +1,10 @@
 import type { CodecCache } from '../../schemas/codec-cache.ts';
 import type { ClickBatch } from '../core/click-batch.ts';
-import { batchBytes, isEmpty } from '../core/click-batch.ts';
+import { batchBytes, isEmpty, recordCount } from '../core/click-batch.ts';
 import { skipTo, takeRecords } from '../core/take-records.ts';
 import type { TakeResult } from '../core/take-records.ts';
 import type { LogReader, PartitionProgress, RecordColumns } from '../source/log.ts';
+import type { SchemaLoads } from './schema-loads.ts';
 
 /** Rows that one poll may add beyond the flush bound, where that is larger than this. */
 const POLL_ROWS_MAX = 200_000;
@@ -23,21 +24,26 @@ export function batchRowsMax({ rowsMax }: Pick<IntakeLimits, 'rowsMax'>): number
 export class ClickIntake {
   readonly #reader: LogReader;
   readonly #codecs: CodecCache;
+  readonly #schemas: Pick<SchemaLoads, 'load' | 'isLoading'>;
   readonly #topic: string;
   readonly #limits: IntakeLimits;
   readonly #next = new Map<number, bigint>();
   readonly #logStart = new Map<number, bigint>();
+  /** Partitions that are not read because a schema is awaited, and its id. */
+  readonly #awaiting = new Map<number, number>();
   /** End of the log by partition, as of the last poll, for the lag. */
   readonly endOffsets = new Map<number, bigint>();
 
   constructor(options: {
     reader: LogReader;
     codecs: CodecCache;
+    schemas: Pick<SchemaLoads, 'load' | 'isLoading'>;
     topic: string;
     limits: IntakeLimits;
   }) {
     this.#reader = options.reader;
     this.#codecs = options.codecs;
+    this.#schemas = options.schemas;
     this.#topic = options.topic;
     this.#limits = options.limits;
   }
@@ -49,6 +55,7 @@ export class ClickIntake {
   assign(position: ReadonlyMap<number, bigint>, logStart: ReadonlyMap<number, bigint>): void {
     this.#next.clear();
     this.#logStart.clear();
+    this.#awaiting.clear();
     this.endOffsets.clear();
     for (const [partition, nextOffset] of position) this.#next.set(partition, nextOffset);
     for (const [partition, startOffset] of logStart) this.#logStart.set(partition, startOffset);
@@ -60,9 +67,7 @@ export class ClickIntake {
   }
 
   isFull(batch: ClickBatch): boolean {
-    return (
-      batch.rows.rowCount >= this.#limits.rowsMax || batchBytes(batch) >= this.#limits.bytesMax
-    );
+    return recordCount(batch) >= this.#limits.rowsMax || batchBytes(batch) >= this.#limits.bytesMax;
   }
 
   /** Milliseconds until the batch is due by its age; 0 when it is due, undefined while it is empty. */
@@ -73,8 +78,9 @@ export class ClickIntake {
   }
 
   /**
-   * Polls once and takes what comes. Loads decoders of schema ids met for the first time.
-   * Errors: those of the log and the registry, by kind; what was taken before them stays taken.
+   * Polls once and takes what comes. Loads schemas of ids met for the first time; where the registry is
+   * away, their partitions wait and the others are read on.
+   * Errors: those of the log by kind, `config` of the registry; what was taken before them stays taken.
    */
   async poll(batch: ClickBatch, options: { waitMsMax: number; elapsedMs: number }): Promise<void> {
     if (this.#hasLoaded()) this.#seek();
@@ -126,15 +132,30 @@ export class ClickIntake {
   }
 
   async #resume(stopped: ReadonlyMap<number, NonNullable<TakeResult['stopped']>>): Promise<void> {
-    this.#seek();
-    const ids = new Set<number>();
-    for (const reason of stopped.values()) if (reason !== 'full') ids.add(reason.schemaId);
-    for (const id of ids) await this.#codecs.load(id);
+    const missing = new Set<number>();
+    for (const [partition, reason] of stopped) {
+      if (reason === 'full') continue;
+      missing.add(reason.schemaId);
+      this.#awaiting.set(partition, reason.schemaId);
+    }
+    try {
+      if (missing.size > 0) await this.#schemas.load(missing);
+    } finally {
+      this.#seek();
+    }
+  }
+
+  #hasLoaded(): boolean {
+    return [...this.#awaiting.values()].some((schemaId) => !this.#schemas.isLoading(schemaId));
   }
 
   #seek(): void {
+    for (const [partition, schemaId] of this.#awaiting) {
+      if (!this.#schemas.isLoading(schemaId)) this.#awaiting.delete(partition);
+    }
+    const read = [...this.#next].filter(([partition]) => !this.#awaiting.has(partition));
     this.#reader.assign(
-      [...this.#next].map(([partition, next]) => {
+      read.map(([partition, next]) => {
         const start = this.#logStart.get(partition) ?? 0n;
         const nextOffset = next > start ? next : start;
         return { topic: this.#topic, partition, nextOffset };

@@ -1,5 +1,6 @@
 import type { Change, ChangeReject } from '../../connectors/change.ts';
 import type { ChangeDecoder, ChangeRecord } from '../../connectors/decode-change.ts';
+import { schemaIdOf } from '../../connectors/framing.ts';
 import { isStreamed } from '../../connectors/readiness-signal.ts';
 import type { Clock } from '../clock.ts';
 import type { Reject } from '../core/dead-letters.ts';
@@ -13,7 +14,7 @@ import type { ChangeRejects } from './change-rejects.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
 import { KAFKA } from './pipeline-status.ts';
 import { isUnavailable } from './retry.ts';
-import type { SchemaCache } from './schema-cache.ts';
+import type { SchemaLoads } from './schema-loads.ts';
 
 const POLL_WAIT_MS_MAX = 100;
 const POLL_BYTES_MAX = 4 * 1024 ** 2;
@@ -51,7 +52,7 @@ export type DimensionFeedOptions = {
   log: Log;
   topics: readonly DimensionTopic[];
   state: DimensionState;
-  schemas: SchemaCache;
+  schemas: SchemaLoads;
   /** Records that are no change wait there for the dead-letter table. */
   rejects: ChangeRejects;
   /** Told when a change of the streaming phase was seen: the initial snapshot is complete. */
@@ -78,6 +79,8 @@ export class DimensionFeed {
   #listedMs: number;
   /** Partitions were added that the reader does not read yet. */
   #added = false;
+  /** Schema ids that partitions wait for, by topic and partition; such a partition is not read. */
+  readonly #awaiting = new Map<string, readonly number[]>();
 
   private constructor(
     options: DimensionFeedOptions,
@@ -220,7 +223,7 @@ export class DimensionFeed {
   }
 
   async #turn(): Promise<void> {
-    if (this.#added) this.#seek();
+    if (this.#added || this.#hasLoaded()) this.#seek();
     const intakes = new Map<string, Intake>();
     const missing = new Set<number>();
     const blocked = new Set<string>();
@@ -229,7 +232,9 @@ export class DimensionFeed {
         const key = `${topic}/${partition}`;
         if (blocked.has(key)) return;
         const ids = this.#take(intakes, topic, partition, records);
-        if (ids.length > 0) blocked.add(key);
+        if (ids.length === 0) return;
+        blocked.add(key);
+        this.#awaiting.set(key, ids);
         for (const id of ids) missing.add(id);
       },
       { waitMsMax: POLL_WAIT_MS_MAX, bytesMax: POLL_BYTES_MAX },
@@ -242,10 +247,17 @@ export class DimensionFeed {
       if (intake !== undefined && nextOffset > intake.next) intake.next = nextOffset;
     }
     await this.#apply([...intakes.values()]);
-    if (missing.size > 0) {
-      for (const id of missing) await this.#options.schemas.load(id);
-      this.#seek();
-    }
+    if (missing.size === 0) return;
+    await this.#options.schemas.load(missing);
+    this.#seek();
+  }
+
+  #hasLoaded(): boolean {
+    return [...this.#awaiting.values()].some((ids) => !this.#isAwaited(ids));
+  }
+
+  #isAwaited(schemaIds: readonly number[]): boolean {
+    return schemaIds.some((id) => this.#options.schemas.isLoading(id));
   }
 
   /** Decodes records up to the first whose schema is not loaded; returns the ids to load. */
@@ -366,10 +378,14 @@ export class DimensionFeed {
 
   #seek(): void {
     this.#added = false;
+    for (const [key, ids] of this.#awaiting) {
+      if (!this.#isAwaited(ids)) this.#awaiting.delete(key);
+    }
+    const read = [...this.#next].flatMap(([topic, partitions]) =>
+      [...partitions].map(([partition, nextOffset]) => ({ topic, partition, nextOffset })),
+    );
     this.#reader.assign(
-      [...this.#next].flatMap(([topic, partitions]) =>
-        [...partitions].map(([partition, nextOffset]) => ({ topic, partition, nextOffset })),
-      ),
+      read.filter(({ topic, partition }) => !this.#awaiting.has(`${topic}/${partition}`)),
     );
   }
 }
@@ -426,7 +442,7 @@ function rejectOf(
     partition,
     offset,
     timestampMs,
-    schemaId: undefined,
+    schemaId: schemaIdOf({ key, value }),
     kind: reason,
     message,
     key: key ?? undefined,

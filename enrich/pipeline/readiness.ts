@@ -8,7 +8,7 @@ import type { Log, LogReader, RecordColumns } from '../source/log.ts';
 import type { DimensionFeed } from './dimension-feed.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
 import { isUnavailable, retryUntilAvailable } from './retry.ts';
-import type { SchemaCache } from './schema-cache.ts';
+import type { SchemaLoads } from './schema-loads.ts';
 import type { SnapshotCompletion } from './snapshot-completion.ts';
 
 const POLL_WAIT_MS_MAX = 250;
@@ -27,7 +27,7 @@ export async function waitUntilReady(options: {
   notificationTopic: string;
   feed: DimensionFeed;
   completion: SnapshotCompletion;
-  schemas: SchemaCache;
+  schemas: SchemaLoads;
   clock: Clock;
   logger: Logger;
   status: PipelineStatus;
@@ -126,7 +126,7 @@ function teller({ clock, logger, status }: WaitOptions): (waiting: string) => vo
 /** Reads Debezium's notification topic from its start. */
 class NotificationReader {
   readonly #reader: LogReader;
-  readonly #schemas: SchemaCache;
+  readonly #schemas: SchemaLoads;
   readonly #topic: string;
   readonly #next: Map<number, bigint>;
   /** Partitions that are not known to be read to their end. */
@@ -135,7 +135,7 @@ class NotificationReader {
 
   private constructor(
     reader: LogReader,
-    schemas: SchemaCache,
+    schemas: SchemaLoads,
     topic: string,
     next: Map<number, bigint>,
   ) {
@@ -149,7 +149,7 @@ class NotificationReader {
   static async open(options: {
     log: Log;
     notificationTopic: string;
-    schemas: SchemaCache;
+    schemas: SchemaLoads;
   }): Promise<NotificationReader> {
     const { log, notificationTopic: topic, schemas } = options;
     if ((await log.describeTopic(topic)) === undefined) {
@@ -206,8 +206,10 @@ class NotificationReader {
         else this.#behind.delete(partition);
       }
       this.#isCaughtUp = this.#behind.size === 0;
-      for (const id of missing) await this.#schemas.load(id);
-      if (missing.size > 0) this.#seek();
+      if (missing.size > 0) {
+        await this.#schemas.load(missing);
+        this.#seek();
+      }
     } catch (error) {
       this.#seek();
       throw error;
@@ -235,7 +237,7 @@ function valueOf(records: RecordColumns, index: number): Uint8Array | null {
   return length < 0 ? null : records.bytes.subarray(start, start + length);
 }
 
-function unresolvedId(value: Uint8Array | null, schemas: SchemaCache): number | undefined {
+function unresolvedId(value: Uint8Array | null, schemas: SchemaLoads): number | undefined {
   const [missing] = missingSchemaIds({ key: null, value }, (id) => schemas.resolve(id));
   return missing === undefined || schemas.isUnknown(missing) ? undefined : missing;
 }

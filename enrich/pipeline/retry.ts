@@ -29,9 +29,12 @@ export async function retryUntilAvailable<T>(options: {
   logger: Logger;
   signal: AbortSignal;
   kinds?: readonly string[];
+  /** The longest wait between two attempts; default 10 s. */
+  backoffMsMax?: number;
   status?: Pick<PipelineStatus, 'trouble' | 'overcome'>;
 }): Promise<T> {
   const { what, attempt, clock, logger, signal, status, kinds = ['unavailable'] } = options;
+  const { backoffMsMax = BACKOFF_MS_MAX } = options;
   let failures = 0;
   let toldMs = Number.NEGATIVE_INFINITY;
   try {
@@ -48,7 +51,7 @@ export async function retryUntilAvailable<T>(options: {
           toldMs = clock.elapsedMs();
           logger.warn(`${what}: unavailable, trying again`, { failures, error });
         }
-        const ceiling = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** Math.min(failures, 10));
+        const ceiling = Math.min(backoffMsMax, BACKOFF_MS_MIN * 2 ** Math.min(failures, 10));
         await clock.sleep(ceiling * (0.5 + clock.random() / 2), signal);
         if (signal.aborted) throw error;
       }

@@ -3,6 +3,7 @@ import type { Catalog } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
 import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
 import { createChangeDecoder } from '../../connectors/decode-change.ts';
 import { createCodecCache } from '../../schemas/codec-cache.ts';
+import { createSchemaCache } from '../../schemas/schema-cache.ts';
 import type { Registry } from '../../schemas/registry.ts';
 import { createRowBuffer } from '../../schemas/row-buffer.ts';
 import type { Clock } from '../clock.ts';
@@ -16,6 +17,7 @@ import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Log, TopicDescription } from '../source/log.ts';
 import type { DimensionState } from '../state/dimension-state.ts';
+import { isStateFault } from '../state/open-state.ts';
 import { ChangeRejects } from './change-rejects.ts';
 import { batchRowsMax, ClickIntake } from './click-intake.ts';
 import { ClickLoop } from './click-loop.ts';
@@ -27,8 +29,8 @@ import type { ForgottenCommits } from './forgotten-commits.ts';
 import { PipelineStatus } from './pipeline-status.ts';
 import { waitUntilReady } from './readiness.ts';
 import { errorKind, retryUntilAvailable } from './retry.ts';
-import { createSchemaCache } from './schema-cache.ts';
-import type { SchemaCache } from './schema-cache.ts';
+import { openKeptSchemas } from './kept-schemas.ts';
+import { SchemaLoads } from './schema-loads.ts';
 import { openTables } from './tables.ts';
 import { SnapshotCompletion } from './snapshot-completion.ts';
 import type { PipelineTables } from './tables.ts';
@@ -39,7 +41,7 @@ const WAITED_FOR: ReadonlySet<string> = new Set(['unavailable', 'commit-unknown'
 const MEMBER_NAME = 'member-name';
 
 /** Everything that a pipeline runs on; each is a port with an in-memory twin. */
-type PipelinePorts = {
+export type PipelinePorts = {
   log: Log;
   registry: Registry;
   catalog: Catalog;
@@ -66,8 +68,8 @@ export type PipelineOptions = {
  * Runs a pipeline until the signal: takes changes into the state, waits until every dimension is ready,
  * then takes clicks, joins, writes and commits them. On the signal it commits what it holds.
  *
- * Errors: `config` and `fenced` need the user; `corrupt` needs the state rebuilt. Infrastructure that is
- * away is waited for and never an error here.
+ * Errors: `config`, `fenced` and `corrupt` need the user; `reopen` and `rebuild` need the state opened again or
+ * built anew. Infrastructure that is away is waited for and never an error here.
  */
 export async function runPipeline(options: PipelineOptions, signal: AbortSignal): Promise<void> {
   const { ports, status } = options;
@@ -76,7 +78,8 @@ export async function runPipeline(options: PipelineOptions, signal: AbortSignal)
   } catch (error) {
     // A stop ends the wait for what is away: that is no failure.
     if (!signal.aborted || !WAITED_FOR.has(errorKind(error) ?? '')) {
-      status.fail(error instanceof Error ? error.message : String(error));
+      // The caller opens the state again: no failure either.
+      if (!isStateFault(error)) status.fail(error instanceof Error ? error.message : String(error));
       throw error;
     }
   } finally {
@@ -92,7 +95,7 @@ async function runLoops(options: PipelineOptions, signal: AbortSignal): Promise<
   const stopping = AbortSignal.any([signal, stop.signal]);
   const opened = await retryUntilAvailable({
     what: 'opening topics and tables',
-    attempt: () => openPipeline(options),
+    attempt: () => openPipeline(options, stopping),
     clock,
     logger,
     signal: stopping,
@@ -125,15 +128,18 @@ type OpenedPipeline = {
   topics: ReadonlyMap<string, TopicDescription>;
   tables: PipelineTables;
   lake: LakeContext;
-  schemas: SchemaCache;
+  schemas: SchemaLoads;
   completion: SnapshotCompletion;
   rejects: ChangeRejects;
   feed: DimensionFeed;
 };
 
-async function openPipeline(options: PipelineOptions): Promise<OpenedPipeline> {
+async function openPipeline(
+  options: PipelineOptions,
+  signal: AbortSignal,
+): Promise<OpenedPipeline> {
   const { config, contracts, ports } = options;
-  const { log, state, registry, catalog, writer, clock, logger, metrics } = ports;
+  const { log, state, catalog, writer, clock, logger, metrics } = ports;
   const stream = await requireTopic(log, config.stream.topic, 'stream.topic');
   const topics = new Map<string, TopicDescription>();
   for (const { name, topic } of config.dimensions) {
@@ -152,11 +158,34 @@ async function openPipeline(options: PipelineOptions): Promise<OpenedPipeline> {
     status: options.status,
     forgotten,
   };
-  const schemas = createSchemaCache(registry);
+  const schemas = await openSchemas(options, stream, signal);
   const completion = new SnapshotCompletion(state, topics);
   const rejects = new ChangeRejects(state, [...topics.keys()]);
   const feed = await openFeed(options, { topics, rejects, schemas, completion });
   return { stream, topics, tables, lake, schemas, completion, rejects, feed };
+}
+
+/** The registry's schemas, known ids also while it is away and after a restart. */
+async function openSchemas(
+  { config, ports, status }: PipelineOptions,
+  { clusterId }: TopicDescription,
+  signal: AbortSignal,
+): Promise<SchemaLoads> {
+  const { registry, state, clock, logger, metrics } = ports;
+  const { url } = config.registry;
+  const kept = await openKeptSchemas({ state, registryUrl: url, clusterId, logger });
+  const cache = createSchemaCache({
+    registry,
+    now: clock.elapsedMs,
+    kept,
+    sleep: (ms) => clock.sleep(ms, signal),
+    onReplaced: (schemaId) =>
+      logger.warn('the registry has another schema for an id than before: was it recreated?', {
+        schemaId,
+        registry: url,
+      }),
+  });
+  return new SchemaLoads(cache, { clock, logger, metrics, status, signal });
 }
 
 /** Waits until the dimensions are ready, then takes clicks. */
@@ -202,7 +231,7 @@ async function openFeed(
   opened: {
     topics: ReadonlyMap<string, TopicDescription>;
     rejects: ChangeRejects;
-    schemas: SchemaCache;
+    schemas: SchemaLoads;
     completion: SnapshotCompletion;
   },
 ): Promise<DimensionFeed> {
@@ -237,11 +266,17 @@ async function takeClicks(
   signal: AbortSignal,
 ): Promise<void> {
   const { config, contracts, ports, acceptGap, status } = options;
-  const { log, clock, registry, logger } = ports;
-  const { stream } = opened;
-  const codecs = createCodecCache({ registry, contract: contracts.stream, now: clock.nowMs });
+  const { log, clock, logger } = ports;
+  const { stream, schemas } = opened;
+  const codecs = createCodecCache({ schemas, contract: contracts.stream });
   const reader = await log.openReader();
-  const intake = new ClickIntake({ reader, codecs, topic: stream.topic, limits: config.commit });
+  const intake = new ClickIntake({
+    reader,
+    codecs,
+    schemas,
+    topic: stream.topic,
+    limits: config.commit,
+  });
   const rowsMax = batchRowsMax(config.commit);
   const createBatch = (): ClickBatch =>
     createClickBatch(createRowBuffer(contracts.stream, rowsMax), rowsMax);

@@ -6,9 +6,11 @@ import type { ClickBatch } from '../../../enrich/core/click-batch.ts';
 import { skipTo, takeRecords } from '../../../enrich/core/take-records.ts';
 import type { RecordColumns } from '../../../enrich/source/log.ts';
 import { createCodecCache } from '../../../schemas/codec-cache.ts';
-import type { CodecCache } from '../../../schemas/codec-cache.ts';
 import type { Contract } from '../../../schemas/contract.ts';
 import { createRowBuffer } from '../../../schemas/row-buffer.ts';
+import { createSchemaCache } from '../../../schemas/schema-cache.ts';
+import type { SchemaCache } from '../../../schemas/schema-cache.ts';
+import { recordColumns as records } from './record-columns.ts';
 
 const avroSchema = JSON.parse(readFileSync('schemas/click.avsc', 'utf8')) as Contract['avroSchema'];
 const contract: Contract = { name: 'click', avroSchema };
@@ -16,19 +18,18 @@ const type = avsc.Type.forSchema(avroSchema as avsc.Schema);
 const ROWS_MAX = 100;
 
 let batch: ClickBatch;
-let codecs: CodecCache;
+let schemas: SchemaCache;
 
 beforeEach(async () => {
   batch = createClickBatch(createRowBuffer(contract, ROWS_MAX), ROWS_MAX);
-  codecs = createCodecCache({
+  schemas = createSchemaCache({
     registry: {
       schemaById: async (id) => (id === 7 ? avroSchema : 'unknown'),
     },
-    contract,
     now: () => 0,
   });
-  await codecs.load(7);
-  await codecs.load(9);
+  await schemas.load(7);
+  await schemas.load(9);
 });
 
 function click(userId: number, schemaId = 7): Uint8Array {
@@ -46,32 +47,6 @@ function click(userId: number, schemaId = 7): Uint8Array {
   return Buffer.concat([frame, body]);
 }
 
-/** Records at the given offsets, as the source hands them over. */
-function records(entries: readonly [offset: number, value: Uint8Array | null][]): RecordColumns {
-  const base = entries[0]?.[0] ?? 0;
-  const bytes = Buffer.concat(entries.map(([, value]) => value ?? new Uint8Array(0)));
-  const columns: RecordColumns = {
-    bytes,
-    count: entries.length,
-    baseOffset: BigInt(base),
-    baseTimestampMs: 5_000,
-    offsetDelta: new Int32Array(entries.length),
-    timestampDeltaMs: new Float64Array(entries.length),
-    keyStart: new Int32Array(entries.length),
-    keyLength: new Int32Array(entries.length).fill(-1),
-    valueStart: new Int32Array(entries.length),
-    valueLength: new Int32Array(entries.length),
-  };
-  let at = 0;
-  for (const [index, [offset, value]] of entries.entries()) {
-    columns.offsetDelta[index] = offset - base;
-    columns.valueStart[index] = at;
-    columns.valueLength[index] = value === null ? -1 : value.length;
-    at += value?.length ?? 0;
-  }
-  return columns;
-}
-
 function take(columns: RecordColumns, nextOffset: bigint, rowsMax = ROWS_MAX) {
   return takeRecords({
     topic: 'clicks',
@@ -79,7 +54,7 @@ function take(columns: RecordColumns, nextOffset: bigint, rowsMax = ROWS_MAX) {
     records: columns,
     nextOffset,
     batch,
-    codecs,
+    codecs: createCodecCache({ schemas, contract }),
     rowsMax,
   });
 }
@@ -179,11 +154,20 @@ describe('taking records', () => {
     ]);
     const first = take(columns, 10n);
     expect(first).toEqual({ nextOffset: 11n, stopped: { schemaId: 8 } });
-    await codecs.load(8);
+    await schemas.load(8);
     const second = take(columns, first.nextOffset);
     expect(second).toEqual({ nextOffset: 13n, stopped: undefined });
     expect(offsetsOfRows()).toEqual([10n, 12n]);
     expect(batch.rejects.map(({ offset }) => offset)).toEqual([11n]);
+    expectAccounted();
+  });
+
+  it('stops when rejects fill the batch, and goes on in the next one (INVARIANTS.md 12)', () => {
+    const columns = records([0, 1, 2].map((i) => [10 + i, null]));
+    expect(take(columns, 10n, 2)).toEqual({ nextOffset: 12n, stopped: 'full' });
+    expect(batch.rejects).toHaveLength(2);
+    clearClickBatch(batch);
+    expect(take(columns, 12n, 2)).toEqual({ nextOffset: 13n, stopped: undefined });
     expectAccounted();
   });
 

@@ -1,0 +1,113 @@
+import { describe, expect, it } from 'vitest';
+import type { AvroObject } from '../../schemas/contract.ts';
+import { ContractError } from '../../schemas/error.ts';
+import { createSchemaCache } from '../../schemas/schema-cache.ts';
+
+const click: AvroObject = { type: 'record', name: 'Click', fields: [] };
+const other: AvroObject = { type: 'record', name: 'Other', fields: [] };
+
+type Answer = AvroObject | 'unknown' | ContractError | 'never';
+
+/** A cache over a registry that answers by id; `kept` outlives it. */
+function open(answers: Map<number, Answer>, kept = new Map<number, AvroObject>()) {
+  const state = { nowMs: 0, asked: [] as number[], replaced: [] as number[] };
+  const schemas = createSchemaCache({
+    now: () => state.nowMs,
+    sleep: async () => undefined,
+    kept: {
+      get: (id) => kept.get(id),
+      put: (id, avroSchema) => void kept.set(id, avroSchema),
+    },
+    onReplaced: (id) => void state.replaced.push(id),
+    registry: {
+      async schemaById(schemaId) {
+        state.asked.push(schemaId);
+        const answer = answers.get(schemaId) ?? 'unknown';
+        if (answer === 'never') return new Promise(() => undefined);
+        if (answer instanceof ContractError) throw answer;
+        return structuredClone(answer);
+      },
+    },
+  });
+  return { schemas, state, kept, answers };
+}
+
+const away = new ContractError('unavailable', 'away');
+const refused = new ContractError('config', 'wrong password');
+
+describe('schemas by id', () => {
+  it('are absent until loaded, and asked for once', async () => {
+    const { schemas, state } = open(new Map([[7, click]]));
+    expect(schemas.resolve(7)).toBeUndefined();
+    await Promise.all([schemas.load(7), schemas.load(7)]);
+    expect(schemas.resolve(7)).toEqual(click);
+    expect(schemas.resolve(7), 'the same object each time').toBe(schemas.resolve(7));
+    expect(state.asked).toEqual([7]);
+  });
+
+  it('are unknown for 30 s, then asked for again: a schema may come late', async () => {
+    const { schemas, state, answers } = open(new Map());
+    await schemas.load(8);
+    expect(schemas.isUnknown(8)).toBe(true);
+    state.nowMs = 29_999;
+    expect(schemas.isUnknown(8)).toBe(true);
+    state.nowMs = 30_000;
+    expect(schemas.isUnknown(8)).toBe(false);
+    answers.set(8, click);
+    await schemas.load(8);
+    expect(schemas.isUnknown(8)).toBe(false);
+    expect(schemas.resolve(8)).toEqual(click);
+  });
+
+  it('are not called unknown because the registry is away', async () => {
+    const { schemas, answers } = open(new Map([[7, away]]));
+    await expect(schemas.load(7)).rejects.toMatchObject({ kind: 'unavailable' });
+    expect([schemas.isUnknown(7), schemas.resolve(7)]).toEqual([false, undefined]);
+    answers.set(7, click);
+    await schemas.load(7);
+    expect(schemas.resolve(7)).toEqual(click);
+  });
+
+  it('are bounded, and ids of damaged records do not push them out', async () => {
+    const { schemas } = open(new Map([[7, click]]));
+    await schemas.load(7);
+    for (let id = 10_000; id < 25_000; id++) await schemas.load(id);
+    expect(schemas.resolve(7)).toEqual(click);
+    expect(schemas.isUnknown(10_000), 'the oldest made room').toBe(false);
+    expect(schemas.isUnknown(24_999)).toBe(true);
+  });
+});
+
+describe('schemas that were met before', () => {
+  const before = () => new Map([[7, click]]);
+
+  it('are kept, unknown ones are not', async () => {
+    const { schemas, kept } = open(new Map([[7, click]]));
+    await schemas.load(7);
+    await schemas.load(8);
+    expect(kept).toEqual(before());
+  });
+
+  it.each<[string, Answer]>([
+    ['is away', away],
+    ['does not answer', 'never'],
+    ['has forgotten the id', 'unknown'],
+  ])('count while the registry %s', async (_, answer) => {
+    const { schemas } = open(new Map([[7, answer]]), before());
+    await schemas.load(7);
+    expect(schemas.resolve(7)).toEqual(click);
+  });
+
+  it('do not count where the registry refuses us: that is to be mended', async () => {
+    const { schemas } = open(new Map([[7, refused]]), before());
+    await expect(schemas.load(7)).rejects.toBe(refused);
+  });
+
+  it('give way to what the registry says, which is told', async () => {
+    const { schemas, kept, state } = open(new Map([[7, other]]), before());
+    await schemas.load(7);
+    expect(schemas.resolve(7)).toEqual(other);
+    expect(kept.get(7)).toEqual(other);
+    expect(state.replaced).toEqual([7]);
+  });
+});
