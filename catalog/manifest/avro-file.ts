@@ -87,12 +87,13 @@ const BLOCK = typeOf({
  * Source: Avro specification, "Object Container Files".
  */
 export function encodeAvroFile(file: AvroFile): Uint8Array {
-  const type = typeOf(file.avroSchema);
+  const schemaText = JSON.stringify(file.avroSchema);
+  const { type } = parsedSchema(schemaText);
   const plain = Buffer.concat(file.records.map((record) => type.toBuffer(record)));
   const data = deflateRawSync(plain);
   const sync = createHash('sha256').update(data).digest().subarray(0, SYNC_BYTES);
   const meta: Record<string, Buffer> = {
-    'avro.schema': Buffer.from(JSON.stringify(file.avroSchema)),
+    'avro.schema': Buffer.from(schemaText),
     'avro.codec': Buffer.from(CODEC),
   };
   for (const [name, text] of file.metadata) meta[name] = Buffer.from(text);
@@ -123,11 +124,10 @@ function decodeContainer(buffer: Buffer): AvroFile {
   const [header, start] = decodeAt<Header>(HEADER, buffer, 0);
   if (!header.magic.equals(MAGIC)) throw new CatalogError('corrupt', 'not an Avro file: bad magic');
   const metadata = new Map(Object.entries(header.meta).map(([k, v]) => [k, v.toString('utf8')]));
-  const avroSchema = JSON.parse(metadata.get('avro.schema') ?? 'null') as AvroRecordType;
+  const { avroSchema, type } = parsedSchema(metadata.get('avro.schema') ?? 'null');
   const codec = metadata.get('avro.codec') ?? 'null';
   metadata.delete('avro.schema');
   metadata.delete('avro.codec');
-  const type = typeOf(avroSchema);
   const records: AvroRecord[] = [];
   for (let position = start; position < buffer.length;) {
     const [block, end] = decodeAt<Block>(BLOCK, buffer, position);
@@ -193,6 +193,24 @@ function snappyPlainBytes(block: Uint8Array): number {
     if (byte < 0x80) break;
   }
   return plainBytes;
+}
+
+type ParsedSchema = { avroSchema: AvroRecordType; type: avro.Type };
+
+/** Schemas as their texts stand in files. Making a type takes longer than reading a small file of it. */
+const parsedSchemas = new Map<string, ParsedSchema>();
+/** More than the writers, specs and versions of the tables of one process. */
+const PARSED_SCHEMAS_MAX = 64;
+
+function parsedSchema(text: string): ParsedSchema {
+  const known = parsedSchemas.get(text);
+  if (known !== undefined) return known;
+  const avroSchema = JSON.parse(text) as AvroRecordType;
+  const parsed = { avroSchema, type: typeOf(avroSchema) };
+  const oldest = parsedSchemas.size < PARSED_SCHEMAS_MAX ? undefined : parsedSchemas.keys().next();
+  if (oldest?.value !== undefined) parsedSchemas.delete(oldest.value);
+  parsedSchemas.set(text, parsed);
+  return parsed;
 }
 
 function typeOf(avroSchema: AvroType | object): avro.Type {
