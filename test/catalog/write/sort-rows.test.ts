@@ -50,4 +50,19 @@ describe('sortRows', () => {
       Int32Array.of(0, 2, 1, 3),
     );
   });
+
+  it('many rows are ordered as few are: by all words, equal ones in their order', () => {
+    const rows = Array.from({ length: 10_000 }, (_, row) => row);
+    const values = rows.map((row) => BigInt(Math.imul(row, 0x9e37_79b1) % 300) * 2n ** 40n);
+    const times = rows.map((row) => Math.imul(row, 0x85eb_ca6b) % 7);
+    const keys = [
+      key(plainColumn('long', values), 'long', { direction: 'desc' }),
+      key(plainColumn('int', times), 'int'),
+    ];
+    const expected = rows.toSorted((a, b) => {
+      const [left, right] = [values[a] ?? 0n, values[b] ?? 0n];
+      return left === right ? (times[a] ?? 0) - (times[b] ?? 0) : left > right ? -1 : 1;
+    });
+    expect(sortRows(keys, rows.length)).toEqual(Int32Array.from(expected));
+  });
 });
