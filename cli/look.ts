@@ -10,7 +10,7 @@ const LOOKS_MS_MAX = 2 * LOOK_MS_MAX;
 const TELL_AFTER_MS = 2_000;
 
 /** Says on stderr what is being waited for, once that takes two seconds. */
-export async function tellWaiting<T>(what: string, action: Promise<T>): Promise<T> {
+async function tellWaiting<T>(what: string, action: Promise<T>): Promise<T> {
   const settled = new AbortController();
   const tell = async (): Promise<void> => {
     await systemClock.sleep(TELL_AFTER_MS, settled.signal);
@@ -19,6 +19,33 @@ export async function tellWaiting<T>(what: string, action: Promise<T>): Promise<
   void tell();
   try {
     return await action;
+  } finally {
+    settled.abort();
+  }
+}
+
+const TELL_EVERY_MS = 2_000;
+
+/** Runs an action and says on stderr every two seconds how far it is, as it told last; nothing while `quiet`. */
+export async function tellProgress<T>(
+  what: string,
+  { quiet }: { quiet: boolean },
+  action: (tell: (state: string) => void) => Promise<T>,
+): Promise<T> {
+  const settled = new AbortController();
+  let state = `waiting for ${what} ...`;
+  const repeat = async (): Promise<void> => {
+    for (;;) {
+      await systemClock.sleep(TELL_EVERY_MS, settled.signal);
+      if (settled.signal.aborted) return;
+      if (!quiet) terminal.progress(state);
+    }
+  };
+  void repeat();
+  try {
+    return await action((text) => {
+      state = text;
+    });
   } finally {
     settled.abort();
   }

@@ -6,6 +6,8 @@ export const terminal = {
   progress: (text: string): void => {
     console.error(text);
   },
+  /** Whether somebody sits before the progress. */
+  isWatched: (): boolean => process.stderr.isTTY,
 };
 
 /** Progress that is told at most once in `everyMs`; what comes in between is dropped. */

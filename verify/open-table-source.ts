@@ -3,6 +3,7 @@ import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-meta
 import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
 import { VerifyError } from './error.ts';
 import type { TableSource } from './reject-rows.ts';
+import { readTableFiles, type TableFiles } from './table-files.ts';
 import { openTableReader } from './table-reader.ts';
 
 /** Commits that may fall between the two loads before we give up on a moment without one. */
@@ -26,11 +27,29 @@ export async function openTableSource(options: {
     const rejects = await catalog.loadTable(deadLetter);
     const again = await loadEvents(catalog, table);
     if (again.currentSnapshotId === events.currentSnapshotId) {
-      return { events, deadLetter: rejects?.metadata, ...openTableReader(store) };
+      const deadLetterMetadata = rejects?.metadata;
+      const listFiles = openListing(store);
+      return {
+        events,
+        deadLetter: deadLetterMetadata,
+        store,
+        listFiles,
+        ...openTableReader(store),
+      };
     }
     events = again;
   }
   throw new VerifyError('unavailable', `table ${table.name} is being committed to all the time`);
+}
+
+/** Manifests are read once for all checks. */
+function openListing(store: ObjectStore): TableSource['listFiles'] {
+  const listed = new WeakMap<TableMetadata, Promise<TableFiles>>();
+  return (metadata) => {
+    const known = listed.get(metadata) ?? readTableFiles(store, metadata);
+    listed.set(metadata, known);
+    return known;
+  };
 }
 
 async function loadEvents(catalog: Catalog, table: TableIdentifier): Promise<TableMetadata> {

@@ -6,14 +6,26 @@ import { VerifyError } from './error.ts';
  * What the table records about a pipeline, read here a second time and on purpose not with the
  * pipeline's own code: a mistake there must not hide itself.
  */
-type OffsetsByPartition = ReadonlyMap<number, bigint>;
+export type OffsetsByPartition = ReadonlyMap<number, bigint>;
 
 export type OffsetRange = { start: bigint; end: bigint };
+
+/** The log that offsets count in. A recreated topic has another id. */
+export type RecordedLog = { clusterId: string; topic: string; topicId: string };
+
+/** What is known after a commit: `filtered` and `rejects` count since `start`. */
+export type RecordedTotals = {
+  next: OffsetsByPartition;
+  start: OffsetsByPartition;
+  filtered: OffsetsByPartition;
+  rejects: OffsetsByPartition;
+};
 
 /** One snapshot of the pipeline in the ancestry of `main`. */
 export type RecordedCommit = {
   snapshotId: bigint;
   commitId: string;
+  log: RecordedLog;
   /** The position after it. */
   next: OffsetsByPartition;
   ranges: ReadonlyMap<number, OffsetRange>;
@@ -21,78 +33,108 @@ export type RecordedCommit = {
   rejects: number;
   filtered: OffsetsByPartition;
   dimensions: ReadonlyMap<string, { topicId: string; next: OffsetsByPartition }>;
+  totals: RecordedTotals;
+  /** What the snapshot says of itself, as every writer of Iceberg does. */
+  addedRows: number;
 };
 
+/** A data file of rejects that the dead-letter table may still lack. */
+type PendingFile = { location: string; fileSizeBytes: bigint; recordCount: bigint };
+
 /** The table property: it survives the expiry of snapshots. */
-export type RecordedState = {
+export type RecordedState = RecordedTotals & {
   commitId: string;
-  topic: string;
-  next: OffsetsByPartition;
-  start: OffsetsByPartition;
-  /** Since `start`, like `rejects`. */
-  filtered: OffsetsByPartition;
-  rejects: OffsetsByPartition;
-  /** Data files of rejects that the dead-letter table may still lack. */
-  pendingFiles: readonly string[];
+  sequenceNumber: bigint;
+  log: RecordedLog;
+  pendingFiles: readonly PendingFile[];
 };
+
+const PREFIX = 'tributary.';
+
+/** The names of all pipelines that have written to this table. */
+export function recordedPipelines(metadata: TableMetadata): string[] {
+  const names = Object.keys(metadata.properties).filter((name) => name.startsWith(PREFIX));
+  return names.map((name) => name.slice(PREFIX.length));
+}
 
 /** Reads the table property. Errors: `config` where there is none, `corrupt` where it cannot be read. */
 export function recordedState(metadata: TableMetadata, pipeline: string): RecordedState {
-  const text = metadata.properties[`tributary.${pipeline}`];
+  const text = metadata.properties[PREFIX + pipeline];
   if (text === undefined) {
     throw new VerifyError('config', `no pipeline "${pipeline}" has committed to this table yet`);
   }
-  return readable(`property tributary.${pipeline}`, () => {
-    const json = JSON.parse(text) as {
-      commitId: string;
-      position: { topic: string; next: Record<string, string> };
-      start: Record<string, string>;
-      filtered: Record<string, string>;
-      rejects: Record<string, string>;
-      pending: { files: { location: string }[] }[];
-    };
-    return {
-      commitId: json.commitId,
-      topic: json.position.topic,
-      next: offsets(json.position.next),
-      start: offsets(json.start),
-      filtered: offsets(json.filtered),
-      rejects: offsets(json.rejects),
-      pendingFiles: json.pending.flatMap(({ files }) => files.map(({ location }) => location)),
-    };
-  });
+  return readable(`property ${PREFIX}${pipeline}`, () => stateOf(JSON.parse(text) as StateJson));
 }
 
 /** The pipeline's snapshots that have not expired, oldest first. Errors: `corrupt`. */
 export function recordedCommits(metadata: TableMetadata, pipeline: string): RecordedCommit[] {
-  const own = [...ancestors(metadata)].filter(
-    ({ summary }) => summary['tributary.pipeline'] === pipeline,
-  );
+  const own = [...ancestors(metadata)].filter(({ summary }) => ownerOf(summary) === pipeline);
   return own.toReversed().map(commitOf);
 }
 
-function commitOf(snapshot: Snapshot): RecordedCommit {
-  const { summary, snapshotId } = snapshot;
+/** The pipeline that made a snapshot; undefined for another writer. */
+export function ownerOf(summary: Snapshot['summary']): string | undefined {
+  return summary[`${PREFIX}pipeline`];
+}
+
+/** Whether the ancestry of `main` is there back to the table's first snapshot. */
+export function isAncestryWhole(metadata: TableMetadata): boolean {
+  const oldest = [...ancestors(metadata)].at(-1);
+  return oldest === undefined || oldest.parentSnapshotId === undefined;
+}
+
+/** The sum of counts by partition. */
+export function total(counts: OffsetsByPartition): number {
+  return [...counts.values()].reduce((sum, count) => sum + Number(count), 0);
+}
+
+type OffsetsJson = Record<string, string | number>;
+
+type PositionJson = { cluster: string; topic: string; topicId: string; next: OffsetsJson };
+
+type StateJson = {
+  commitId: string;
+  sequenceNumber: string;
+  position: PositionJson;
+  start: OffsetsJson;
+  filtered: OffsetsJson;
+  rejects: OffsetsJson;
+  pending: { files: { location: string; fileSizeBytes: string; recordCount: string }[] }[];
+};
+
+function stateOf(json: StateJson): RecordedState {
+  return {
+    commitId: json.commitId,
+    sequenceNumber: BigInt(json.sequenceNumber),
+    log: logOf(json.position),
+    next: offsets(json.position.next),
+    start: offsets(json.start),
+    filtered: offsets(json.filtered),
+    rejects: offsets(json.rejects),
+    pendingFiles: json.pending.flatMap(({ files }) =>
+      files.map(({ location, fileSizeBytes, recordCount }) => ({
+        location,
+        fileSizeBytes: BigInt(fileSizeBytes),
+        recordCount: BigInt(recordCount),
+      })),
+    ),
+  };
+}
+
+function commitOf({ summary, snapshotId }: Snapshot): RecordedCommit {
+  const parsed = (name: string): unknown => JSON.parse(summary[PREFIX + name] ?? '');
   return readable(`snapshot ${snapshotId}`, () => {
-    const position = JSON.parse(summary['tributary.position'] ?? '') as {
-      next: Record<string, string>;
-    };
-    const ranges = JSON.parse(summary['tributary.ranges'] ?? '') as Record<
+    const position = parsed('position') as PositionJson;
+    const ranges = parsed('ranges') as Record<string, [string, string]>;
+    const counts = parsed('counts') as { rows: number; rejects: number; filtered: OffsetsJson };
+    const dimensions = parsed('dimensions') as Record<
       string,
-      [string, string]
-    >;
-    const counts = JSON.parse(summary['tributary.counts'] ?? '') as {
-      rows: number;
-      rejects: number;
-      filtered?: Record<string, string | number>;
-    };
-    const dimensions = JSON.parse(summary['tributary.dimensions'] ?? '{}') as Record<
-      string,
-      { topicId: string; next: Record<string, string> }
+      { topicId: string; next: OffsetsJson }
     >;
     return {
       snapshotId,
-      commitId: summary['tributary.commit-id'] ?? '',
+      commitId: summary[`${PREFIX}commit-id`] ?? '',
+      log: logOf(position),
       next: offsets(position.next),
       ranges: new Map(
         Object.entries(ranges).map(([partition, [start, end]]) => [
@@ -102,18 +144,24 @@ function commitOf(snapshot: Snapshot): RecordedCommit {
       ),
       rows: counts.rows,
       rejects: counts.rejects,
-      filtered: offsets(counts.filtered ?? {}),
+      filtered: offsets(counts.filtered),
       dimensions: new Map(
         Object.entries(dimensions).map(([name, { topicId, next }]) => [
           name,
           { topicId, next: offsets(next) },
         ]),
       ),
+      totals: stateOf(parsed('state') as StateJson),
+      addedRows: Number(summary['added-records'] ?? 0),
     };
   });
 }
 
-function offsets(json: Record<string, string | number>): Map<number, bigint> {
+function logOf({ cluster, topic, topicId }: PositionJson): RecordedLog {
+  return { clusterId: cluster, topic, topicId };
+}
+
+function offsets(json: OffsetsJson): Map<number, bigint> {
   return new Map(
     Object.entries(json).map(([partition, value]) => [Number(partition), BigInt(value)]),
   );

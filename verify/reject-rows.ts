@@ -1,5 +1,7 @@
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
+import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
 import type { RecordedState } from './recorded.ts';
+import type { TableFiles } from './table-files.ts';
 import type { ReadFiles, ReadRows, RowBlock } from './table-rows.ts';
 
 /** The two tables of a pipeline and how their rows are read. */
@@ -7,6 +9,9 @@ export type TableSource = {
   events: TableMetadata;
   /** Undefined where no dead-letter table exists (yet). */
   deadLetter: TableMetadata | undefined;
+  store: ObjectStore;
+  /** The files of the current snapshot, read once for each table. */
+  listFiles: (metadata: TableMetadata) => Promise<TableFiles>;
   readRows: ReadRows;
   readFiles: ReadFiles;
 };
@@ -27,6 +32,7 @@ export async function* rejectBlocks(
     live.add(block.location);
     yield block;
   }
-  const lacking = state.pendingFiles.filter((location) => !live.has(location));
-  if (lacking.length > 0) yield* source.readFiles(deadLetter, lacking, columns);
+  const lacking = state.pendingFiles.filter(({ location }) => !live.has(location));
+  const locations = lacking.map(({ location }) => location);
+  if (locations.length > 0) yield* source.readFiles(deadLetter, locations, columns);
 }

@@ -1,14 +1,9 @@
 import { scanDataFiles, type ScannedFile } from '@iceberg-js/rest-client-shim/commit/scan.ts';
-import {
-  dropDeletedRows,
-  readPositionDeletes,
-  type PositionDeletes,
-} from '@iceberg-js/rest-client-shim/read/position-deletes.ts';
+import { dropDeletedRows } from '@iceberg-js/rest-client-shim/read/position-deletes.ts';
 import { readDataFile, type FileColumns } from '@iceberg-js/rest-client-shim/read/read-columns.ts';
-import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
-import type { TableSchema } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
 import { VerifyError } from './error.ts';
+import { currentSchema, readDeletes } from './scan-rows.ts';
 import type { ReadFiles, ReadRows, RowBlock } from './table-rows.ts';
 
 /**
@@ -22,7 +17,10 @@ export function openTableReader(store: ObjectStore): { readRows: ReadRows; readF
       const tableSchema = currentSchema(metadata);
       const files: ScannedFile[] = [];
       for await (const file of scanDataFiles({ store, metadata })) files.push(file);
-      const deletes = await deletesOf(store, files);
+      const entries = new Map(
+        files.flatMap(({ deletes: some }) => some).map((one) => [one.dataFile.location, one]),
+      );
+      const deletes = await readDeletes(store, [...entries.values()]);
       for (const { dataFile } of files) {
         const columns = await readDataFile({ store, dataFile, tableSchema, columnNames });
         const { location } = dataFile;
@@ -42,24 +40,6 @@ export function openTableReader(store: ObjectStore): { readRows: ReadRows; readF
       }
     },
   };
-}
-
-async function deletesOf(
-  store: ObjectStore,
-  files: readonly ScannedFile[],
-): Promise<PositionDeletes> {
-  const entries = files.flatMap(({ deletes }) => deletes);
-  if (entries.some(({ content }) => content === 'equality-deletes')) {
-    throw new VerifyError('config', 'the table has equality deletes, which are not understood');
-  }
-  const byLocation = new Map(entries.map(({ dataFile }) => [dataFile.location, dataFile]));
-  return readPositionDeletes({ store, deleteFiles: [...byLocation.values()] });
-}
-
-function currentSchema(metadata: TableMetadata): TableSchema {
-  const found = metadata.schemas.find(({ schemaId }) => schemaId === metadata.currentSchemaId);
-  if (found === undefined) throw new VerifyError('corrupt', 'the table lacks its current schema');
-  return found;
 }
 
 function blockOf(location: string, { rowCount, columns }: FileColumns): RowBlock {

@@ -126,7 +126,7 @@ async function replayDimension(
     expectedNext.set(partition, hasHoles ? -1n : offset + 1n);
     const change = await decodeOrSkip(() => decoder.decode(key, value));
     if (change === 'undecodable') undecodable++;
-    if (change === undefined || change === 'undecodable') return;
+    if (change === 'undecodable') return;
     history.take(change, { partition, offset });
     // The first change that is left of a row, and not its first ever: that one stood in the hole.
     if (hasHoles && !change.startsRow && !known.has(change.rowKey)) pasts.set(partition, offset);
@@ -226,7 +226,7 @@ function checkBlock(block: RowBlock, { dimensions, commitOf, findings, seen }: C
       if (dimension.uncertain.has(commit)) seen.uncertain += 1;
       else {
         const at = `partition ${partition}, offset ${offset}, key ${joinKey}`;
-        findings.add(`wrong joins with ${dimension.name}`, () => `${at}: ${difference}`);
+        findings.add('wrong joins', () => `${dimension.name}, ${at}: ${difference}`);
       }
     }
   }

@@ -37,7 +37,7 @@ export async function verifyLedger(options: VerifyLedgerOptions): Promise<Report
   const unknown = openUnknownSends();
   let produced = 0;
   for await (const batch of options.ledger) {
-    if (batch.topic !== state.topic) continue;
+    if (batch.topic !== state.log.topic) continue;
     produced += batch.count;
     if (batch.baseOffset === undefined) unknown.add(batch);
     else index.add(batch, batch.baseOffset);
@@ -48,7 +48,7 @@ export async function verifyLedger(options: VerifyLedgerOptions): Promise<Report
     takeRowBlock(block, { index, unknown, findings, seen });
   }
   for await (const block of rejectBlocks(options, state, REJECT_COLUMNS)) {
-    takeRejectBlock(block, state.topic, { index, unknown, findings, seen });
+    takeRejectBlock(block, state.log.topic, { index, unknown, findings, seen });
   }
   let waiting = 0;
   for (const { partition, offset, kind, committed } of index.untaken(state.next)) {

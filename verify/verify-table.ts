@@ -1,260 +1,251 @@
-import { openOffsetSet, type OffsetSet } from './offset-set.ts';
-import {
-  recordedCommits,
-  recordedState,
-  type OffsetRange,
-  type RecordedCommit,
-  type RecordedState,
-} from './recorded.ts';
+import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
+import { boundsDifference, type Extent } from './file-claims.ts';
+import { openAccounts, settleAccounts, type Account } from './offset-account.ts';
+import { recordedCommits, recordedPipelines, total } from './recorded.ts';
+import type { TableSource } from './reject-rows.ts';
 import { openFindings, type Findings, type Report } from './report.ts';
-import { rejectBlocks, type TableSource } from './reject-rows.ts';
-import { bigintAt, numberAt } from './table-rows.ts';
+import { readDeletes, scanRows, type FileSink, type ScannedBlock } from './scan-rows.ts';
+import type { LiveFile } from './table-files.ts';
+import { openTaker, type FileOwner } from './take-offsets.ts';
 
-export type VerifyTableOptions = TableSource & { pipeline: string };
+export type VerifyTableOptions = TableSource & {
+  pipeline: string;
+  /** Told after each block of rows. */
+  onProgress?: (progress: ScanProgress) => void;
+};
 
-type PartitionCheck = { range: OffsetRange; rows: OffsetSet; rejects: OffsetSet };
+type ScanProgress = { rows: number; files: number; filesInAll: number };
 
-const REJECT_COLUMNS = ['_kafka_topic', '_kafka_partition', '_kafka_offset'];
-const EXAMPLES_MAX = 5;
+/** What was found, for checks that go on from there. */
+export type AccountedTable = { report: Report; accounts: readonly Account[] };
 
 /**
  * Checks INVARIANTS.md 5 on the table itself: every offset from the first one taken up to the recorded
- * position is exactly one row, one reject or one counted filter. Reads two columns of each live data
- * file; memory is two bits for each offset. Rows deleted on purpose count as missing.
- * Errors: `config`, `corrupt`, those of the readers.
+ * position is exactly one row, one reject or one counted filter, and a file has only rows that its commit
+ * accounts for. Reads two columns of each live data file, several files at a time; memory is two bits for
+ * each offset and some row groups. Rows deleted on purpose count as missing.
+ * Errors: `config`, `corrupt`, those of the store.
  */
 export async function verifyTable(options: VerifyTableOptions): Promise<Report> {
-  const state = recordedState(options.events, options.pipeline);
-  const commits = recordedCommits(options.events, options.pipeline);
-  const findings = openFindings();
-  const partitions = partitionChecks(state);
-  const rows = await takeRows(options, partitions, findings);
-  const { rejects, others } = await takeRejects(options, state, partitions, findings);
-  checkTotals(state, partitions, findings);
-  for (const commit of commits) checkCommit(commit, partitions, findings);
-  checkChain(commits, findings);
-  const offsets = [...partitions.values()].reduce((sum, { range }) => sum + size(range), 0);
-  return {
-    title: 'every offset is one row, one reject or one counted filter',
-    facts: {
-      offsets,
-      rows,
-      rejects,
-      filtered: [...state.filtered.values()].reduce((sum, count) => sum + Number(count), 0),
-      partitions: partitions.size,
-      'commits checked one by one': commits.length,
-    },
-    findings: findings.list(),
-    notes: notesOf(options, commits, others),
-  };
+  return (await accountForTable(options)).report;
 }
 
-function notesOf(
-  { events, pipeline }: VerifyTableOptions,
-  commits: readonly RecordedCommit[],
-  otherRejects: number,
-): string[] {
+/** The same, with the accounts. */
+export async function accountForTable(options: VerifyTableOptions): Promise<AccountedTable> {
+  const accounts = openAccounts(options.events, options.pipeline);
+  const findings = openFindings();
+  const seen: Seen = { rows: 0, rejects: 0, ofChangeTopics: 0, ownRows: 0, files: 0 };
+  const scanning: Scanning = { options, accounts, findings, seen };
+  const areRowsMixed = await takeRows(scanning);
+  const isMixed = (await takeRejects(scanning)) || areRowsMixed;
+  settleAccounts(accounts, isMixed, findings);
+  const ranges = accounts.flatMap(({ partitions }) => [...partitions.values()]);
+  const report = {
+    title: 'every offset is one row, one reject or one counted filter',
+    facts: {
+      offsets: ranges.reduce((sum, { range }) => sum + Number(range.end - range.start), 0),
+      rows: seen.rows,
+      rejects: seen.rejects,
+      filtered: accounts.reduce((sum, { state }) => sum + total(state.filtered), 0),
+      partitions: ranges.length,
+      'commits checked one by one': isMixed
+        ? 0
+        : accounts.reduce((sum, { commits }) => sum + commits.length, 0),
+      'rows checked against the range of their commit': seen.ownRows,
+    },
+    findings: findings.list(),
+    notes: notesOf(scanning, isMixed),
+  };
+  return { report, accounts };
+}
+
+type Seen = {
+  rows: number;
+  rejects: number;
+  ofChangeTopics: number;
+  ownRows: number;
+  files: number;
+};
+
+type Scanning = {
+  options: VerifyTableOptions;
+  accounts: readonly Account[];
+  findings: Findings;
+  seen: Seen;
+};
+
+function notesOf({ options, accounts, seen }: Scanning, isMixed: boolean): string[] {
   const notes: string[] = [];
-  if (otherRejects > 0) {
-    notes.push(`${otherRejects} rejects of change topics are not checked: no commit counts them`);
+  const { ofChangeTopics } = seen;
+  if (ofChangeTopics > 0) {
+    notes.push(`${ofChangeTopics} rejects of change topics are not checked: no commit counts them`);
   }
-  if (commits.length === 0) {
+  for (const { commits, pipeline } of accounts) {
+    if (commits.length > 0) continue;
     notes.push(
-      'all snapshots of the pipeline have expired: checked against the table property alone',
+      `all snapshots of ${pipeline} have expired: checked against the table property alone`,
     );
   }
-  const others = Object.keys(events.properties).filter(
-    (key) => key.startsWith('tributary.') && key !== `tributary.${pipeline}`,
-  );
+  const others = accounts.map(({ pipeline }) => pipeline).filter((one) => one !== options.pipeline);
   if (others.length > 0) {
-    notes.push(`rows of ${others.join(', ')} are in this table too, and cannot be told apart`);
+    const how = isMixed ? ' where the commit of a row has expired, they are judged together' : '';
+    notes.push(`rows of ${others.join(', ')} are in this table too;${how || ' each is checked'}`);
   }
   return notes;
 }
 
-function partitionChecks(state: RecordedState): Map<number, PartitionCheck> {
-  const checks = new Map<number, PartitionCheck>();
-  for (const [partition, end] of state.next) {
-    const range = { start: state.start.get(partition) ?? end, end };
-    checks.set(partition, { range, rows: openOffsetSet(range), rejects: openOffsetSet(range) });
-  }
-  return checks;
-}
-
-async function takeRows(
-  { events, readRows }: VerifyTableOptions,
-  partitions: ReadonlyMap<number, PartitionCheck>,
-  findings: Findings,
-): Promise<number> {
-  let taken = 0;
-  for await (const block of readRows(events, ['_kafka_partition', '_kafka_offset'])) {
-    const partition = block.column('_kafka_partition');
-    const offset = block.column('_kafka_offset');
-    taken += block.rowCount;
-    for (let row = 0; row < block.rowCount; row += 1) {
-      const at = { partition: numberAt(partition, row), offset: bigintAt(offset, row) };
-      const check = partitions.get(at.partition);
-      const example = (): string => `${place(at)} in ${block.location}`;
-      switch (check?.rows.add(at.offset) ?? 'outside') {
-        case 'again':
-          findings.add('doubled rows', example);
-          break;
-        case 'outside':
-          findings.add(outside(check, at.offset, 'rows'), example);
-          break;
-        case 'added':
-          break;
-      }
-    }
-  }
-  return taken;
-}
-
-async function takeRejects(
-  options: VerifyTableOptions,
-  state: RecordedState,
-  partitions: ReadonlyMap<number, PartitionCheck>,
-  findings: Findings,
-): Promise<{ rejects: number; others: number }> {
-  let [taken, others] = [0, 0];
-  for await (const block of rejectBlocks(options, state, REJECT_COLUMNS)) {
-    const topic = block.column('_kafka_topic');
-    const partition = block.column('_kafka_partition');
-    const offset = block.column('_kafka_offset');
-    for (let row = 0; row < block.rowCount; row += 1) {
-      if (topic[row] !== state.topic) {
-        others += 1;
-        continue;
-      }
-      taken += 1;
-      const at = { partition: numberAt(partition, row), offset: bigintAt(offset, row) };
-      const check = partitions.get(at.partition);
-      const example = (): string => `${place(at)} in ${block.location}`;
-      switch (check?.rejects.add(at.offset) ?? 'outside') {
-        case 'again':
-          findings.add('doubled rejects', example);
-          break;
-        case 'outside':
-          findings.add(outside(check, at.offset, 'rejects'), example);
-          break;
-        case 'added':
-          if (check?.rows.has(at.offset) === true) findings.add('both row and reject', example);
-          break;
-      }
-    }
-  }
-  return { rejects: taken, others };
-}
-
-function checkTotals(
-  state: RecordedState,
-  partitions: ReadonlyMap<number, PartitionCheck>,
-  findings: Findings,
-): void {
-  for (const [partition, { range, rows, rejects }] of partitions) {
-    compareAbsent(findings, {
-      where: `partition ${partition}, offsets ${range.start} to ${range.end}`,
-      absent: size(range) - rows.countWith(rejects, range),
-      filtered: Number(state.filtered.get(partition) ?? 0n),
-      examples: () => rows.absentFrom(rejects, range, EXAMPLES_MAX),
-      kinds: ['missing offsets', 'offsets counted as filtered, but in the table'],
+/** Tells whether there are rows that may be of several pipelines. */
+async function takeRows(scanning: Scanning): Promise<boolean> {
+  const { options, accounts } = scanning;
+  const { events, store, listFiles } = options;
+  const { files, deletes } = await listFiles(events);
+  const commits = new Map(
+    accounts.flatMap((account) =>
+      account.commits.map(
+        (commit) => [commit.snapshotId, { accounts: [account], commit }] as const,
+      ),
+    ),
+  );
+  const anyone: FileOwner = { accounts, commit: undefined };
+  const ownerOf = ({ snapshotId }: LiveFile): FileOwner => commits.get(snapshotId) ?? anyone;
+  const deleted = await readDeletes(store, deletes);
+  const scan = (some: readonly LiveFile[]): Promise<void> =>
+    scanRows({
+      store,
+      metadata: events,
+      files: some,
+      deleted,
+      columns: ['_kafka_partition', '_kafka_offset'],
+      sinkOf: (file) => rowSink(scanning, { file, owner: ownerOf(file), filesInAll: files.length }),
     });
-    const expected = state.rejects.get(partition) ?? 0n;
-    const found = BigInt(rejects.countWith(rejects, range));
-    if (expected !== found) {
-      findings.add(
-        'partitions whose rejects differ from the count',
-        () => `partition ${partition}: ${expected} recorded, ${found} found`,
-      );
-    }
-  }
+  // What is known to be of one pipeline first: the others take the room that is left.
+  const known = files.filter(({ snapshotId }) => commits.has(snapshotId));
+  const unknown = files.filter(({ snapshotId }) => !commits.has(snapshotId));
+  await scan(known);
+  await scan(unknown);
+  return accounts.length > 1 && unknown.length > 0;
 }
 
-/** Tells which commit the fault lies in; the totals have counted it already. */
-function checkCommit(
-  commit: RecordedCommit,
-  partitions: ReadonlyMap<number, PartitionCheck>,
-  findings: Findings,
-): void {
-  let found = 0;
-  for (const [partition, range] of commit.ranges) {
-    const check = partitions.get(partition);
-    if (check === undefined || range.start < check.range.start || range.end > check.range.end) {
-      findings.add('ranges outside the position', () => `${name(commit)}, partition ${partition}`);
-      continue;
-    }
-    const present = check.rows.countWith(check.rejects, range);
-    found += present;
-    compareAbsent(findings, {
-      where: `${name(commit)}, partition ${partition}, offsets ${range.start} to ${range.end}`,
-      absent: size(range) - present,
-      filtered: Number(commit.filtered.get(partition) ?? 0n),
-      examples: () => check.rows.absentFrom(check.rejects, range, EXAMPLES_MAX),
-      kinds: ['of these missing, by commit', 'of these in the table, by commit'],
-    });
-  }
-  const expected = commit.rows + commit.rejects;
-  if (found !== expected) {
-    findings.add(
-      'commits whose count differs',
-      () => `${name(commit)}: ${expected} rows and rejects recorded, ${found} found`,
+function rowSink(
+  { options, findings, seen }: Scanning,
+  { file, owner, filesInAll }: { file: LiveFile; owner: FileOwner; filesInAll: number },
+): FileSink {
+  const take = openTaker({ as: 'rows', owner, findings, location: file.location });
+  const tell = (): void => options.onProgress?.({ rows: seen.rows, files: seen.files, filesInAll });
+  return {
+    take(block) {
+      const taken = take.block(block, () => true);
+      seen.rows += taken;
+      if (owner.commit !== undefined) seen.ownRows += taken;
+      tell();
+    },
+    end(rowCount) {
+      seen.files += 1;
+      checkFooter(file, rowCount, findings);
+      checkBounds(options.events, { file, extents: take.extents, findings });
+      tell();
+    },
+    fail: failing(file, findings),
+  };
+}
+
+const REJECT_COLUMNS = ['_kafka_topic', '_kafka_partition', '_kafka_offset'];
+
+/**
+ * Rejects of the stream: live rows of the dead-letter table, and files that a commit of the events table
+ * has decided on but the dead-letter table does not list yet. Tells whether there are some that may be of
+ * several pipelines.
+ */
+async function takeRejects(scanning: Scanning): Promise<boolean> {
+  const { options, accounts, findings, seen } = scanning;
+  const { deadLetter, store, listFiles } = options;
+  if (deadLetter === undefined) return false;
+  const { files, deletes } = await listFiles(deadLetter);
+  const live = new Set(files.map(({ location }) => location));
+  const pending = accounts.flatMap((account) =>
+    account.state.pendingFiles
+      .filter(({ location }) => !live.has(location))
+      .map((file) => ({ ...file, owner: { accounts: [account], commit: undefined } })),
+  );
+  const ownerOf = rejectOwners(deadLetter, accounts);
+  const listed = files.map((file) => ({ ...file, owner: ownerOf(file.snapshotId) }));
+  await scanRows({
+    store,
+    metadata: deadLetter,
+    files: [...listed, ...pending],
+    deleted: await readDeletes(store, deletes),
+    columns: REJECT_COLUMNS,
+    sinkOf: (file): FileSink => {
+      const { location, owner } = file;
+      const topics = new Set(owner.accounts.map(({ state }) => state.log.topic));
+      const take = openTaker({ as: 'rejects', owner, findings, location });
+      return {
+        take(block) {
+          const topic = block.column('_kafka_topic');
+          const taken = take.block(block, (row) => topics.has(String(topic[row])));
+          seen.rejects += taken;
+          seen.ofChangeTopics += liveRows(block) - taken;
+        },
+        end: (rowCount) => checkFooter(file, rowCount, findings),
+        fail: failing(file, findings),
+      };
+    },
+  });
+  return listed.some(({ owner }) => owner.accounts.length > 1);
+}
+
+/** By snapshot: the stream's commits in the dead-letter table are named after pipeline and topic id. */
+function rejectOwners(
+  deadLetter: TableMetadata,
+  accounts: readonly Account[],
+): (snapshotId: bigint) => FileOwner {
+  const anyone: FileOwner = { accounts, commit: undefined };
+  const owners = new Map<bigint, FileOwner>();
+  for (const name of recordedPipelines(deadLetter)) {
+    const account = accounts.find(
+      ({ pipeline, state }) => `${pipeline}.${state.log.topicId}` === name,
     );
-  }
-}
-
-/** Each commit starts where the one before it ended: nothing was skipped, nothing taken twice. */
-function checkChain(commits: readonly RecordedCommit[], findings: Findings): void {
-  for (const [i, commit] of commits.entries()) {
-    for (const [partition, range] of commit.ranges) {
-      const before = commits[i - 1]?.next.get(partition);
-      if (before !== undefined && before !== range.start) {
-        findings.add(
-          'breaks in the chain of commits',
-          () => `${name(commit)}, partition ${partition}: from ${range.start}, after ${before}`,
-        );
-      }
-      if (commit.next.get(partition) !== range.end) {
-        findings.add(
-          'positions that differ from the range',
-          () => `${name(commit)}, partition ${partition}: ends at ${range.end}`,
-        );
-      }
+    if (account === undefined) continue;
+    for (const commit of recordedCommits(deadLetter, name)) {
+      owners.set(commit.snapshotId, { accounts: [account], commit });
     }
   }
+  return (snapshotId) => owners.get(snapshotId) ?? anyone;
 }
 
-/** Offsets that are neither row nor reject must be as many as were counted as filtered. */
-function compareAbsent(
+function liveRows({ rowCount, isLive }: ScannedBlock): number {
+  let live = 0;
+  for (let row = 0; row < rowCount; row += 1) live += isLive(row) ? 1 : 0;
+  return live;
+}
+
+function checkFooter(
+  { location, recordCount }: Pick<LiveFile, 'location' | 'recordCount'>,
+  rowCount: number,
   findings: Findings,
-  seen: {
-    where: string;
-    absent: number;
-    filtered: number;
-    examples: () => readonly bigint[];
-    kinds: readonly [missing: string, surplus: string];
-  },
 ): void {
-  const { where, absent, filtered, examples, kinds } = seen;
-  if (absent > filtered) {
-    const of = filtered === 0 ? '' : ` (${filtered} of the absent ones were filtered)`;
-    findings.add(kinds[0], () => `${where}: ${examples().join(', ')}${of}`, absent - filtered);
+  if (BigInt(rowCount) === recordCount) return;
+  findings.add(
+    'record counts that differ from the file',
+    () => `${location}: ${rowCount} rows, listed with ${recordCount}`,
+  );
+}
+
+function checkBounds(
+  metadata: TableMetadata,
+  checked: { file: LiveFile; extents: ReadonlyMap<string, Extent>; findings: Findings },
+): void {
+  const { file, extents, findings } = checked;
+  for (const [name, seen] of extents) {
+    const difference = boundsDifference(metadata, file, { name, seen });
+    if (difference === undefined) continue;
+    findings.add('bounds that do not hold', () => `${file.location}: ${difference}`);
   }
-  if (absent < filtered) findings.add(kinds[1], () => where, filtered - absent);
 }
 
-function outside(check: PartitionCheck | undefined, offset: bigint, what: string): string {
-  const isBefore = check !== undefined && offset < check.range.start;
-  return isBefore ? `${what} before the first offset taken` : `${what} at or beyond the position`;
-}
-
-function place({ partition, offset }: { partition: number; offset: bigint }): string {
-  return `partition ${partition}, offset ${offset}`;
-}
-
-function name(commit: RecordedCommit): string {
-  return `commit ${commit.commitId} (snapshot ${commit.snapshotId})`;
-}
-
-function size(range: OffsetRange): number {
-  return Number(range.end - range.start);
+function failing({ location }: Pick<LiveFile, 'location'>, findings: Findings): FileSink['fail'] {
+  return (state, reason) => {
+    const example = state === 'missing' ? location : `${location}: ${reason}`;
+    findings.add(`${state} data files`, () => example);
+  };
 }

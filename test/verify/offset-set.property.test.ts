@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { openOffsetSet } from '../../verify/offset-set.ts';
 
 const range = fc
-  .tuple(fc.bigInt({ min: 0n, max: 2n ** 60n }), fc.integer({ min: 0, max: 200 }))
+  .tuple(fc.bigInt({ min: 0n, max: 2n ** 52n }), fc.integer({ min: 0, max: 200 }))
   .map(([start, length]) => ({ start, end: start + BigInt(length) }));
 
 it('agrees with plain sets of offsets', () => {
@@ -18,9 +18,9 @@ it('agrees with plain sets of offsets', () => {
         const [set, plain] = turn % 2 === 0 ? [first, plainFirst] : [second, plainSecond];
         const isInside = offset >= bounds.start && offset < bounds.end;
         const expected = isInside ? (plain.has(offset) ? 'again' : 'added') : 'outside';
-        expect(set.add(offset)).toBe(expected);
+        expect(set.add(Number(offset))).toBe(expected);
         if (isInside) plain.add(offset);
-        expect(set.has(offset)).toBe(isInside);
+        expect(set.has(Number(offset))).toBe(isInside);
       }
       const part = { start: (bounds.start + bounds.end) / 2n, end: bounds.end };
       for (const asked of [bounds, part]) {

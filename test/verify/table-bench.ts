@@ -51,6 +51,7 @@ export type BenchCommit = {
 /** The two tables of pipeline `clicks` in memory, written as the pipeline writes them, right or wrong. */
 export type TableBench = {
   store: ObjectStore;
+  catalog: Catalog;
   commit(commit: BenchCommit): Promise<void>;
   /** `expired`: without our snapshots, under a head of somebody else's. */
   source(options?: { expired: boolean }): Promise<TableSource>;
@@ -58,70 +59,113 @@ export type TableBench = {
 
 type Totals = Record<'start' | 'next' | 'filtered' | 'rejects', Record<string, number>>;
 
-export async function createTableBench(): Promise<TableBench> {
-  const store = createMemoryStore();
+/** The log that the bench's offsets count in. */
+export const LOG = { cluster: 'cluster-1', topic: 'clicks', topicId: 'clicks-1' };
+
+export async function createTableBench(
+  pipeline = 'clicks',
+  beside?: TableBench,
+): Promise<TableBench> {
+  const store = beside?.store ?? createMemoryStore();
+  const catalog = beside?.catalog ?? (await createTables());
+  const lake = { catalog, store };
+  const totals: Totals = { start: {}, next: {}, filtered: {}, rejects: {} };
+  const deadLetters: Totals = { start: {}, next: {}, filtered: {}, rejects: {} };
+  let commits = 0;
+  return {
+    store,
+    catalog,
+    async commit(commit) {
+      commits += 1;
+      const commitId = `${pipeline}-commit-${commits}`;
+      const at = { pipeline, commitId, sequenceNumber: await nextSequence(catalog) };
+      advance(totals, commit);
+      const rejects = (commit.rejects ?? []).map(rejectRow);
+      const rejectFiles = await writeRows(lake, DEAD_LETTER, rejects, commitId);
+      const rows = (commit.rows ?? []).map(eventRow);
+      const files = await writeRows(lake, EVENTS, rows, commitId);
+      const pending = rejectFiles.map(({ location, recordCount, fileSizeBytes }) => ({
+        location,
+        recordCount: String(recordCount),
+        fileSizeBytes: String(fileSizeBytes),
+      }));
+      const counts = { rows: rows.length, rejects: rejects.length };
+      const said = describe(at, { commit, counts, totals, pending });
+      await append(lake, EVENTS, commitId, files, said);
+      if (commit.rejectsPending === true || rejectFiles.length === 0) return;
+      const partitions = new Set((commit.rejects ?? []).map(({ partition }) => String(partition)));
+      const ranges = Object.entries(commit.ranges).filter(([name]) => partitions.has(name));
+      const claim = { ranges: Object.fromEntries(ranges) };
+      advance(deadLetters, claim);
+      const owner = { ...at, pipeline: `${pipeline}.${LOG.topicId}` };
+      const settled = describe(owner, {
+        commit: claim,
+        counts: { rows: rejects.length, rejects: 0 },
+        totals: deadLetters,
+        pending: [],
+      });
+      await append(lake, DEAD_LETTER, commitId, rejectFiles, settled);
+    },
+    async source(options = { expired: false }) {
+      const source = await openTableSource({ ...lake, table: EVENTS, deadLetter: DEAD_LETTER });
+      return options.expired ? { ...source, events: withoutSummaries(source.events) } : source;
+    },
+  };
+}
+
+async function createTables(): Promise<Catalog> {
   let ids = 0;
   const uuid = (): string => `00000000-0000-4000-8000-0000000000${String((ids += 1)).padStart(2)}`;
   const catalog = createMemoryCatalog({ clock: { nowMs: () => 1_800_000_000_000 }, uuid });
   await catalog.ensureNamespace(['lake']);
   await createTable(catalog, EVENTS, EVENT_FIELDS);
   await createTable(catalog, DEAD_LETTER, REJECT_FIELDS);
-  const totals: Totals = { start: {}, next: {}, filtered: {}, rejects: {} };
-  let commits = 0;
-  return {
-    store,
-    async commit(commit) {
-      commits += 1;
-      const commitId = `commit-${commits}`;
-      advance(totals, commit);
-      const rejects = (commit.rejects ?? []).map(rejectRow);
-      const rejectFiles = await writeRows({ catalog, store }, DEAD_LETTER, rejects, commitId);
-      const rows = (commit.rows ?? []).map(eventRow);
-      const files = await writeRows({ catalog, store }, EVENTS, rows, commitId);
-      const state = {
-        commitId,
-        position: { topic: 'clicks', next: texts(totals.next) },
-        start: texts(totals.start),
-        filtered: texts(totals.filtered),
-        rejects: texts(totals.rejects),
-        pending: [{ commitId, files: rejectFiles.map(({ location }) => ({ location })) }],
-      };
-      const summary = {
-        'tributary.pipeline': 'clicks',
-        'tributary.commit-id': commitId,
-        'tributary.position': JSON.stringify(state.position),
-        'tributary.ranges': JSON.stringify(commit.ranges),
-        'tributary.counts': JSON.stringify({
-          rows: rows.length,
-          rejects: rejects.length,
-          filtered: commit.filtered ?? {},
-        }),
-        'tributary.dimensions': JSON.stringify(
-          Object.fromEntries(
-            Object.entries(commit.dimensions ?? {}).map(([name, next]) => [
-              name,
-              { topicId: name, next: texts(next) },
-            ]),
-          ),
-        ),
-      };
-      const properties = { 'tributary.clicks': JSON.stringify(state) };
-      await append({ catalog, store }, EVENTS, commitId, files, { summary, properties });
-      if (commit.rejectsPending !== true && rejectFiles.length > 0) {
-        const nothing = { summary: {}, properties: {} };
-        await append({ catalog, store }, DEAD_LETTER, commitId, rejectFiles, nothing);
-      }
-    },
-    async source(options = { expired: false }) {
-      const source = await openTableSource({
-        catalog,
-        store,
-        table: EVENTS,
-        deadLetter: DEAD_LETTER,
-      });
-      return options.expired ? { ...source, events: withoutSummaries(source.events) } : source;
-    },
+  return catalog;
+}
+
+async function nextSequence(catalog: Catalog): Promise<string> {
+  return String((await metadataOf(catalog, EVENTS)).lastSequenceNumber + 1n);
+}
+
+/** Summary and property of a commit, spelled as the pipeline spells them. */
+function describe(
+  {
+    pipeline,
+    commitId,
+    sequenceNumber,
+  }: Record<'pipeline' | 'commitId' | 'sequenceNumber', string>,
+  of: {
+    commit: Pick<BenchCommit, 'ranges' | 'filtered' | 'dimensions'>;
+    counts: { rows: number; rejects: number };
+    totals: Totals;
+    pending: readonly object[];
+  },
+): { summary: Record<string, string>; properties: Record<string, string> } {
+  const { commit, counts, totals, pending } = of;
+  const position = { ...LOG, next: texts(totals.next) };
+  const state = JSON.stringify({
+    commitId,
+    sequenceNumber,
+    position,
+    start: texts(totals.start),
+    filtered: texts(totals.filtered),
+    rejects: texts(totals.rejects),
+    pending: [{ commitId, files: pending }],
+  });
+  const dimensions = Object.entries(commit.dimensions ?? {}).map(([name, next]) => [
+    name,
+    { topicId: name, next: texts(next) },
+  ]);
+  const summary = {
+    'tributary.pipeline': pipeline,
+    'tributary.commit-id': commitId,
+    'tributary.position': JSON.stringify(position),
+    'tributary.state': state,
+    'tributary.ranges': JSON.stringify(commit.ranges),
+    'tributary.counts': JSON.stringify({ ...counts, filtered: texts(commit.filtered ?? {}) }),
+    'tributary.dimensions': JSON.stringify(Object.fromEntries(dimensions)),
   };
+  return { summary, properties: { [`tributary.${pipeline}`]: state } };
 }
 
 /** Rows of one partition at these offsets. */

@@ -106,11 +106,6 @@ describe('a fault is caught', () => {
     });
   });
 
-  it('a commit that does not start where the one before it ended', async () => {
-    const commits = second({ ranges: { 0: [32, 40], 1: [8, 9] } });
-    expect(kindsOf(await report(commits))).toMatchObject({ 'breaks in the chain of commits': 1 });
-  });
-
   it('a fault that another one hides in the totals', async () => {
     // One row too few in the first commit, a filtered offset too few in the second.
     const first = { ...SOUND[0], ranges: SOUND[0]?.ranges ?? {}, filtered: { 0: 2 } };
