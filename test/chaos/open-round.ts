@@ -64,8 +64,12 @@ export async function openRound(options: RoundOptions): Promise<OpenedRound> {
   };
   const proxy = await openProxy();
   const processes = openProcesses({ files, proxy, endpoints: peers.endpoints });
-  const view = openTableView({ names, peers, processes });
   const opened: (() => Promise<unknown>)[] = [];
+  const admin = await peers.openAdmin();
+  opened.push(() => admin.disconnect());
+  const view = openTableView({ names, admin, catalog: peers.catalog, processes });
+  const { topic } = files.names;
+  await admin.createTopics({ topics: [{ topic, numPartitions: streamPartitions }] });
   const { load, newLedger, ledger } = await openRoundLoad(options, files, processes, opened);
   load.resume();
   let database: Promise<Client> | undefined;
@@ -109,7 +113,7 @@ export async function openRound(options: RoundOptions): Promise<OpenedRound> {
     ...view,
     until,
     sleep: (ms) => sleep(ms),
-    admin: peers.admin,
+    admin,
     openProducer: async () => {
       const producer = await peers.openProducer();
       opened.push(() => producer.close());
@@ -141,10 +145,9 @@ async function openRoundLoad(
   processes: ReturnType<typeof openProcesses>,
   opened: (() => Promise<unknown>)[],
 ): Promise<{ load: Load; ledger: () => string; newLedger: () => string }> {
-  const { admin, register, openProducer } = peers;
-  const { topic, dimensionTopics, notificationTopic } = files.names;
+  const { register, openProducer } = peers;
+  const { dimensionTopics, notificationTopic } = files.names;
   const roundSize = kind.dimensions === 'debezium' ? sourceSize : { seed, ...size };
-  await admin.createTopics({ topics: [{ topic, numPartitions: streamPartitions }] });
   const topics = {
     users: dimensionTopics['users'] ?? '',
     devices: dimensionTopics['devices'] ?? '',
@@ -288,7 +291,12 @@ async function removeTraces({ kind, peers }: RoundOptions, names: Round['names']
   const { topic, dimensionTopics, notificationTopic, events, deadLetter } = names;
   const dimensions = [...Object.values(dimensionTopics), notificationTopic];
   const topics = kind.dimensions === 'debezium' ? [topic] : [topic, ...dimensions];
-  await peers.admin.deleteTopics({ topics });
+  const admin = await peers.openAdmin();
+  try {
+    await admin.deleteTopics({ topics });
+  } finally {
+    await admin.disconnect();
+  }
   for (const name of [events, deadLetter]) {
     await peers.catalog.dropTable({ namespace: ['lake'], name }).catch(() => undefined);
   }

@@ -10,23 +10,22 @@ import { openTrino } from '../../verify/trino.ts';
 import type { Trino } from '../../verify/trino.ts';
 import type { Endpoints } from '../stack/endpoints.ts';
 
-/** Clients of the stack itself, past every proxy; all rounds share them. */
+/**
+ * Clients of the stack itself, past every proxy; all rounds share them. Those of Kafka are opened by each round for
+ * itself: once a topic is deleted, a client of kafkajs that knew it fails for good.
+ */
 export type Peers = {
   endpoints: Endpoints;
-  admin: Admin;
-  /** For topics that stay: once one of them is deleted, a producer of kafkajs that knew it fails for good. */
+  openAdmin: () => Promise<Admin>;
   openProducer: () => Promise<RecordProducer>;
   register: RegisterAvroSchema;
   catalog: Catalog;
   trino: Trino;
-  close: () => Promise<void>;
 };
 
 export async function openPeers(endpoints: Endpoints): Promise<Peers> {
   const brokers = [...endpoints.kafkaBrokers];
   const { logLevel } = kafkajs;
-  const admin = new kafkajs.Kafka({ brokers, logLevel: logLevel.NOTHING }).admin();
-  await admin.connect();
   const registry = openRegistry({ url: endpoints.registryUrl });
   const ids = new Map<string, Promise<number>>();
   const register: RegisterAvroSchema = (subject, avroSchema) => {
@@ -39,12 +38,15 @@ export async function openPeers(endpoints: Endpoints): Promise<Peers> {
   };
   return {
     endpoints,
-    admin,
+    openAdmin: async () => {
+      const admin = new kafkajs.Kafka({ brokers, logLevel: logLevel.NOTHING }).admin();
+      await admin.connect();
+      return admin;
+    },
     openProducer: () =>
       openKafkaProducer({ brokers, clientId: 'chaos', compression: 'none', log: () => undefined }),
     register,
     catalog: await openRestCatalog({ uri: endpoints.catalogUri, credentials: { kind: 'none' } }),
     trino: openTrino({ url: endpoints.trinoUrl, user: 'chaos', catalog: 'lake', schema: 'lake' }),
-    close: () => admin.disconnect(),
   };
 }

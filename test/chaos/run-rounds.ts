@@ -34,16 +34,12 @@ export async function runRounds({ rounds, env, print }: RunWish): Promise<RoundR
   const peers = await openPeers(endpoints);
   const results: RoundResult[] = [];
   const runId = Date.now() % 10_000_000;
-  try {
-    for (const [index, planned] of rounds.entries()) {
-      const label = `round ${index + 1}/${rounds.length} ${planned.kind.name}`;
-      const name = `chaos_${runId}_${index + 1}`;
-      const result = await runRound({ planned, name, label, peers, env, print });
-      results.push(result);
-      print(resultLine(label, result));
-    }
-  } finally {
-    await peers.close().catch(() => undefined);
+  for (const [index, planned] of rounds.entries()) {
+    const label = `round ${index + 1}/${rounds.length} ${planned.kind.name}`;
+    const name = `chaos_${runId}_${index + 1}`;
+    const result = await runRound({ planned, name, label, peers, env, print });
+    results.push(result);
+    print(resultLine(label, result));
   }
   return results;
 }

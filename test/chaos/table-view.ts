@@ -1,6 +1,7 @@
+import type { Catalog } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
+import type { Admin } from 'kafkajs';
 import { recordedState } from '../../verify/recorded.ts';
 import { until } from '../pipeline/command.ts';
-import type { Peers } from './peers.ts';
 import type { Processes } from './processes.ts';
 import type { Round } from './round.ts';
 
@@ -14,14 +15,15 @@ const waitMsDefault = 60_000;
 /** What the tables and the topic say, seen without the pipeline's own code. */
 export function openTableView(options: {
   names: () => Round['names'];
-  peers: Peers;
+  admin: Admin;
+  catalog: Catalog;
   processes: Processes;
 }): TableView {
-  const { names, peers, processes } = options;
+  const { names, admin, catalog, processes } = options;
   const { mustBeAlive } = processes.forRound;
   const metadata: Round['metadata'] = async (table = 'events') => {
     const name = names()[table];
-    return (await peers.catalog.loadTable({ namespace: ['lake'], name }))?.metadata;
+    return (await catalog.loadTable({ namespace: ['lake'], name }))?.metadata;
   };
   const position = async (): Promise<ReadonlyMap<number, bigint>> => {
     const { pipeline } = names();
@@ -32,7 +34,7 @@ export function openTableView(options: {
   const committed = async (): Promise<number> =>
     [...(await position()).values()].reduce((sum, next) => sum + Number(next), 0);
   const lag = async (): Promise<bigint> => {
-    const ends = await peers.admin.fetchTopicOffsets(names().topic);
+    const ends = await admin.fetchTopicOffsets(names().topic);
     const next = await position();
     return ends.reduce(
       (sum, { partition, high }) => sum + BigInt(high) - (next.get(partition) ?? 0n),
