@@ -56,6 +56,9 @@ export type LogReaderOptions = {
 const OFFSET_OUT_OF_RANGE = 1;
 const TOPIC_AUTHORIZATION_FAILED = 29;
 
+/** A batch that is damaged on the way is sound the next time; after so many it is the broker's copy. */
+const DAMAGES_MAX = 3;
+
 /** A deleted topic is gone from the metadata for good, a young one may be missing on a lagging broker. */
 const ABSENCES_MAX = 5;
 
@@ -68,6 +71,8 @@ type Slot = {
   leader: number | undefined;
   /** Faults in a row: they set how long the next routing waits. */
   faults: number;
+  /** Damaged batches in a row. */
+  damages: number;
   /** The broker called `nextOffset` out of range; the next routing checks it against the log's bounds. */
   suspect: boolean;
 };
@@ -117,7 +122,8 @@ export class KafkaLogReader implements LogReader {
       const slot = kept.get(slotName(position));
       const knownTopicId = this.#options.knownTopicId(position.topic) ?? slot?.topicId;
       if (slot?.nextOffset === position.nextOffset && slot.topicId === knownTopicId) return slot;
-      return { ...position, topicId: undefined, leader: undefined, faults: 0, suspect: false };
+      const fresh = { topicId: undefined, leader: undefined, faults: 0, damages: 0 };
+      return { ...position, ...fresh, suspect: false };
     });
     const changed =
       slots.length !== this.#slots.size || slots.some((slot) => !this.#slots.has(slot));
@@ -241,7 +247,14 @@ export class KafkaLogReader implements LogReader {
           continue;
         }
         slot.faults = 0;
-        if (this.#walkPartition(slot, fetched, arrived.bytes, sink)) advanced = true;
+        const before = slot.nextOffset;
+        try {
+          this.#walkPartition(slot, fetched, arrived.bytes, sink);
+          slot.damages = 0;
+        } catch (error) {
+          this.#rideDamage(slot, error);
+        }
+        if (slot.nextOffset !== before) advanced = true;
         const endOffset = fetched.lastStableOffset;
         const { topic, partition, nextOffset } = slot;
         progress.push({ topic, partition, nextOffset, endOffset });
@@ -253,13 +266,9 @@ export class KafkaLogReader implements LogReader {
     return advanced;
   }
 
-  #walkPartition(
-    slot: Slot,
-    fetched: FetchedPartition,
-    bytes: Uint8Array,
-    sink: RecordSink,
-  ): boolean {
-    if (fetched.recordsEnd === fetched.recordsStart) return false;
+  /** Moves the slot on past each batch that it hands over, also where a later one is damaged. */
+  #walkPartition(slot: Slot, fetched: FetchedPartition, bytes: Uint8Array, sink: RecordSink): void {
+    if (fetched.recordsEnd === fetched.recordsStart) return;
     const { topic, partition } = slot;
     const range = {
       topic,
@@ -270,8 +279,12 @@ export class KafkaLogReader implements LogReader {
       nextOffset: slot.nextOffset,
       aborted: fetched.aborted,
     };
-    const nextOffset = walkBatches(range, this.#walk, (records) => sink(topic, partition, records));
-    if (nextOffset === slot.nextOffset) {
+    const nextOffset = walkBatches(range, this.#walk, (records) => {
+      sink(topic, partition, records);
+      const last = records.offsetDelta[records.count - 1] ?? 0;
+      slot.nextOffset = records.baseOffset + BigInt(last) + 1n;
+    });
+    if (nextOffset === range.nextOffset) {
       // A broker sends the first batch whole whatever the limits: to ask again would never end.
       throw new EnrichError(
         'corrupt',
@@ -282,7 +295,15 @@ export class KafkaLogReader implements LogReader {
     slot.nextOffset = nextOffset;
     this.#slots.delete(slot);
     this.#slots.add(slot);
-    return true;
+  }
+
+  /** Fetches a damaged batch again, over another connection; throws where it stays damaged. */
+  #rideDamage(slot: Slot, error: unknown): void {
+    if (!(error instanceof EnrichError) || error.kind !== 'corrupt') throw error;
+    slot.damages += 1;
+    if (slot.damages >= DAMAGES_MAX) throw staysDamaged(error, slot.damages);
+    if (slot.leader !== undefined) this.#dropLane(slot.leader);
+    this.#ride(new EnrichError('unavailable', `${error.message}; fetching it again`), [slot]);
   }
 
   #rideCode(slot: Slot, errorCode: number): void {
@@ -384,6 +405,16 @@ function brokerFault(where: string, errorCode: number): EnrichError {
   return new EnrichError('unavailable', `${where}: the broker answered error ${errorCode}`, {
     context: { where, errorCode },
   });
+}
+
+function staysDamaged(error: EnrichError, fetches: number): EnrichError {
+  return new EnrichError(
+    'corrupt',
+    `${error.message}, each of ${fetches} times that it was fetched. Nothing was skipped. Let another ` +
+      'replica of the partition lead, or restore its log; if no sound copy is left, see "A damaged record ' +
+      'batch" in docs/operations.md',
+    { context: error.context, cause: error.cause },
+  );
 }
 
 /** The `fenced` error for an offset that the log does not hold (any more, or yet). */

@@ -29,6 +29,8 @@ class PlayedCluster implements Cluster {
   toldLeaders: (number | undefined)[] | undefined;
   startOffset = 0n;
   hanging = new Set<number>();
+  /** How often a batch, by partition and offset, still arrives damaged. */
+  damages = new Map<string, number>();
   fetches: { brokerId: number; request: FetchRequest }[] = [];
   routings = 0;
   openLinks = 0;
@@ -72,7 +74,8 @@ class PlayedCluster implements Cluster {
       let errorCode = 0;
       if (this.leaders[partition] !== brokerId) errorCode = 6;
       else if (outside) errorCode = 1;
-      const blob = errorCode === 0 && nextOffset < length ? record(partition, nextOffset) : EMPTY;
+      const blob =
+        errorCode === 0 && nextOffset < length ? this.#batches(partition, nextOffset) : EMPTY;
       blobs.push(blob);
       at += blob.length;
       const answer: FetchedPartition = {
@@ -89,6 +92,20 @@ class PlayedCluster implements Cluster {
       return answer;
     });
     return { errorCode: 0, bytes: Buffer.concat(blobs), partitions };
+  }
+
+  /** The batch at this offset and, where there is one, the next. */
+  #batches(partition: number, offset: bigint): Buffer {
+    const next = offset + 1n < BigInt(this.lengths[partition] ?? 0) ? [offset + 1n] : [];
+    const batches = [offset, ...(this.damages.size > 0 ? next : [])].map((at) => {
+      const batch = record(partition, at);
+      const times = this.damages.get(`${partition}/${at}`) ?? 0;
+      if (times === 0) return batch;
+      this.damages.set(`${partition}/${at}`, times - 1);
+      batch[batch.length - 1] = (batch.at(-1) ?? 0) ^ 0x40;
+      return batch;
+    });
+    return Buffer.concat(batches);
   }
 }
 
@@ -268,6 +285,37 @@ describe('KafkaLogReader', () => {
       kind: 'fenced',
       context: { topicId: 'id-0', brokerTopicId: 'id-1' },
     });
+  });
+
+  it('fetches a batch again that was damaged on the way, and hands none over twice', async () => {
+    const cluster = new PlayedCluster();
+    cluster.lengths.splice(0, 2, 4, 2);
+    cluster.damages.set('0/1', 2);
+    const { reader, values, faults, poll } = openReader(cluster);
+    reader.assign(both);
+    while (values.length < 6) await poll(2000);
+    expect(values.toSorted()).toEqual(['0/0', '0/1', '0/2', '0/3', '1/0', '1/1']);
+    expect(faults.map(({ kind, message }) => [kind, message.includes('damaged')])).toEqual([
+      ['unavailable', true],
+      ['unavailable', true],
+    ]);
+  });
+
+  it('stops at a batch that stays damaged, and says which and what to do', async () => {
+    const cluster = new PlayedCluster();
+    cluster.lengths[0] = 4;
+    cluster.damages.set('0/1', 99);
+    const { reader, values, poll } = openReader(cluster);
+    reader.assign(both);
+    const read = async (): Promise<void> => {
+      for (;;) await poll(2000);
+    };
+    const error = await read().catch((cause: unknown) => cause as EnrichError);
+    expect(error).toMatchObject({ kind: 'corrupt', context: { partition: 0, offset: 1n } });
+    expect(String(error)).toMatch(
+      /t-0: the record batch at offset 1 is damaged.*docs\/operations.md/,
+    );
+    expect(values, 'nothing behind it').toEqual(['0/0']);
   });
 
   it('does not read on after what a sink has thrown at', async () => {
