@@ -41,6 +41,9 @@ export function deriveTableSchema(options: {
   return numberColumns(columns);
 }
 
+/** A column that dead-letter tables of earlier versions lack: they stay as they are, and it is not written. */
+export const topicIdColumn = '_kafka_topic_id';
+
 /** The fields of the dead-letter table: one row for each record that could not become a row. */
 export function deriveDeadLetterSchema(): NestedField[] {
   return numberColumns([
@@ -54,6 +57,7 @@ export function deriveDeadLetterSchema(): NestedField[] {
     column('error_message', 'string', true),
     column('record_key', 'binary'),
     column('record_value', 'binary'),
+    column(topicIdColumn, 'string'),
   ]);
 }
 

@@ -1,4 +1,5 @@
 import type { Column, ColumnBatch } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
+import { topicIdColumn } from '../../schemas/table-schema.ts';
 import { joinBytes } from './byte-slices.ts';
 
 /** A record that cannot become a row, with all that is needed to repair and replay it. */
@@ -15,12 +16,20 @@ export type Reject = {
   value: Uint8Array | undefined;
 };
 
-/** Rejects as columns of the dead-letter table; `fieldIds` maps its column names to the table's field ids. */
-export function deadLetterBatch(
-  rejects: readonly Reject[],
-  fieldIds: ReadonlyMap<string, number>,
-  ingestedAtMs: number,
-): ColumnBatch {
+/** A message may quote what it complains of. */
+const MESSAGE_CHARS_MAX = 1_000;
+
+/**
+ * Rejects of one topic as columns of the dead-letter table; `fieldIds` maps its column names to the table's
+ * field ids, columns that it lacks are left out.
+ */
+export function deadLetterBatch(options: {
+  rejects: readonly Reject[];
+  topicId: string;
+  fieldIds: ReadonlyMap<string, number>;
+  ingestedAtMs: number;
+}): ColumnBatch {
+  const { rejects, topicId, fieldIds, ingestedAtMs } = options;
   const ingestedAtUs = BigInt(Math.trunc(ingestedAtMs)) * 1000n;
   const columns: [string, Column][] = [
     ['_kafka_topic', text(rejects.map((reject) => reject.topic))],
@@ -30,9 +39,10 @@ export function deadLetterBatch(
     ['_ingested_at', int64(rejects.map(() => ingestedAtUs))],
     ['schema_id', int32(rejects.map((reject) => reject.schemaId))],
     ['error_kind', text(rejects.map((reject) => reject.kind))],
-    ['error_message', text(rejects.map((reject) => reject.message))],
+    ['error_message', text(rejects.map(({ message }) => message.slice(0, MESSAGE_CHARS_MAX)))],
     ['record_key', bytes(rejects.map((reject) => reject.key))],
     ['record_value', bytes(rejects.map((reject) => reject.value))],
+    [topicIdColumn, text(rejects.map(() => topicId))],
   ];
   return {
     rowCount: rejects.length,

@@ -103,7 +103,12 @@ async function settle(
     );
     if (lacking.length === 0) return;
     const commitId = clock.newId();
-    const batch = deadLetterBatch(lacking, table.fieldIds, clock.nowMs());
+    const batch = deadLetterBatch({
+      rejects: lacking,
+      topicId: context.topic.topicId,
+      fieldIds: table.fieldIds,
+      ingestedAtMs: clock.nowMs(),
+    });
     const files = await writeFiles(context, { table, batch, commitId, signal });
     const claim = claimOf(context, { owner, commitId, lacking });
     const outcome = await appendToTable(context, {

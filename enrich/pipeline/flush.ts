@@ -120,7 +120,12 @@ async function writeRejects(
     ({ partition, offset }) => offset >= (settled?.get(partition) ?? 0n),
   );
   if (rejects.length === 0) return undefined;
-  const columns = deadLetterBatch(rejects, tables.deadLetter.fieldIds, clock.nowMs());
+  const columns = deadLetterBatch({
+    rejects,
+    topicId: context.identity.topicId,
+    fieldIds: tables.deadLetter.fieldIds,
+    ingestedAtMs: clock.nowMs(),
+  });
   const files = await writeFiles(context, {
     table: tables.deadLetter,
     batch: columns,

@@ -6,6 +6,7 @@ import {
   deriveDeadLetterSchema,
   deriveTableSchema,
   reconcileFieldIds,
+  topicIdColumn,
 } from '../../schemas/table-schema.ts';
 import { EnrichError } from '../error.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
@@ -47,6 +48,7 @@ export async function openTables(options: {
   const deadLetter = await openTable(catalog, {
     identifier: { namespace, name: deadLetterName },
     fields: deriveDeadLetterSchema(),
+    mayLack: [topicIdColumn],
     partition: ['day(_ingested_at)'],
     sort: [],
     properties: tableProperties(config),
@@ -103,6 +105,8 @@ function tableProperties(config: PipelineConfig): Record<string, string> {
 type TableWish = {
   identifier: TableIdentifier;
   fields: readonly NestedField[];
+  /** Columns that an existing table need not have. */
+  mayLack?: readonly string[];
   partition: readonly string[];
   sort: readonly string[];
   properties: Record<string, string>;
@@ -148,7 +152,11 @@ function handleOf(wish: TableWish, metadata: TableMetadata): TableHandle {
   if (tableSchema === undefined) {
     throw new EnrichError('config', `table ${qualified} has no current schema`);
   }
-  const { fieldIds, differences } = reconcileFieldIds(wish.fields, tableSchema);
+  const present = new Set(tableSchema.fields.map(({ name }) => name));
+  const written = wish.fields.filter(
+    ({ name }) => present.has(name) || wish.mayLack?.includes(name) !== true,
+  );
+  const { fieldIds, differences } = reconcileFieldIds(written, tableSchema);
   if (differences.length > 0) {
     throw new EnrichError(
       'config',

@@ -124,6 +124,7 @@ it('the dead-letter table keeps the record as it came', () => {
     '8 error_message string required',
     '9 record_key binary',
     '10 record_value binary',
+    '11 _kafka_topic_id string',
   ]);
 });
 

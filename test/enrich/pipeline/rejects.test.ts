@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { deriveDeadLetterSchema } from '../../../schemas/table-schema.ts';
 import { QUIET_MS, World } from './harness.ts';
 import { expectExactlyOnce } from './model.ts';
 import { frame, topicOf } from './records.ts';
@@ -12,6 +13,7 @@ describe('a reject', () => {
     const [row] = await world.deadLetters();
     expect(row).toMatchObject({
       _kafka_topic: 'clicks',
+      _kafka_topic_id: (await world.log.describeTopic('clicks'))?.topicId,
       _kafka_partition: 1,
       _kafka_offset: 0n,
       _kafka_timestamp: 1_234_000n,
@@ -20,6 +22,22 @@ describe('a reject', () => {
     });
     expect(Buffer.from(row?.['record_value'] as Uint8Array)).toEqual(value);
     expect(Buffer.from(row?.['record_key'] as Uint8Array).toString()).toBe('k');
+  });
+
+  it('stands in a table that knows no topic ids too, as earlier versions made it', async () => {
+    const world = await World.open();
+    await world.catalog.ensureNamespace(['lake']);
+    await world.catalog.createTable({
+      identifier: { namespace: ['lake'], name: 'clicks_dead_letter' },
+      schema: { schemaId: 0, fields: deriveDeadLetterSchema().slice(0, -1) },
+      partitionSpec: { specId: 0, fields: [] },
+      sortOrder: { orderId: 0, fields: [] },
+      properties: {},
+    });
+    await world.start();
+    world.reject(0, [null]);
+    await world.run(10_000);
+    expect(await world.deadLetters()).toMatchObject([{ error_kind: 'null-value' }]);
   });
 
   it('is made by a schema id that the registry does not have', async () => {
