@@ -10,8 +10,10 @@ export function exitCodeOf(error: unknown): number {
     case 'config':
     case 'fenced':
     case 'corrupt':
+    case 'rebuild':
       return EXIT.configuration;
     case 'unavailable':
+    case 'reopen':
     case 'unauthorized':
     case 'conflict':
     case 'commit-unknown':

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { createParquetWriter } from '@iceberg-js/rest-client-shim/parquet/parquet-wasm-writer.ts';
 import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
@@ -8,12 +7,13 @@ import type { Logger } from '../enrich/log.ts';
 import { createMetrics } from '../enrich/metrics.ts';
 import { KAFKA, PipelineStatus } from '../enrich/pipeline/pipeline-status.ts';
 import { isUnavailable, retryUntilAvailable } from '../enrich/pipeline/retry.ts';
-import { runPipeline } from '../enrich/pipeline/run-pipeline.ts';
+import { runOnState } from '../enrich/pipeline/run-on-state.ts';
 import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { openPlatformaticLog } from '../enrich/source/platformatic-log.ts';
-import { openDimensionState } from '../enrich/state/dimension-state.ts';
-import type { DimensionState } from '../enrich/state/dimension-state.ts';
-import { openRocksdbStore } from '../enrich/state/rocksdb-store.ts';
+import type { EnrichError } from '../enrich/error.ts';
+import type { DimensionDefinition } from '../enrich/state/dimension-record.ts';
+import { openState } from '../enrich/state/open-state.ts';
+import type { OpenedState } from '../enrich/state/open-state.ts';
 import { contractFields } from '../schemas/contract-field.ts';
 import { stopSignal, systemClock } from './environment.ts';
 import { loadConfig } from './load-config.ts';
@@ -38,6 +38,8 @@ export function addRunCommand(program: Command): void {
 async function run(options: RunOptions): Promise<void> {
   const loaded = await loadConfig(options);
   const { config } = loaded;
+  // A full disk, or a reader that has gone, under the log must not stop the pipeline.
+  process.stdout.on('error', () => {});
   const logger = createJsonLogger((line) => process.stdout.write(`${line}\n`), systemClock.nowMs);
   const metrics = createMetrics();
   const status = new PipelineStatus(systemClock);
@@ -46,12 +48,13 @@ async function run(options: RunOptions): Promise<void> {
   logger.info('listening', { host: config.http.host, port: http.port });
   const opened: Closer[] = [() => http.close()];
   try {
-    const ports = await openPorts(loaded, { logger, status, signal }, opened);
-    await runPipeline(
+    const ports = await openPorts(config, { logger, status, signal }, opened);
+    await runOnState(
       {
         config,
         contracts: loaded.contracts,
         ports: { ...ports, clock: systemClock, logger, metrics },
+        openState: (damage) => openPipelineState(loaded, damage, logger),
         status,
         acceptGap: options.acceptGap === true,
         acceptRollback: options.acceptRollback === true,
@@ -75,7 +78,7 @@ type Closer = () => unknown;
 
 /** Opens what the pipeline runs on; what was opened before a failure is in `opened` too. */
 async function openPorts(
-  { config, contracts }: LoadedConfig,
+  config: PipelineConfig,
   { logger, status, signal }: { logger: Logger; status: PipelineStatus; signal: AbortSignal },
   opened: Closer[],
 ) {
@@ -91,9 +94,6 @@ async function openPorts(
     attempt: () => openCatalog(config),
     ...retry,
   });
-  const store = await openStateStore(config);
-  opened.push(() => store.close());
-  const state = await openState({ config, contracts }, store, logger);
   const openStore = (location: string): ObjectStore => {
     const tableStore = openTableStore(config, location);
     opened.push(tableStore.close);
@@ -103,7 +103,7 @@ async function openPorts(
     rowGroupRowsMax: ROW_GROUP_ROWS_MAX,
     zstdLevel: ZSTD_LEVEL,
   });
-  return { log, catalog, registry: openSchemaRegistry(config), openStore, state, writer };
+  return { log, catalog, registry: openSchemaRegistry(config), openStore, writer };
 }
 
 function openLog(config: PipelineConfig, logger: Logger, status: PipelineStatus) {
@@ -117,19 +117,27 @@ function openLog(config: PipelineConfig, logger: Logger, status: PipelineStatus)
   });
 }
 
-async function openStateStore({ state }: PipelineConfig) {
-  await mkdir(state.directory, { recursive: true });
-  return openRocksdbStore(state.directory);
+/** The state with its projections rebuilt; columns have the types of the dimension contracts. */
+async function openPipelineState(
+  loaded: LoadedConfig,
+  damage: EnrichError | undefined,
+  logger: Logger,
+): Promise<OpenedState> {
+  const { directory } = loaded.config.state;
+  const startedMs = systemClock.elapsedMs();
+  const dimensions = dimensionDefinitions(loaded);
+  const nowMs = systemClock.nowMs();
+  const opened = await openState({ directory, dimensions, nowMs, damage });
+  const rows = Object.fromEntries(
+    dimensions.map(({ name }) => [name, opened.state.projection(name).rowCount]),
+  );
+  const seconds = (systemClock.elapsedMs() - startedMs) / 1000;
+  logger.info('state opened', { directory, rows, seconds });
+  return opened;
 }
 
-/** The state with its projections rebuilt; columns have the types of the dimension contracts. */
-async function openState(
-  { config, contracts }: LoadedConfig,
-  store: Awaited<ReturnType<typeof openStateStore>>,
-  logger: Logger,
-): Promise<DimensionState> {
-  const startedMs = systemClock.elapsedMs();
-  const dimensions = config.dimensions.map((dimension) => {
+function dimensionDefinitions({ config, contracts }: LoadedConfig): DimensionDefinition[] {
+  return config.dimensions.map((dimension) => {
     const contract = contracts.dimensions.get(dimension.name);
     const fields = contract === undefined ? [] : contractFields(contract);
     const typeOf = (column: string) =>
@@ -144,11 +152,4 @@ async function openState(
       columns: columns.map((column) => ({ name: column, type: typeOf(column) })),
     };
   });
-  const state = await openDimensionState({ store, dimensions });
-  const rows = Object.fromEntries(
-    config.dimensions.map(({ name }) => [name, state.projection(name).rowCount]),
-  );
-  const seconds = (systemClock.elapsedMs() - startedMs) / 1000;
-  logger.info('state opened', { directory: config.state.directory, rows, seconds });
-  return state;
 }

@@ -19,6 +19,12 @@ export class PipelineStatus implements Health {
     this.#clock = clock;
   }
 
+  /** Before the loops turn, for the first time or once more. */
+  starting(): void {
+    this.#turnedAtMs.clear();
+    this.#waitingFor = 'starting';
+  }
+
   /** To be called by each loop, by name, at each of its turns. */
   turned(loop: string): void {
     this.#turnedAtMs.set(loop, this.#clock.elapsedMs());

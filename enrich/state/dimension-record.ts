@@ -2,6 +2,7 @@ import type { PrimitiveType } from '@iceberg-js/rest-client-shim/spec/table-sche
 import type { NormaliserName } from '../config/pipeline-config.ts';
 import { EnrichError } from '../error.ts';
 import type { Position } from '../source/log.ts';
+import { ContentSum } from './content-sum.ts';
 
 /** A carried column and the type that the contract gives it. */
 export type StateColumn = { name: string; type: PrimitiveType };
@@ -30,6 +31,8 @@ export type DimensionRecord = {
   source: SourcePosition | undefined;
   /** Rows and deletions at or below this source position are gone. */
   truncatedAt: bigint | undefined;
+  /** What all rows in the store add up to; undefined in a state that is older than this sum. */
+  content: ContentSum | undefined;
 };
 
 /**
@@ -45,7 +48,9 @@ export function recordFor(
   const { primaryKey, joinKey, joinKeyType, normaliser, columns } = definition;
   const keys = { primaryKey, joinKey, joinKeyType, normaliser };
   if (stored === undefined) {
-    return { keys, layouts: [columns], layout: 0, source: undefined, truncatedAt: undefined };
+    const content = new ContentSum();
+    const layouts = [columns];
+    return { keys, layouts, layout: 0, source: undefined, truncatedAt: undefined, content };
   }
   assertSameKeys(definition.name, stored.keys, keys);
   const inUse = stored.layouts[stored.layout] ?? [];
@@ -95,16 +100,18 @@ function assertSameKeys(
   );
 }
 
-type RecordJson = Omit<DimensionRecord, 'source' | 'truncatedAt'> & {
+type RecordJson = Omit<DimensionRecord, 'source' | 'truncatedAt' | 'content'> & {
   version: 1;
   source?: { clusterId: string; topicId: string; next: Record<string, string> };
   truncatedAt?: string;
+  content?: { rows: number; hash: number };
 };
 
 export function encodeRecord(record: DimensionRecord): Uint8Array {
-  const { keys, layouts, layout, source, truncatedAt } = record;
+  const { keys, layouts, layout, source, truncatedAt, content } = record;
   const json: RecordJson = { version: 1, keys, layouts, layout };
   if (truncatedAt !== undefined) json.truncatedAt = String(truncatedAt);
+  if (content !== undefined) json.content = { rows: content.rows, hash: content.hash };
   if (source !== undefined) {
     const next = Object.fromEntries([...source.next].map(([p, offset]) => [p, String(offset)]));
     json.source = { clusterId: source.clusterId, topicId: source.topicId, next };
@@ -112,22 +119,22 @@ export function encodeRecord(record: DimensionRecord): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(json));
 }
 
-/** Errors: `corrupt` for bytes that `encodeRecord` did not write. */
+/** Errors: `rebuild` for bytes that `encodeRecord` did not write. */
 export function decodeRecord(bytes: Uint8Array): DimensionRecord {
   try {
     const json = JSON.parse(new TextDecoder().decode(bytes)) as RecordJson;
     if (json.version !== 1) throw new Error(`version ${String(json.version)}`);
-    const { keys, layouts, layout, source, truncatedAt } = json;
+    const { keys, layouts, layout, source, truncatedAt, content } = json;
     return {
       keys,
       layouts,
       layout,
       source: source === undefined ? undefined : { ...source, next: decodePosition(source.next) },
       truncatedAt: truncatedAt === undefined ? undefined : BigInt(truncatedAt),
+      content: content === undefined ? undefined : new ContentSum(content.rows, content.hash),
     };
   } catch (cause) {
-    const fix = 'delete the state directory: the state is built again from the change topics';
-    throw new EnrichError('corrupt', `a record of the state cannot be read; ${fix}`, { cause });
+    throw new EnrichError('rebuild', 'a record of the state cannot be read', { cause });
   }
 }
 

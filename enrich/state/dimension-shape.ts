@@ -163,6 +163,5 @@ function keyKindOf({ name, joinKey, joinKeyType }: DimensionDefinition): KeyKind
 }
 
 function corrupt(what: string): EnrichError {
-  const fix = 'Delete the state directory: the state is built again from the change topics';
-  return new EnrichError('corrupt', `a row of the state cannot be read: ${what}. ${fix}`);
+  return new EnrichError('rebuild', `a row of the state cannot be read: ${what}`);
 }

@@ -28,7 +28,7 @@ export interface DimensionState {
    * (INVARIANTS.md 8). Calls for one dimension wait for each other. A truncation reads the whole dimension
    * again.
    * Errors: `fenced` for another topic or cluster than before, `unavailable` (nothing is visible; call
-   * again with the same changes), `corrupt`.
+   * again with the same changes), `reopen`, `rebuild`.
    */
   apply(
     dimension: string,
@@ -48,7 +48,7 @@ export interface DimensionState {
 
 /**
  * Opens the state over a store that its caller closes, and rebuilds every projection by a scan.
- * Errors: `config` where keys differ from those that the state was built with, `corrupt`, `unavailable`.
+ * Errors: `config` where keys differ from those that the state was built with, `rebuild`, `reopen`, `unavailable`.
  */
 export async function openDimensionState(options: {
   store: KeyValueStore;

@@ -1,4 +1,5 @@
 import { EnrichError } from '../error.ts';
+import { ContentSum } from './content-sum.ts';
 import { decodeRecord, encodeRecord, recordFor } from './dimension-record.ts';
 import type { DimensionDefinition, DimensionRecord, SourcePosition } from './dimension-record.ts';
 import { DimensionShape } from './dimension-shape.ts';
@@ -55,7 +56,7 @@ export class Dimension {
     this.#owners = new JoinKeyOwners(store, this.#shape, this.projection);
   }
 
-  /** Opens a dimension with its projection rebuilt. Errors: `config`, `corrupt`, `unavailable`. */
+  /** Opens a dimension with its projection rebuilt. Errors: `config`, `rebuild`, `reopen`, `unavailable`. */
   static async open(store: KeyValueStore, definition: DimensionDefinition): Promise<Dimension> {
     const [stored] = await store.getMany([dimensionKey(definition.name)]);
     const before = stored === undefined ? undefined : decodeRecord(stored);
@@ -88,6 +89,7 @@ export class Dimension {
     const record = this.#advanced(source, batch.truncatedAt);
     const changed = batch.rows.filter(({ start }) => start >= 0);
     const { bytes } = fold.writer;
+    const summed = { ...record, content: contentAfter(record.content, changed, bytes) };
     const writes: StoreWrite[] = changed.map(({ storeKey, start, end }) => ({
       key: storeKey,
       value: bytes.subarray(start, end),
@@ -95,38 +97,65 @@ export class Dimension {
     if (this.#shape.indexed) writes.push(...this.#indexWrites(changed));
     this.#behind = true;
     const entries = extra(fold.refused);
-    await this.#store.applyBatch([...writes, this.#recordWrite(record), ...entries]);
-    await this.#project(changed, bytes, record);
+    await this.#store.applyBatch([...writes, this.#recordWrite(summed), ...entries]);
+    await this.#project(changed, bytes, summed);
     this.#behind = false;
     return { ...fold.counts, refused: fold.refused };
   }
 
-  /**
-   * Builds the projection from the rows in the store, and removes rows that a truncation has ended. The
-   * projection in use changes at the end, in one turn.
-   */
+  /** Builds the projection from the rows in the store again. Errors: `rebuild` where rows are missing. */
   async rebuildProjection(): Promise<void> {
+    await this.#rebuild(this.#record);
+  }
+
+  /**
+   * Builds the projection from the rows in the store, compares them with what they must add up to, and removes
+   * rows that a truncation has ended. The projection in use and the record change at the end, in one turn:
+   * joins must not see the position before its rows.
+   */
+  async #rebuild(record: DimensionRecord): Promise<void> {
     const projection = this.#emptyProjection();
     const deletions: Deletions = { primaryKeys: new BytesKeys(), complete: true };
     const view = new RowView();
+    const found = new ContentSum();
+    const kept = new ContentSum();
+    const left = record.content?.copy();
     let purge: StoreWrite[] = [];
     for await (const { key, value } of this.#store.scan(rowRange(this.#shape.definition.name))) {
       view.read(value, 0, value.length);
-      if (this.#isTruncated(view)) {
+      found.add(key, value);
+      if (isTruncated(record, view)) {
+        left?.remove(key, value);
         purge.push(...this.#removal(key, view.joinKey()));
         if (purge.length >= purgeWritesMax) {
-          await this.#store.applyBatch(purge);
+          const partly = this.#recordWrite({ ...record, content: left });
+          await this.#store.applyBatch([...purge, partly]);
           purge = [];
         }
-      } else if (view.deleted) {
-        this.#rememberDeletion(deletions, key);
-      } else {
-        this.#addRow(projection, key, view);
+        continue;
       }
+      kept.add(key, value);
+      if (view.deleted) this.#rememberDeletion(deletions, key);
+      else this.#addRow(projection, key, view);
     }
-    if (purge.length > 0) await this.#store.applyBatch(purge);
+    this.#assertComplete(record, found);
+    const summed = { ...record, content: kept };
+    if (purge.length > 0 || record.content === undefined) {
+      await this.#store.applyBatch([...purge, this.#recordWrite(summed)]);
+    }
     this.#deletions = deletions;
     this.projection.adopt(projection);
+    this.#record = summed;
+  }
+
+  #assertComplete({ content }: DimensionRecord, found: ContentSum): void {
+    if (content === undefined || content.equals(found)) return;
+    const { name } = this.#shape.definition;
+    throw new EnrichError(
+      'rebuild',
+      `dimension ${name}: the state must hold ${content.rows} rows and holds ${found.rows}, or others`,
+      { context: { dimension: name, expected: { ...content }, found: { ...found } } },
+    );
   }
 
   #emptyProjection(): MutableProjection {
@@ -151,11 +180,6 @@ export class Dimension {
   #primaryKeySlice(storeKey: Uint8Array): { bytes: Uint8Array; start: number; length: number } {
     const start = this.#shape.rowPrefix.length + 1;
     return { bytes: storeKey, start, length: storeKey.length - start };
-  }
-
-  #isTruncated(view: RowView): boolean {
-    const { truncatedAt } = this.#record;
-    return truncatedAt !== undefined && view.sourcePosition <= truncatedAt;
   }
 
   #removal(storeKey: Uint8Array, joinKey: Uint8Array | undefined): StoreWrite[] {
@@ -223,7 +247,7 @@ export class Dimension {
     record: DimensionRecord,
   ): Promise<void> {
     if (record.truncatedAt !== this.#record.truncatedAt) {
-      await this.#adoptRecord(record);
+      await this.#rebuild(record);
     } else if (this.#shape.indexed) {
       const owners = await this.#owners.after(rows, bytes);
       owners.apply();
@@ -259,16 +283,9 @@ export class Dimension {
   /** A failed write may have reached the store all the same: what the store says is what counts. */
   async #catchUp(): Promise<void> {
     const [stored] = await this.#store.getMany([dimensionKey(this.#shape.definition.name)]);
-    await this.#adoptRecord(stored === undefined ? this.#record : decodeRecord(stored));
+    if (stored === undefined) throw new EnrichError('rebuild', 'a record of the state is gone');
+    await this.#rebuild(decodeRecord(stored));
     this.#behind = false;
-  }
-
-  async #adoptRecord(record: DimensionRecord): Promise<void> {
-    const before = this.#record;
-    // The rebuild must know the truncation; joins must not see the position before its rows.
-    this.#record = { ...before, truncatedAt: record.truncatedAt };
-    await this.rebuildProjection();
-    this.#record = record;
   }
 
   #assertSource({ clusterId, topicId }: ChangeSource): void {
@@ -298,4 +315,23 @@ export class Dimension {
   #recordWrite(record: DimensionRecord): StoreWrite {
     return { key: dimensionKey(this.#shape.definition.name), value: encodeRecord(record) };
   }
+}
+
+function isTruncated({ truncatedAt }: DimensionRecord, { sourcePosition }: RowView): boolean {
+  return truncatedAt !== undefined && sourcePosition <= truncatedAt;
+}
+
+/** What the rows in the store add up to once these have changed. */
+function contentAfter(
+  before: ContentSum | undefined,
+  rows: readonly PendingRow[],
+  bytes: Uint8Array,
+): ContentSum | undefined {
+  const content = before?.copy();
+  if (content === undefined) return undefined;
+  for (const { storeKey, stored, start, end } of rows) {
+    if (stored !== undefined) content.remove(storeKey, stored);
+    content.add(storeKey, bytes, start, end);
+  }
+  return content;
 }

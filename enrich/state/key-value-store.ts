@@ -12,7 +12,8 @@ export type StoreRange = { from: Uint8Array; to: Uint8Array; limit?: number };
  * A batch is atomic, also across a killed process: all of its writes or none, later writes of one key
  * last. Once `applyBatch` has resolved, the batch survives the death of the process; surviving a power
  * cut needs `flush`. Keys and values must not be changed until then, and what is read must not be changed.
- * Errors: `unavailable` (disk full, closed), `corrupt` (the files cannot be trusted).
+ * Errors: `unavailable` (a read failed, or it is closed), `reopen` (a write failed, on a full disk for one: no
+ * later one will succeed before the store is opened again), `rebuild` (the files cannot be trusted).
  */
 export interface KeyValueStore {
   applyBatch(writes: readonly StoreWrite[]): Promise<void>;

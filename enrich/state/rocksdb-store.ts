@@ -11,11 +11,12 @@ const scanCapacity = 256;
 /**
  * Opens the RocksDB store in `directory`, which is created where it is missing; one process at a time.
  * Blocks are not cached here: the page cache of the operating system does it better and is bounded.
- * Errors: `config` (directory not writable, or in use by another process), `corrupt` (delete the
- * directory: the state is built again from the change topics), `unavailable`.
+ * Errors: `config` (directory not writable, or in use by another process), `rebuild` (files are damaged or
+ * missing), `unavailable` (a full disk, among others).
  */
 export async function openRocksdbStore(directory: string): Promise<KeyValueStore> {
   await createDirectory(directory);
+  await deleteOldLogs(directory);
   const database = new RocksDB(directory, {
     maxBackgroundJobs: 2,
     writeBufferSize: 64 * 1024 * 1024,
@@ -24,24 +25,24 @@ export async function openRocksdbStore(directory: string): Promise<KeyValueStore
     tableCacheIndexAndFilterBlocks: false,
     blockCache: false,
   });
-  await guard(directory, () => database.ready());
-  await deleteOldLogs(directory);
+  await guard(directory, 'unavailable', () => database.ready());
   let open = true;
-  const use = async <T>(work: () => Promise<T>): Promise<T> => {
+  const use = async <T>(otherwise: Otherwise, work: () => Promise<T>): Promise<T> => {
     if (!open) throw new EnrichError('unavailable', 'the state store is closed');
-    return guard(directory, work);
+    return guard(directory, otherwise, work);
   };
   return {
-    applyBatch: (writes) => use(() => write(database, writes)),
-    getMany: (keys) => use(() => read(database, keys)),
+    // After a failed write RocksDB takes no other, until it is opened again.
+    applyBatch: (writes) => use('reopen', () => write(database, writes)),
+    getMany: (keys) => use('unavailable', () => read(database, keys)),
     scan: (range) => scan(database, { directory, range, isOpen: () => open }),
-    flush: () => use(() => database.flush()),
+    flush: () => use('reopen', () => database.flush()),
     async close() {
       if (!open) return;
       open = false;
-      await guard(directory, () => database.close());
+      await guard(directory, 'unavailable', () => database.close());
     },
-    sizeBytes: () => use(() => sizeBytes(database)),
+    sizeBytes: () => use('unavailable', () => sizeBytes(database)),
   };
 }
 
@@ -84,7 +85,7 @@ async function* scan(
   try {
     yield* database.iterator(range, { capacity: Math.min(scanCapacity, limit ?? scanCapacity) });
   } catch (cause) {
-    throw describe(options.directory, cause);
+    throw describe(options.directory, 'unavailable', cause);
   }
 }
 
@@ -105,35 +106,64 @@ async function createDirectory(directory: string): Promise<void> {
   try {
     await mkdir(directory, { recursive: true });
   } catch (cause) {
+    if (cause instanceof Error && NO_SPACE.test(cause.message)) throw noSpace(directory, cause);
     throw new EnrichError('config', `state.directory: cannot create ${directory}`, { cause });
   }
 }
 
-async function guard<T>(directory: string, work: () => Promise<T>): Promise<T> {
+/** The kind of a fault that is neither damage nor the user's to mend. */
+type Otherwise = 'unavailable' | 'reopen';
+
+async function guard<T>(
+  directory: string,
+  otherwise: Otherwise,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    throw describe(directory, cause);
+    throw describe(directory, otherwise, cause);
   }
 }
+
+const IN_USE = /\/LOCK: |lock hold by/;
+const NOT_ALLOWED = /Permission denied|Read-only file system/;
+const NO_SPACE = /No space left|Disk quota exceeded|ENOSPC|EDQUOT/i;
+/** A file that is named but missing is damage as well: the state is less than it was. */
+const DAMAGED = /corrupt|checksum mismatch|CURRENT file|No such file|existing log file/i;
 
 /**
  * RocksDB gives `EIO` for everything, so its text is all there is to tell a kind. A failed write says only
  * "Batch was not applied" and carries the reason as its cause.
  */
-function describe(directory: string, error: unknown): unknown {
+function describe(directory: string, otherwise: Otherwise, error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof TypeError || error instanceof EnrichError) {
     return error;
   }
   const reason = error.cause instanceof Error ? error.cause.message : error.message;
   const options = { cause: error, context: { directory } };
-  if (/\/LOCK: |lock hold by/.test(reason)) {
+  // The directory's own name must not pass for a reason.
+  const text = reason.replaceAll(directory, '');
+  if (IN_USE.test(text)) {
     const fix = 'stop the other process, or give this one its own state.directory';
     return new EnrichError('config', `${directory} is in use by another process: ${fix}`, options);
   }
-  if (/corrupt|checksum mismatch|CURRENT file/i.test(reason)) {
-    const fix = 'delete the directory: the state is built again from the change topics';
-    return new EnrichError('corrupt', `${directory} is damaged: ${reason}; ${fix}`, options);
+  if (NOT_ALLOWED.test(text)) {
+    const fix =
+      'give the pipeline the right to write there, or set state.directory to another place';
+    return new EnrichError('config', `state store in ${directory}: ${reason}; ${fix}`, options);
   }
-  return new EnrichError('unavailable', `state store in ${directory}: ${reason}`, options);
+  if (NO_SPACE.test(text)) return noSpace(directory, error, otherwise);
+  if (DAMAGED.test(text)) {
+    return new EnrichError('rebuild', `${directory} is damaged: ${reason}`, options);
+  }
+  return new EnrichError(otherwise, `state store in ${directory}: ${reason}`, options);
+}
+
+function noSpace(directory: string, cause: unknown, kind: Otherwise = 'unavailable'): EnrichError {
+  return new EnrichError(
+    kind,
+    `no space is left for the state in ${directory}: make room, and the pipeline goes on by itself`,
+    { cause, context: { directory } },
+  );
 }

@@ -75,8 +75,8 @@ describe('the RocksDB store', () => {
     file[200] = (file[200] ?? 0) ^ 0xff;
     await writeFile(join(directory, name), file);
     const damaged = await openRocksdbStore(directory);
-    await expect(damaged.getMany(keys)).rejects.toMatchObject({ kind: 'corrupt' });
-    await expect(readAll(damaged)).rejects.toMatchObject({ kind: 'corrupt' });
+    await expect(damaged.getMany(keys)).rejects.toMatchObject({ kind: 'rebuild' });
+    await expect(readAll(damaged)).rejects.toMatchObject({ kind: 'rebuild' });
     await damaged.close();
   });
 
@@ -84,7 +84,7 @@ describe('the RocksDB store', () => {
     const directory = freshDirectory();
     await (await openRocksdbStore(directory)).close();
     await writeFile(join(directory, 'CURRENT'), 'garbage');
-    await expect(openRocksdbStore(directory)).rejects.toMatchObject({ kind: 'corrupt' });
+    await expect(openRocksdbStore(directory)).rejects.toMatchObject({ kind: 'rebuild' });
   });
 
   it('keeps every acknowledged batch and tears none when killed in the middle of a write', async () => {

@@ -107,7 +107,7 @@ describe('a state row', () => {
       // A row that is cut between columns has fewer of them; the layout tells.
       if (end === row.length - 4) continue;
       expect(() => new RowView().read(row, 0, end)).toThrow(
-        expect.objectContaining({ kind: 'corrupt' }),
+        expect.objectContaining({ kind: 'rebuild' }),
       );
     }
     row[0] = 2;

@@ -1,0 +1,85 @@
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EnrichError } from '../error.ts';
+import type { DimensionDefinition } from './dimension-record.ts';
+import { openDimensionState } from './dimension-state.ts';
+import type { DimensionState } from './dimension-state.ts';
+import { openRocksdbStore } from './rocksdb-store.ts';
+
+/** Where damaged files go: a folder in the state directory, which may be a mount that cannot be renamed. */
+const ASIDE_PREFIX = 'damaged-';
+
+export type OpenedState = {
+  state: DimensionState;
+  close: () => Promise<void>;
+  /** Where the damaged files of the state before are, and what was wrong with them. */
+  rebuilt: { aside: string; error: EnrichError } | undefined;
+};
+
+/**
+ * Opens the state in a directory, its projections rebuilt and compared with what was written. Where files are
+ * damaged or missing, or `damage` says what was found at work, they are set aside (the newest damage is kept),
+ * and an empty state begins: whatever it held stands in the change topics.
+ * Errors: `config`, and `unavailable` (a full disk, among others): open it again.
+ */
+export async function openState(options: {
+  directory: string;
+  dimensions: readonly DimensionDefinition[];
+  /** Epoch ms, for the name of what is set aside. */
+  nowMs: number;
+  damage?: EnrichError | undefined;
+}): Promise<OpenedState> {
+  const { directory, dimensions, nowMs, damage } = options;
+  let error = damage;
+  if (error === undefined) {
+    try {
+      return { ...(await openSound(directory, dimensions)), rebuilt: undefined };
+    } catch (cause) {
+      if (!(cause instanceof EnrichError) || cause.kind !== 'rebuild') throw cause;
+      error = cause;
+    }
+  }
+  const aside = await setAside(directory, nowMs);
+  return { ...(await openSound(directory, dimensions)), rebuilt: { aside, error } };
+}
+
+/** Whether the state has failed in a way that opening it again, or building it anew, cures. */
+export function isStateFault(error: unknown): error is EnrichError {
+  return error instanceof EnrichError && (error.kind === 'reopen' || error.kind === 'rebuild');
+}
+
+async function openSound(directory: string, dimensions: readonly DimensionDefinition[]) {
+  const store = await openRocksdbStore(directory);
+  try {
+    return { state: await openDimensionState({ store, dimensions }), close: () => store.close() };
+  } catch (error) {
+    await Promise.allSettled([store.close()]);
+    if (!(error instanceof EnrichError) || error.kind !== 'reopen') throw error;
+    // It was not open yet: to try again is all there is.
+    throw new EnrichError('unavailable', error.message, { cause: error });
+  }
+}
+
+/** Moves all files into a folder of their own; an earlier one goes, so that damage cannot fill the disk. */
+async function setAside(directory: string, nowMs: number): Promise<string> {
+  const name = `${ASIDE_PREFIX}${new Date(nowMs).toISOString().replaceAll(':', '')}`;
+  const aside = join(directory, name);
+  try {
+    const before = await readdir(directory);
+    for (const entry of before) {
+      if (entry.startsWith(ASIDE_PREFIX)) await rm(join(directory, entry), { recursive: true });
+    }
+    await mkdir(aside);
+    for (const entry of before) {
+      if (entry.startsWith(ASIDE_PREFIX) || entry === 'lost+found') continue;
+      await rename(join(directory, entry), join(aside, entry));
+    }
+  } catch (cause) {
+    // A directory that is gone has nothing to set aside.
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return aside;
+    const fix = 'delete its files: the state is built again from the change topics';
+    const message = `the state in ${directory} is damaged and cannot be set aside; ${fix}`;
+    throw new EnrichError('config', message, { cause, context: { directory } });
+  }
+  return aside;
+}
