@@ -10,7 +10,7 @@ import type { AvroObject, Contract } from '../../../schemas/contract.ts';
 import { createRowBuffer } from '../../../schemas/row-buffer.ts';
 import { createSchemaCache } from '../../../schemas/schema-cache.ts';
 import { avscType, rowOf } from '../../schemas/avro-encoding.ts';
-import { OracleFault, readByOracle } from '../../schemas/avro-oracle.ts';
+import { readByOracle } from '../../schemas/avro-oracle.ts';
 import {
   everyMutation,
   randomMutation,
@@ -19,7 +19,10 @@ import {
   zigzag,
 } from '../../schemas/mutations.ts';
 import type { Mutation } from '../../schemas/mutations.ts';
+import { clickOracle } from './click-oracle.ts';
+import type { Writer } from './click-oracle.ts';
 import { recordColumns } from './record-columns.ts';
+import { click, richBody, richClick, richSchema } from './rich-click.ts';
 
 const clickSchema = JSON.parse(
   readFileSync('schemas/click.avsc', 'utf8'),
@@ -33,34 +36,6 @@ const CHUNK = 64;
 const ROWS_MAX = 4_096;
 const UNKNOWN_ID = 999;
 
-/** A writer of clicks that sends much more than the contract asks for, with every type that can hold a bomb. */
-const richSchema = {
-  type: 'record',
-  name: 'RichClick',
-  fields: [
-    { name: 'tags', type: { type: 'map', values: 'string' } },
-    { name: 'event_time', type: { type: 'long', logicalType: 'timestamp-millis' } },
-    { name: 'clicks', type: { type: 'array', items: ['null', 'long'] } },
-    { name: 'user_id', type: 'int' },
-    { name: 'score', type: 'double' },
-    {
-      name: 'tree',
-      type: {
-        type: 'record',
-        name: 'Tree',
-        fields: [{ name: 'child', type: ['null', 'Tree'] }],
-      },
-    },
-    { name: 'url', type: 'string' },
-    { name: 'device_id', type: ['string', 'null'] },
-    { name: 'hash', type: { type: 'fixed', name: 'Hash', size: 4 } },
-    { name: 'kind', type: { type: 'enum', name: 'Kind', symbols: ['VIEW', 'TAP'] } },
-    { name: 'ratio', type: 'float' },
-    { name: 'bot', type: 'boolean' },
-    { name: 'duration_ms', type: ['null', 'int'] },
-  ],
-};
-
 /** The click's contract with a column that holds NaN and Infinity. */
 const contract: Contract = {
   name: 'click',
@@ -70,99 +45,23 @@ const contract: Contract = {
   },
 };
 
-const writers = new Map<number, AvroObject>([
-  [1, clickSchema],
-  [2, richSchema as AvroObject],
-  [3, userSchema],
-  [4, { type: 'string' }],
-  [5, VIOLATING_AVRO_SCHEMA],
+const writers = new Map<number, Writer>([
+  [1, { avroSchema: clickSchema, isReadable: true }],
+  [2, { avroSchema: richSchema as AvroObject, isReadable: true }],
+  [3, { avroSchema: userSchema, isReadable: false }],
+  [4, { avroSchema: { type: 'string' }, isReadable: false }],
+  [5, { avroSchema: VIOLATING_AVRO_SCHEMA, isReadable: true }],
 ]);
 const others = [3, 4, 5];
 
-const click = {
-  event_time: 1_700_000_000_123n,
-  user_id: 123_456_789n,
-  url: 'https://example.com/a?b=ü',
-  device_id: 'device-17',
-  session_id: 's-1',
-  referrer: null,
-  duration_ms: 250,
-};
-const rich = {
-  ...click,
-  tags: JSON.parse('{"__proto__": "p", "constructor": "c"}') as object,
-  clicks: [1n, null, -5n],
-  user_id: 7,
-  score: 0.5,
-  tree: { child: { child: null } },
-  hash: Buffer.from('hash'),
-  kind: 'TAP',
-  ratio: 1.5,
-  bot: true,
-};
-
 const goodClick = withFrame(1, avscType(clickSchema).toBuffer(click));
-const goodRich = withFrame(2, avscType(richSchema).toBuffer(rich));
+const goodRich = withFrame(2, avscType(richSchema).toBuffer(richClick));
 
-type Row = Readonly<Record<string, unknown>>;
-type Expected = { row: Row } | { kind: string };
-
-/** Ends the oracle's reading where the contract is broken. */
-class Broken extends Error {
-  readonly kind: string;
-
-  constructor(kind: string) {
-    super(kind);
-    this.kind = kind;
-  }
-}
-
-const read = new Set(contract.avroSchema.fields.map(({ name }) => name));
-const required = new Set(['event_time', 'user_id', 'url', 'device_id']);
-const text = new TextEncoder();
-
-/** What must become of a value, by the specification and the contract alone. */
-function expectedOf(bytes: Uint8Array | null): Expected {
-  if (bytes === null) return { kind: 'null-value' };
-  const schemaId =
-    Buffer.from(bytes.subarray(0, 5)).length < 5 ? -1 : Buffer.from(bytes).readInt32BE(1);
-  if (bytes[0] !== 0 || schemaId < 0) return { kind: 'no-magic-byte' };
-  const writer = writers.get(schemaId);
-  if (writer === undefined) return { kind: 'unknown-schema-id' };
-  if (schemaId === 3 || schemaId === 4) return { kind: 'contract-violation' };
-  try {
-    const value = readByOracle(writer, bytes.subarray(5), {
-      isRead: (path) => read.has(path),
-      onValue: checkContract,
-      depthMax: 64,
-    });
-    return { row: rowByContract(value as Row) };
-  } catch (error) {
-    if (error instanceof OracleFault || error instanceof Broken) return { kind: error.kind };
-    throw error;
-  }
-}
-
-function checkContract(path: string, value: unknown): void {
-  if (required.has(path) && value === null) throw new Broken('contract-violation');
-  if (path !== 'event_time') return;
-  const ms = BigInt(value as bigint);
-  if (ms < -62_135_596_800_000n || ms >= 253_402_300_800_000n) throw new Broken('out-of-range');
-}
-
-function rowByContract(value: Row): Row {
-  const cell = (name: string): unknown => {
-    const written = value[name] ?? null;
-    if (typeof written === 'string') return text.encode(written);
-    if (name === 'event_time') return (written as bigint) * 1000n;
-    return name === 'user_id' ? BigInt(written as number) : written;
-  };
-  return Object.fromEntries([...read].map((name) => [name, cell(name)]));
-}
+const expectedOf = clickOracle(contract, writers);
 
 async function openCodecs() {
   const schemas = createSchemaCache({
-    registry: { schemaById: async (id) => writers.get(id) ?? 'unknown' },
+    registry: { schemaById: async (id) => writers.get(id)?.avroSchema ?? 'unknown' },
     now: () => 0,
   });
   return { schemas, codecs: createCodecCache({ schemas, contract }) };
@@ -282,16 +181,7 @@ describe('a click whose bytes are wrong', () => {
 
 /** The rich click with one field's bytes replaced by others. */
 function richWith(field: string, bytes: Uint8Array): Uint8Array {
-  const parts = richSchema.fields.map(({ name, type }) =>
-    name === field ? bytes : fieldBytes(name, type),
-  );
-  return withFrame(2, Buffer.concat(parts));
-}
-
-function fieldBytes(name: string, type: unknown): Uint8Array {
-  return avscType({ type: 'record', name: 'One', fields: [{ name, type }] }).toBuffer({
-    [name]: rich[name as keyof typeof rich],
-  });
+  return withFrame(2, richBody(field, bytes));
 }
 
 function double(value: number): Uint8Array {
