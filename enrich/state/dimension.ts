@@ -154,7 +154,7 @@ export class Dimension {
     throw new EnrichError(
       'rebuild',
       `dimension ${name}: the state must hold ${content.rows} rows and holds ${found.rows}, or others`,
-      { context: { dimension: name, expected: { ...content }, found: { ...found } } },
+      { context: { dimension: name, expectedRows: content.rows, foundRows: found.rows } },
     );
   }
 
