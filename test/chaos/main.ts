@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { ComponentName } from '../../stack/components.ts';
 import { repository } from '../stack/compose-file.ts';
+import type { RoundResult } from './run-rounds.ts';
 
 const usage = `usage: make chaos [SEED=n] [ROUNDS=n] [FAULTS=name,name]
        node test/chaos/main.ts [--seed n] [--rounds n] [--faults name,name] [--list] [--keep]
+           [--record]
 
 Runs the pipeline on the real stack, injects one kind of fault a round, and compares every row with what was
 generated. Without ROUNDS each kind comes once; without SEED the seed is drawn and printed. A name may hold '*'.
@@ -13,6 +15,7 @@ The stack is one of its own, instance 'chaos' at port offset 3000, and is remove
 takes it up again.
 
   --list, FAULTS=list   every kind of fault and what it does
+  --record              write the results into docs/faults.md; with --rounds 0 bring its list up to date
 
 Exit code 1 when a row was lost, doubled or wrong, or a promise was not kept.`;
 
@@ -27,23 +30,16 @@ type Wish = {
   faults: readonly string[];
   list: boolean;
   keep: boolean;
+  record: boolean;
 };
 
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
+/** Undefined where help is wanted. Errors: RangeError for a wrong word. */
 function readWish(): Wish | undefined {
-  const { values } = parseArgs({
-    options: {
-      seed: { type: 'string' },
-      rounds: { type: 'string' },
-      faults: { type: 'string' },
-      list: { type: 'boolean', default: false },
-      keep: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
+  const { values } = parseWords();
   if (values.help) return undefined;
   const faults = (values.faults ?? '').split(',').filter((name) => name !== '');
   return {
@@ -52,7 +48,28 @@ function readWish(): Wish | undefined {
     faults,
     list: values.list || faults.includes('list'),
     keep: values.keep,
+    record: values.record,
   };
+}
+
+function parseWords() {
+  const words = process.argv.slice(2);
+  try {
+    return parseArgs({
+      args: words,
+      options: {
+        seed: { type: 'string' },
+        rounds: { type: 'string' },
+        faults: { type: 'string' },
+        list: { type: 'boolean', default: false },
+        keep: { type: 'boolean', default: false },
+        record: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    throw new RangeError((error as Error).message, { cause: error });
+  }
 }
 
 /** An empty text counts as none: `make chaos` passes on what it was given. */
@@ -80,6 +97,21 @@ function launch(...args: string[]): Promise<void> {
   return promise;
 }
 
+/** Brings the stack up, runs, takes it down; the results are told by the caller, as the last lines. */
+async function onOwnStack<T>(
+  { keep }: Wish,
+  components: Iterable<ComponentName>,
+  run: () => Promise<T>,
+): Promise<T> {
+  if (!keep) await launch('down', '--wipe');
+  try {
+    await launch('up', ...components);
+    return await run();
+  } finally {
+    if (!keep) await launch('down', '--wipe');
+  }
+}
+
 async function runWish(): Promise<number> {
   const wish = readWish();
   if (wish === undefined) {
@@ -99,22 +131,18 @@ async function runWish(): Promise<number> {
   print(`chaos: SEED=${wish.seed} ROUNDS=${rounds.length}, ${chosen.length} kinds of fault`);
   const needed = new Set([...always, ...rounds.flatMap(({ kind }) => kind.needs ?? [])]);
   const { closingLine, runRounds } = await import('./run-rounds.ts');
-  if (!wish.keep) await launch('down', '--wipe');
-  try {
-    await launch('up', ...needed);
-    const results = await runRounds({ rounds, env: process.env, print });
-    const failed = results.filter(({ failure }) => failure !== undefined);
-    for (const { kind } of failed) print(`not kept: ${kind.name}`);
-    print(closingLine(results));
-    return failed.length === 0 ? 0 : 1;
-  } finally {
-    if (!wish.keep) await launch('down', '--wipe');
-  }
+  const run = (): Promise<RoundResult[]> => runRounds({ rounds, env: process.env, print });
+  const results = rounds.length === 0 ? [] : await onOwnStack(wish, needed, run);
+  if (wish.record) await (await import('./faults-page.ts')).recordResults(kinds, results);
+  const failed = results.filter(({ failure }) => failure !== undefined);
+  for (const { kind } of failed) print(`not kept: ${kind.name}`);
+  print(closingLine(results));
+  return failed.length === 0 ? 0 : 1;
 }
 
 // Ctrl-C ends the processes that were started (they die with us); the stack is wiped by the next run.
 process.exitCode = await runWish().catch((error: unknown) => {
-  const isUsage = error instanceof RangeError || error instanceof TypeError;
-  process.stderr.write(`${isUsage ? `${error.message}\n${usage}` : String(error)}\n`);
-  return isUsage ? 2 : 70;
+  if (!(error instanceof RangeError)) throw error;
+  process.stderr.write(`${error.message}\n${usage}\n`);
+  return 2;
 });

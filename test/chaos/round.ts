@@ -13,7 +13,9 @@ import type { ArmedRule, FaultProxy, Rule } from './proxy.ts';
 
 /*
  * How to add a kind of fault: in a file under `kinds/` put a `Kind` into the array that is its default export.
- * Nothing else names it; `node test/chaos/main.ts --list` shows it, `make chaos FAULTS=<name>` runs it.
+ * `node test/chaos/main.ts --list` shows it, `make chaos FAULTS=<name>` runs it (with `--keep` in place of make the stack
+ * stays up for the next try), and `node test/chaos/main.ts --rounds 0 --record` puts it into docs/faults.md, which a
+ * unit test holds against the list of kinds.
  *
  * A round gives it topics, tables, a pipeline name and a state directory of its own; dimensions are loaded and
  * clicks flow (with changes of dimensions and some rejects) when `inject` is called. No pipeline runs yet:

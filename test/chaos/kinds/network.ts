@@ -27,7 +27,12 @@ function registryFails(name: string, does: string, action: Action): Kind {
 }
 
 /** Faults of the connections to Kafka while the pipeline runs on. */
-function kafkaFails(name: string, does: string, match: RequestMatch, action: Action): Kind {
+function kafkaFails(
+  { name, does }: Pick<Kind, 'name' | 'does'>,
+  match: RequestMatch,
+  action: Action,
+  fromMax = 10,
+): Kind {
   return {
     name,
     does,
@@ -35,7 +40,7 @@ function kafkaFails(name: string, does: string, match: RequestMatch, action: Act
     inject: async (round) => {
       await round.startCommitting();
       for (let turn = 0; turn < 4; turn += 1) {
-        const from = 1 + round.random.below(10);
+        const from = 1 + round.random.below(fromMax);
         await round.struck(round.arm({ match, at: 'applied', action, from }));
       }
       await round.nextCommit(90_000);
@@ -70,13 +75,21 @@ const kinds: readonly Kind[] = [
       round.proxy.admit('registry');
     },
   },
-  kafkaFails('kafka-reset-fetch', 'answers of fetches are lost with their connection', fetches, {
-    kind: 'reset',
-  }),
-  kafkaFails('kafka-slow-fetch', 'answers of fetches are two seconds late', fetches, {
-    kind: 'delay',
-    ms: 2_000,
-  }),
+  kafkaFails(
+    { name: 'kafka-reset-fetch', does: 'answers of fetches are lost with their connection' },
+    fetches,
+    {
+      kind: 'reset',
+    },
+  ),
+  kafkaFails(
+    { name: 'kafka-slow-fetch', does: 'answers of fetches are two seconds late' },
+    fetches,
+    {
+      kind: 'delay',
+      ms: 2_000,
+    },
+  ),
   {
     name: 'kafka-reset-all',
     does: 'every connection to Kafka is reset, again and again',
@@ -91,10 +104,13 @@ const kinds: readonly Kind[] = [
     },
   },
   kafkaFails(
-    'kafka-reset-group-offsets',
-    'the connection is reset each time group offsets have been stored',
+    {
+      name: 'kafka-reset-group-offsets',
+      does: 'the connection is reset when group offsets have been stored',
+    },
     { peer: 'kafka', method: 'OffsetCommit' },
     { kind: 'reset' },
+    2,
   ),
 ];
 
