@@ -4,6 +4,7 @@ import type {
   AppendOutcome,
   AppendVerdict,
 } from '@iceberg-js/rest-client-shim/commit/append.ts';
+import { CatalogError } from '@iceberg-js/rest-client-shim/error.ts';
 import type { DataFile } from '@iceberg-js/rest-client-shim/manifest/data-file.ts';
 import type { ColumnBatch } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
 import type { DataFileWriter } from '@iceberg-js/rest-client-shim/parquet/data-file-writer.ts';
@@ -17,6 +18,7 @@ import type { Metrics } from '../metrics.ts';
 import type { ForgottenCommits } from './forgotten-commits.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
 import { retryUntilAvailable } from './retry.ts';
+import { tableLost } from './tables.ts';
 import type { TableHandle } from './tables.ts';
 
 const COMMIT_ATTEMPTS_MAX = 20;
@@ -73,7 +75,8 @@ export async function writeFiles(
 
 /**
  * Appends files to a table as `decide` allows, waiting while the catalog is away or an outcome unknown:
- * the same commit id is looked for first each time. The table's newest metadata is kept.
+ * the same commit id is looked for first each time. The table's newest metadata is kept. Errors: `fenced` where the
+ * table was dropped or recreated.
  */
 export async function appendToTable(
   context: LakeContext,
@@ -119,6 +122,10 @@ export async function appendToTable(
         },
         onEvent,
         signal,
+      }).catch((error: unknown) => {
+        // A table that is gone, or its layout: the catalog's word does not say what to do.
+        const isCatalogs = error instanceof CatalogError && error.kind === 'fenced';
+        throw isCatalogs ? tableLost(table.identifier, { cause: error }) : error;
       }),
     clock,
     logger,

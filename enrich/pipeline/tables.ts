@@ -81,14 +81,22 @@ export async function reloadTable(catalog: Catalog, table: TableHandle): Promise
   const { identifier, metadata } = table;
   const loaded = await catalog.loadTable(identifier);
   if (loaded === undefined || loaded.metadata.tableUuid !== metadata.tableUuid) {
-    throw new EnrichError(
-      'fenced',
-      `table ${[...identifier.namespace, identifier.name].join('.')} was dropped or recreated while the ` +
-        'pipeline ran; start it again to write to the new table',
-      { context: { expected: metadata.tableUuid, found: loaded?.metadata.tableUuid } },
-    );
+    throw tableLost(identifier, {
+      context: { expected: metadata.tableUuid, found: loaded?.metadata.tableUuid },
+    });
   }
   table.metadata = loaded.metadata;
+}
+
+/** `fenced`: another table stands under the name, or none; says what to do. */
+export function tableLost(
+  { namespace, name }: TableIdentifier,
+  options: { context?: Record<string, unknown>; cause?: unknown },
+): EnrichError {
+  const message =
+    `table ${[...namespace, name].join('.')} was dropped or recreated while the pipeline ran; start it ` +
+    'again to write to the new table';
+  return new EnrichError('fenced', message, options);
 }
 
 function tableProperties(config: PipelineConfig): Record<string, string> {

@@ -169,7 +169,7 @@ describe('a table that is dropped', () => {
     await world.catalog.dropTable(identifier);
     world.click(0, [{}]);
     await world.run(QUIET_MS);
-    expectFenced(process, /gone|dropped/);
+    expectFenced(process, /dropped or recreated while the pipeline ran; start it again/);
     world.reject(0, [null]);
     expect((await startAndWait(world)).ended()).toBeUndefined();
     expect(await expectExactlyOnce(world)).toHaveLength(2);
@@ -188,7 +188,7 @@ describe('a table that is dropped', () => {
     await world.catalog.createTable({ identifier, schema, partitionSpec, sortOrder, properties });
     world.click(0, [{}]);
     await world.run(QUIET_MS);
-    expectFenced(process, /recreated/);
+    expectFenced(process, /dropped or recreated while the pipeline ran; start it again/);
     expect(await world.rows()).toEqual([]);
   });
 });
