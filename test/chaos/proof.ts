@@ -30,8 +30,8 @@ export function proofOf(reports: readonly Report[]): Proof {
 }
 
 function classOf(finding: string): 'lost' | 'doubled' | 'wrong' {
-  if (/missing|lost|gap/i.test(finding)) return 'lost';
-  return /doubled|twice|overlap/i.test(finding) ? 'doubled' : 'wrong';
+  if (/^missing|^gaps|neither row nor reject/.test(finding)) return 'lost';
+  return /doubled|twice|both|overlaps/.test(finding) ? 'doubled' : 'wrong';
 }
 
 /** A number that one of the reports states. */
