@@ -13,12 +13,13 @@ import type { Log, LogReader, RecordColumns, TopicDescription } from '../source/
 import type { ChangeRejects } from './change-rejects.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
 import { KAFKA } from './pipeline-status.ts';
-import { isUnavailable } from './retry.ts';
+import { isUnavailable, retryUntilAvailable } from './retry.ts';
 import type { SchemaLoads } from './schema-loads.ts';
 
 const POLL_WAIT_MS_MAX = 100;
 const POLL_BYTES_MAX = 4 * 1024 ** 2;
 const BACKOFF_MS = 500;
+const BACKOFF_MS_MAX = 2_000;
 const PROGRESS_EVERY_MS = 5_000;
 /** How often partitions that were added to a topic are looked for. */
 const LIST_PARTITIONS_EVERY_MS = 30_000;
@@ -152,7 +153,7 @@ export class DimensionFeed {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, logger, metrics, status } = this.#options;
+    const { clock, logger, status } = this.#options;
     let toldMs = clock.elapsedMs();
     while (!signal.aborted) {
       status.turned('dimension feed');
@@ -160,16 +161,7 @@ export class DimensionFeed {
         await clock.sleep(BACKOFF_MS, signal);
         continue;
       }
-      try {
-        await this.#listPartitions();
-        await this.#turn();
-      } catch (error) {
-        if (!isUnavailable(error)) throw error;
-        metrics.fetchErrors.inc({ reader: 'dimensions' });
-        logger.warn('reading dimensions: unavailable, trying again', { error });
-        this.#seek();
-        await clock.sleep(BACKOFF_MS * (1 + clock.random()), signal);
-      }
+      await this.#read(signal);
       this.#observe();
       if (!this.caughtUp && clock.elapsedMs() - toldMs >= PROGRESS_EVERY_MS) {
         toldMs = clock.elapsedMs();
@@ -177,6 +169,32 @@ export class DimensionFeed {
       }
     }
     await this.#reader.close();
+  }
+
+  /** One turn, tried again while the log, the registry or the state is away. */
+  async #read(signal: AbortSignal): Promise<void> {
+    const { clock, logger, metrics, status } = this.#options;
+    const attempt = async (): Promise<void> => {
+      status.turned('dimension feed');
+      try {
+        await this.#listPartitions();
+        await this.#turn();
+      } catch (error) {
+        if (isUnavailable(error)) {
+          metrics.fetchErrors.inc({ reader: 'dimensions' });
+          this.#seek();
+          this.#observe();
+        }
+        throw error;
+      }
+    };
+    const retry = { clock, logger, status, signal, backoffMsMax: BACKOFF_MS_MAX };
+    try {
+      await retryUntilAvailable({ what: 'reading dimensions', attempt, ...retry });
+    } catch (error) {
+      // What was being waited for when the signal came is no failure.
+      if (!signal.aborted || !isUnavailable(error)) throw error;
+    }
   }
 
   /** Whether the dead-letter table must first take what waits for it; says so when that begins. */

@@ -25,7 +25,6 @@ export async function runOnState(options: RunOnStateOptions, signal: AbortSignal
   const { clock, logger } = ports;
   let damage: EnrichError | undefined;
   for (;;) {
-    status.starting();
     const found = damage;
     const { state, close, rebuilt } = await retryUntilAvailable({
       what: 'opening the state',
@@ -47,6 +46,7 @@ export async function runOnState(options: RunOnStateOptions, signal: AbortSignal
       return;
     } catch (error) {
       if (!isStateFault(error)) throw error;
+      status.starting();
       logger.warn('the state store failed: it has to be opened again', { error });
       if (signal.aborted) return;
       damage = error.kind === 'rebuild' ? error : undefined;

@@ -24,6 +24,8 @@ export type Faults = {
   /** How long a commit takes to reach the catalog. */
   commitDelayMs: number;
   commit: (request: CommitTableRequest, processName: string) => SendFault;
+  /** What the next write to a state fails with; it stays so until that state is opened again. */
+  stateWrites?: 'reopen' | 'rebuild' | undefined;
 };
 
 type Surroundings = { life: Life; faults: Faults; time: VirtualTime; processName: string };

@@ -16,7 +16,7 @@ import { createJsonLogger } from '../../../enrich/log.ts';
 import { createMetrics } from '../../../enrich/metrics.ts';
 import type { Metrics } from '../../../enrich/metrics.ts';
 import { PipelineStatus } from '../../../enrich/pipeline/pipeline-status.ts';
-import { runPipeline } from '../../../enrich/pipeline/run-pipeline.ts';
+import { runOnState } from '../../../enrich/pipeline/run-on-state.ts';
 import { MemoryLog } from '../../../enrich/source/memory-log.ts';
 import type { GroupMember } from '../../../enrich/source/log.ts';
 import { openDimensionState } from '../../../enrich/state/dimension-state.ts';
@@ -240,7 +240,7 @@ export class World {
     const status = new PipelineStatus(clock);
     const stopping = new AbortController();
     let ended: 'stopped' | { error: unknown } | undefined;
-    const running = runPipeline(
+    const running = runOnState(
       {
         config,
         contracts,
@@ -251,7 +251,6 @@ export class World {
             this.#nextFault = fault;
           }),
           openStore: () => faultyStore(this.store, surroundings),
-          state: await this.#openState(config, state, life),
           writer,
           clock,
           logger: createJsonLogger(
@@ -259,6 +258,12 @@ export class World {
             clock.nowMs,
           ),
           metrics,
+        },
+        openState: async (damage) => {
+          if (damage !== undefined) this.#states.delete(state);
+          const opened = await this.#openState(config, state, life);
+          const rebuilt = damage === undefined ? undefined : { aside: 'aside', error: damage };
+          return { state: opened, close: async () => undefined, rebuilt };
         },
         status,
         acceptGap: options.acceptGap ?? false,
@@ -285,11 +290,15 @@ export class World {
     this.#states.set(name, store);
     const { faults } = this;
     const guarded = life.guard(store);
+    let failed: 'reopen' | 'rebuild' | undefined;
     return openDimensionState({
       store: {
         applyBatch: (writes) =>
           life.ask(async () => {
             if (faults.away.has('state')) throw new EnrichError('unavailable', 'the disk is full');
+            failed ??= faults.stateWrites;
+            faults.stateWrites = undefined;
+            if (failed !== undefined) throw new EnrichError(failed, 'the write failed');
             return store.applyBatch(writes);
           }),
         getMany: (keys) => guarded.getMany(keys),

@@ -30,7 +30,7 @@ describe('no click is joined', () => {
     world.faults.away.add('dimension topics');
     const process = await world.start();
     await world.run(30_000);
-    expect(process.status.waitingFor()).toBe('still to be read: 1 changes of users');
+    expect(process.status.waitingFor()).toBe('reading dimensions: the log is away');
     expect(await world.rows()).toEqual([]);
     world.faults.away.clear();
     await world.run(5_000);
