@@ -1,8 +1,6 @@
-import { spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { ComponentName } from '../../stack/components.ts';
-import { repository } from '../stack/compose-file.ts';
+import { claimInstance, launch } from '../stack/own-stack.ts';
 import type { RoundResult } from './run-rounds.ts';
 
 const usage = `usage: make chaos [SEED=n] [ROUNDS=n] [FAULTS=name,name]
@@ -85,30 +83,26 @@ function moveToOwnStack(): void {
   process.env['TRIBUTARY_PORT_OFFSET'] ??= portOffset;
 }
 
-function launch(...args: string[]): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const main = join(repository, 'stack/main.ts');
-  const child = spawn(process.execPath, [main, ...args], { stdio: 'inherit' });
-  child.once('error', reject);
-  child.once('close', (code) => {
-    if (code === 0) resolve();
-    else reject(new Error(`stack/main.ts ${args.join(' ')} ended with ${code}`));
-  });
-  return promise;
-}
-
 /** Brings the stack up, runs, takes it down; the results are told by the caller, as the last lines. */
 async function onOwnStack<T>(
   { keep }: Wish,
   components: Iterable<ComponentName>,
   run: () => Promise<T>,
 ): Promise<T> {
-  if (!keep) await launch('down', '--wipe');
+  const release = await claimInstance();
+  const end = async (): Promise<void> => {
+    if (!keep) await launch('down', '--wipe');
+    await release();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void end().finally(() => process.exit(130)));
+  }
   try {
+    if (!keep) await launch('down', '--wipe');
     await launch('up', ...components);
     return await run();
   } finally {
-    if (!keep) await launch('down', '--wipe');
+    await end();
   }
 }
 
@@ -140,7 +134,6 @@ async function runWish(): Promise<number> {
   return failed.length === 0 ? 0 : 1;
 }
 
-// Ctrl-C ends the processes that were started (they die with us); the stack is wiped by the next run.
 process.exitCode = await runWish().catch((error: unknown) => {
   if (!(error instanceof RangeError)) throw error;
   process.stderr.write(`${error.message}\n${usage}\n`);

@@ -35,7 +35,7 @@ async function attempt(round: Round, statement: string): Promise<void> {
   try {
     await round.trino.query(statement);
   } catch (error) {
-    const isRace = /commit|concurrent|conflict|Cannot/i.test(String(error));
+    const isRace = /COMMIT_ERROR|failed to commit|conflict/i.test(String(error));
     if (!isRace) throw error;
   }
 }
