@@ -8,6 +8,8 @@ import type { ClickBatch } from './click-batch.ts';
 
 /** Confluent frame: one zero byte and a 4-byte schema id. */
 const FRAME_BYTES = 5;
+/** Schema ids that are asked for at once; damaged records can name any number of them. */
+const MISSING_IDS_MAX = 64;
 
 export type TakeOptions = {
   topic: string;
@@ -23,7 +25,7 @@ export type TakeOptions = {
 export type TakeResult = {
   nextOffset: bigint;
   /** Why the rest of the records was left: to be read again once the reason is gone. */
-  stopped: 'full' | { schemaId: number } | undefined;
+  stopped: 'full' | { schemaIds: readonly number[] } | undefined;
 };
 
 /**
@@ -55,7 +57,7 @@ export function takeRecords(options: TakeOptions): TakeResult {
     if (schemaId >= 0 && schemaId !== decoderId) {
       decoder = codecs.decoder(schemaId);
       if (decoder === undefined) {
-        stopped = { schemaId };
+        stopped = { schemaIds: missingIds(options, i) };
         break;
       }
       decoderId = schemaId;
@@ -82,6 +84,19 @@ export function takeRecords(options: TakeOptions): TakeResult {
   }
   if (filtered > 0) countFiltered(batch, partition, BigInt(filtered));
   return { nextOffset: BigInt(next), stopped };
+}
+
+/** The ids that the records from here on need and lack, so that many of them cost one wait, not one each. */
+function missingIds({ records, codecs }: TakeOptions, from: number): number[] {
+  const { bytes, count, valueStart, valueLength } = records;
+  const missing = new Set<number>();
+  for (let i = from; i < count && missing.size < MISSING_IDS_MAX; i++) {
+    const start = at(valueStart, i);
+    const length = at(valueLength, i);
+    const schemaId = length < 0 ? -1 : readSchemaId(bytes, start, start + length);
+    if (schemaId >= 0 && codecs.decoder(schemaId) === undefined) missing.add(schemaId);
+  }
+  return [...missing];
 }
 
 /** Takes note that the log moved on to `nextOffset` without any record: all of it is filtered. */

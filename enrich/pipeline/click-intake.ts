@@ -10,6 +10,9 @@ import type { SchemaLoads } from './schema-loads.ts';
 const POLL_ROWS_MAX = 200_000;
 const POLL_BYTES_MAX = 8 * 1024 ** 2;
 
+/** First retained and next offset of a partition. */
+type LogBounds = { startOffset: bigint; endOffset: bigint };
+
 export type IntakeLimits = { rowsMax: number; bytesMax: number; intervalMs: number };
 
 /** Rows that a batch has room for: the flush bound and one poll, which at most doubles it. */
@@ -29,8 +32,10 @@ export class ClickIntake {
   readonly #limits: IntakeLimits;
   readonly #next = new Map<number, bigint>();
   readonly #logStart = new Map<number, bigint>();
-  /** Partitions that are not read because a schema is awaited, and its id. */
-  readonly #awaiting = new Map<number, number>();
+  /** Ends of the log at the assignment, by partition, that are still to be reached. */
+  readonly #overdue = new Map<number, bigint>();
+  /** Partitions that are not read because schemas are awaited, and their ids. */
+  readonly #awaiting = new Map<number, readonly number[]>();
   /** End of the log by partition, as of the last poll, for the lag. */
   readonly endOffsets = new Map<number, bigint>();
 
@@ -50,15 +55,22 @@ export class ClickIntake {
 
   /**
    * Starts over at these offsets; nothing that was taken before counts any more. Where the log starts
-   * later than the position, reading starts there and what lies between is counted as filtered.
+   * later than the position, reading starts there and what lies between is counted as filtered. What the
+   * log holds by now has waited long enough: once it is read, the batch is due, whatever its age.
    */
-  assign(position: ReadonlyMap<number, bigint>, logStart: ReadonlyMap<number, bigint>): void {
+  assign(position: ReadonlyMap<number, bigint>, bounds: ReadonlyMap<number, LogBounds>): void {
     this.#next.clear();
     this.#logStart.clear();
+    this.#overdue.clear();
     this.#awaiting.clear();
     this.endOffsets.clear();
     for (const [partition, nextOffset] of position) this.#next.set(partition, nextOffset);
-    for (const [partition, startOffset] of logStart) this.#logStart.set(partition, startOffset);
+    for (const [partition, { startOffset, endOffset }] of bounds) {
+      this.#logStart.set(partition, startOffset);
+      if ((position.get(partition) ?? endOffset) < endOffset) {
+        this.#overdue.set(partition, endOffset);
+      }
+    }
     this.#seek();
   }
 
@@ -94,7 +106,17 @@ export class ClickIntake {
     });
     for (const entry of progress) this.#advance(batch, entry, stopped);
     if (!isEmpty(batch)) batch.openedAtMs ??= options.elapsedMs;
+    if (this.#hasCaughtUp()) batch.openedAtMs = Number.NEGATIVE_INFINITY;
     if (stopped.size > 0) await this.#resume(stopped);
+  }
+
+  /** Whether the poll has reached the ends that the log had when its partitions were assigned. */
+  #hasCaughtUp(): boolean {
+    if (this.#overdue.size === 0) return false;
+    for (const [partition, endOffset] of this.#overdue) {
+      if ((this.#next.get(partition) ?? endOffset) >= endOffset) this.#overdue.delete(partition);
+    }
+    return this.#overdue.size === 0;
   }
 
   #take(
@@ -135,8 +157,8 @@ export class ClickIntake {
     const missing = new Set<number>();
     for (const [partition, reason] of stopped) {
       if (reason === 'full') continue;
-      missing.add(reason.schemaId);
-      this.#awaiting.set(partition, reason.schemaId);
+      for (const schemaId of reason.schemaIds) missing.add(schemaId);
+      this.#awaiting.set(partition, reason.schemaIds);
     }
     try {
       if (missing.size > 0) await this.#schemas.load(missing);
@@ -146,12 +168,16 @@ export class ClickIntake {
   }
 
   #hasLoaded(): boolean {
-    return [...this.#awaiting.values()].some((schemaId) => !this.#schemas.isLoading(schemaId));
+    return [...this.#awaiting.values()].some((ids) => !this.#isAwaited(ids));
+  }
+
+  #isAwaited(schemaIds: readonly number[]): boolean {
+    return schemaIds.some((id) => this.#schemas.isLoading(id));
   }
 
   #seek(): void {
-    for (const [partition, schemaId] of this.#awaiting) {
-      if (!this.#schemas.isLoading(schemaId)) this.#awaiting.delete(partition);
+    for (const [partition, ids] of this.#awaiting) {
+      if (!this.#isAwaited(ids)) this.#awaiting.delete(partition);
     }
     const read = [...this.#next].filter(([partition]) => !this.#awaiting.has(partition));
     this.#reader.assign(

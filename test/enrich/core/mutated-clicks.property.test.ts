@@ -91,7 +91,7 @@ class Taker {
       next = result.nextOffset;
       if (result.stopped === undefined) break;
       if (result.stopped === 'full') throw new Error('the batch is too small for the chunk');
-      await codecs.schemas.load(result.stopped.schemaId);
+      for (const id of result.stopped.schemaIds) await codecs.schemas.load(id);
     }
     this.#offset += values.length;
     this.#check(first, mutations);

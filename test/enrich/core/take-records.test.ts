@@ -153,13 +153,21 @@ describe('taking records', () => {
       [12, click(3)],
     ]);
     const first = take(columns, 10n);
-    expect(first).toEqual({ nextOffset: 11n, stopped: { schemaId: 8 } });
+    expect(first).toEqual({ nextOffset: 11n, stopped: { schemaIds: [8] } });
     await schemas.load(8);
     const second = take(columns, first.nextOffset);
     expect(second).toEqual({ nextOffset: 13n, stopped: undefined });
     expect(offsetsOfRows()).toEqual([10n, 12n]);
     expect(batch.rejects.map(({ offset }) => offset)).toEqual([11n]);
     expectAccounted();
+  });
+
+  it('names every id that the rest of the batch lacks, so that they are asked for at once', () => {
+    const columns = records([7, 8, 7, 11, 8, 12].map((id, i) => [10 + i, click(i, id)]));
+    expect(take(columns, 10n)).toEqual({ nextOffset: 11n, stopped: { schemaIds: [8, 11, 12] } });
+    const many = records(Array.from({ length: 99 }, (_, i) => [11 + i, click(i, 100 + i)]));
+    const { stopped } = take(many, 11n);
+    expect(stopped).toMatchObject({ schemaIds: { length: 64 } });
   });
 
   it('stops when rejects fill the batch, and goes on in the next one (INVARIANTS.md 12)', () => {
