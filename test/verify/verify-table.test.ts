@@ -1,43 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import type { Report } from '../../verify/report.ts';
 import { verifyTable } from '../../verify/verify-table.ts';
-import { createTableBench, rowsAt, type BenchCommit } from './table-bench.ts';
-
-const range = (start: number, end: number): number[] =>
-  Array.from({ length: end - start }, (_, i) => start + i);
-
-/** Two sound commits over two partitions: rows, a reject and three filtered offsets. */
-const SOUND: readonly BenchCommit[] = [
-  {
-    ranges: { 0: [10, 30], 1: [0, 8] },
-    rows: [...rowsAt(0, range(10, 27)), ...rowsAt(1, range(0, 7))],
-    rejects: rowsAt(1, [7]),
-    filtered: { 0: 3 },
-  },
-  {
-    ranges: { 0: [30, 40], 1: [8, 9] },
-    rows: [...rowsAt(0, range(30, 40)), ...rowsAt(1, [8])],
-  },
-];
+import { benchOf, kindsOf, range, SOUND } from './sound-table.ts';
+import { rowsAt, type BenchCommit } from './table-bench.ts';
 
 async function report(commits: readonly BenchCommit[], expired = false): Promise<Report> {
-  const bench = await createTableBench();
-  for (const commit of commits) await bench.commit(commit);
+  const bench = await benchOf(commits);
   return verifyTable({ ...(await bench.source({ expired })), pipeline: 'clicks' });
 }
 
 /** The sound table with its second commit changed. */
 const second = (change: Partial<BenchCommit>): readonly BenchCommit[] => [
-  SOUND[0] ?? { ranges: {} },
-  { ...SOUND[1], ranges: SOUND[1]?.ranges ?? {}, ...change },
+  SOUND[0],
+  { ...SOUND[1], ...change },
 ];
-
-const kindsOf = ({ findings }: Report): Record<string, number> =>
-  Object.fromEntries(findings.map(({ kind, count }) => [kind, count]));
 
 it('rejects of change topics are told, not checked', async () => {
   const strange = { partition: 9, offset: 7, _kafka_topic: 'users' };
-  const [first = { ranges: {} }] = SOUND;
+  const [first] = SOUND;
   const { notes } = await report([{ ...first, rejects: [...(first.rejects ?? []), strange] }]);
   expect(notes).toContain('1 rejects of change topics are not checked: no commit counts them');
 });
@@ -97,6 +77,14 @@ describe('a fault is caught', () => {
     expect(kindsOf(await report(second({ rows })))).toMatchObject({
       'rows at or beyond the position': 2,
       'rows before the first offset taken': 1,
+    });
+  });
+
+  it('rejects at or beyond the position, and before the first offset taken', async () => {
+    const found = await report(second({ rejects: rowsAt(0, [40, 9]) }));
+    expect(kindsOf(found)).toMatchObject({
+      'rejects at or beyond the position': 1,
+      'rejects before the first offset taken': 1,
     });
   });
 
