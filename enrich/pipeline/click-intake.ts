@@ -106,7 +106,7 @@ export class ClickIntake {
     });
     for (const entry of progress) this.#advance(batch, entry, stopped);
     if (!isEmpty(batch)) batch.openedAtMs ??= options.elapsedMs;
-    if (this.#hasCaughtUp()) batch.openedAtMs = Number.NEGATIVE_INFINITY;
+    if (this.#hasCaughtUp() && !isEmpty(batch)) batch.openedAtMs = Number.NEGATIVE_INFINITY;
     if (stopped.size > 0) await this.#resume(stopped);
   }
 

@@ -184,12 +184,14 @@ export class ClickLoop {
 
   /** Commits or gives up what is held, reads the table's position and seeks there. */
   async #reassign(signal: AbortSignal): Promise<void> {
+    const { logger } = this.#context;
     const generation = this.#member.generation();
     await this.#commitOrGiveUp(REVOKE_WAIT_MS_MAX);
     const assignment = this.#member.assignment();
     if (assignment === undefined) return;
-    const { position, logStart } = await this.#startPosition(assignment, signal);
-    this.#intake.assign(position, logStart);
+    const { position, bounds } = await this.#startPosition(assignment, signal);
+    this.#intake.assign(position, bounds);
+    logger.info('reading clicks', { partitions: assignment.length, generation });
     this.#startOver = false;
     this.#generation = generation;
   }
@@ -224,7 +226,7 @@ export class ClickLoop {
   async #startPosition(
     assignment: readonly number[],
     signal: AbortSignal,
-  ): Promise<{ position: Map<number, bigint>; logStart: Map<number, bigint> }> {
+  ): Promise<{ position: Map<number, bigint>; bounds: Awaited<ReturnType<Log['bounds']>> }> {
     const { clock, logger, status, identity } = this.#context;
     const retry = { clock, logger, status, signal };
     const committed = await retryUntilAvailable({
@@ -247,15 +249,13 @@ export class ClickLoop {
       ...retry,
     });
     const position = new Map<number, bigint>();
-    const logStart = new Map<number, bigint>();
     for (const partition of assignment) {
       const { startOffset, endOffset } = bounds.get(partition) ?? EMPTY_LOG;
       const next = committed?.next.get(partition) ?? startOffset;
       this.#assertWithinLog({ partition, next, startOffset, endOffset });
       position.set(partition, next);
-      logStart.set(partition, startOffset);
     }
-    return { position, logStart };
+    return { position, bounds };
   }
 
   async #loadCommitted() {

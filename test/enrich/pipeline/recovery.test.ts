@@ -1,0 +1,61 @@
+import { expect, it } from 'vitest';
+import { ROWS_MAX, World } from './harness.ts';
+import type { Process } from './harness.ts';
+import { expectExactlyOnce } from './model.ts';
+
+const INTERVAL_MS = 600_000;
+const commit = { intervalMs: INTERVAL_MS, rowsMax: ROWS_MAX, bytesMax: 1024 ** 2 };
+const start = (world: World, name: string): Promise<Process> =>
+  world.start({ name, config: { commit } });
+
+async function commits(world: World): Promise<number> {
+  return (await world.metadataIfAny())?.snapshots.length ?? 0;
+}
+
+it('what waited in the log at the start is committed once it is read, not an interval later', async () => {
+  const world = await World.open();
+  world.click(0, [{}, {}, {}]);
+  world.click(1, [{}]);
+  await start(world, 'first');
+  await world.run(5_000);
+  expect(await expectExactlyOnce(world)).toHaveLength(4);
+});
+
+it('what comes later waits for the interval', async () => {
+  const world = await World.open();
+  world.click(0, [{}]);
+  await start(world, 'first');
+  await world.run(5_000);
+  expect(await commits(world)).toBe(1);
+  world.click(0, [{}]);
+  await world.run(INTERVAL_MS - 20_000);
+  expect(await commits(world)).toBe(1);
+  await world.run(20_000);
+  expect(await commits(world)).toBe(2);
+  await expectExactlyOnce(world);
+});
+
+it('a pipeline that is killed more often than it flushes goes on committing', async () => {
+  const world = await World.open();
+  for (let life = 0; life < 5; life += 1) {
+    const process = await start(world, `life ${life}`);
+    await world.run(10_000);
+    expect(await commits(world)).toBe(life);
+    world.click(life % 3, [{}, {}]);
+    await world.run(10_000);
+    process.kill();
+  }
+});
+
+it('a partition that is handed over brings what waits in it to the table', async () => {
+  const world = await World.open();
+  const killed = await start(world, 'killed');
+  await start(world, 'heir').then(() => world.run(5_000));
+  world.click(0, [{}, {}]);
+  world.click(1, [{}, {}]);
+  world.click(2, [{}, {}]);
+  await world.run(5_000);
+  killed.kill();
+  await world.run(20_000);
+  expect((await expectExactlyOnce(world)).length).toBeGreaterThan(0);
+});
