@@ -1,20 +1,20 @@
 import type { SourceCheck } from './check-source.ts';
-import type { ConnectClient, ConnectorStatus } from './connect-client.ts';
+import {
+  waitMsMaxDefault,
+  waitUntilRunning,
+  whenReachable,
+  withoutSecrets,
+} from './connector-runs.ts';
+import type { ConnectorWait } from './connector-runs.ts';
 import type { ConnectorsConfig } from './connectors-config.ts';
 import { ConnectorsError } from './error.ts';
 import { findUnread, loadTables } from './first-loads.ts';
 import type { TopicAdmin, TopicState } from './kafka-admin.ts';
-import {
-  capturedTables,
-  changedSettings,
-  debeziumPostgresConfig,
-  passwordVariable,
-} from './postgres.ts';
+import { refuseDue } from './new-slot.ts';
+import { capturedTables, changedSettings, debeziumPostgresConfig } from './postgres.ts';
+import type { ConnectorConfig } from './postgres.ts';
 import { planTopics, tableTopic } from './topics.ts';
 import type { TopicPlan } from './topics.ts';
-
-/** Time as the caller has it: epoch ms, and a wait. */
-type Clock = { now: () => number; sleep: (ms: number) => Promise<void> };
 
 /** One thing that `apply` looked at. `differs` is what it must not change by itself. */
 export type ApplyStep = {
@@ -23,26 +23,13 @@ export type ApplyStep = {
   message: string;
 };
 
-export type ApplyOptions = {
-  config: ConnectorsConfig;
-  connect: ConnectClient;
+export type ApplyOptions = ConnectorWait & {
   topics: TopicAdmin;
   /** Looks at the database before Connect does, see `checkSource`. */
   checkSource: (config: ConnectorsConfig) => Promise<SourceCheck>;
   /** The Avro schema behind an id: Debezium's notifications tell which tables were read. */
   loadSchema: (schemaId: number) => Promise<object | undefined>;
-  clock: Clock;
-  /** Told of each step as it happens, and of what is waited for. */
-  onProgress: (line: string) => void;
-  /** How long the connector may take to run, and Connect to come up. */
-  waitMsMax?: number;
 };
-
-const waitMsMaxDefault = 120_000;
-const pollMs = 500;
-/** Tasks of a fresh configuration take a moment to replace those of the old one. */
-const settledPolls = 3;
-const traceLinesMax = 6;
 
 /**
  * Makes the topics and the connector be as configured, waits until the connector runs, and has it read
@@ -59,11 +46,13 @@ export async function applyConnectors(options: ApplyOptions): Promise<ApplyStep[
     options.onProgress(step.message);
   };
   report(await checkTables(options));
-  await refuseReturned(options);
+  await refuseUnsafe(options);
   for (const step of await applyTopics(options.topics, planTopics(options.config))) report(step);
   const { step, added } = await applyConfig(options);
   report(step);
-  report(await waitUntilRunning(options));
+  await waitUntilRunning(options);
+  const connector = `connector ${options.config.connector}`;
+  report({ subject: connector, outcome: 'running', message: `${connector}: runs` });
   report(await readEarlierRows(options, added));
   return steps;
 }
@@ -92,14 +81,22 @@ async function checkTables({ config, checkSource }: ApplyOptions): Promise<Apply
     : { subject, outcome: 'unchecked', message: `source: not checked, ${check.message}` };
 }
 
+async function refuseUnsafe(options: ApplyOptions): Promise<void> {
+  const { config, connect } = options;
+  const present = await whenReachable(options, () => connect.readConfig(config.connector));
+  if (present === undefined) return;
+  refuseDue(present);
+  await refuseReturned(options, present);
+}
+
 /**
  * Changes that a table saw while it was not captured are lost: its topic still holds rows as they were,
  * and one that was deleted meanwhile would stay for ever.
  */
-async function refuseReturned(options: ApplyOptions): Promise<void> {
-  const { config, connect, topics } = options;
-  const present = await whenReachable(options, () => connect.readConfig(config.connector));
-  if (present === undefined) return;
+async function refuseReturned(
+  { config, topics }: ApplyOptions,
+  present: ConnectorConfig,
+): Promise<void> {
   const captured = capturedTables(present);
   const added = config.tables.filter((table) => !captured.has(table));
   const states = await topics.describeTopics(added.map((table) => tableTopic(config, table)));
@@ -185,108 +182,4 @@ async function applyConfig(
     step: { subject, outcome: 'changed', message },
     added: config.tables.filter((table) => !captured.has(table)),
   };
-}
-
-/** Connect is a while in coming up, and refuses while its workers rebalance. */
-async function whenReachable<T>(options: ApplyOptions, attempt: () => Promise<T>): Promise<T> {
-  const { clock, onProgress, waitMsMax = waitMsMaxDefault } = options;
-  const deadline = clock.now() + waitMsMax;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      const retryable = error instanceof ConnectorsError && error.kind === 'unavailable';
-      if (!retryable || clock.now() >= deadline) throw error;
-      onProgress(`waiting: ${error.message}`);
-      await clock.sleep(pollMs * 4);
-    }
-  }
-}
-
-async function waitUntilRunning(options: ApplyOptions): Promise<ApplyStep> {
-  const { config, connect, clock, onProgress, waitMsMax = waitMsMaxDefault } = options;
-  const subject = `connector ${config.connector}`;
-  const deadline = clock.now() + waitMsMax;
-  let settled = 0;
-  let restarted = false;
-  let last = '';
-  for (;;) {
-    const status = await whenReachable(options, () => connect.readStatus(config.connector));
-    const now = describeStatus(status);
-    if (now !== last) onProgress(`${subject}: ${now}`);
-    last = now;
-    settled = isRunning(status) ? settled + 1 : 0;
-    if (settled >= settledPolls)
-      return { subject, outcome: 'running', message: `${subject}: runs` };
-    const trace = failureOf(status);
-    if (trace !== undefined && restarted) throw failedConnector(config, trace);
-    if (trace !== undefined) {
-      // One fresh try: the failure may be that of an earlier configuration.
-      await whenReachable(options, () => connect.restartFailed(config.connector));
-      restarted = true;
-    }
-    if (clock.now() >= deadline) {
-      throw new ConnectorsError('unavailable', `${subject} does not run yet: ${now}`, {
-        context: { connector: config.connector, waitMsMax },
-      });
-    }
-    await clock.sleep(trace === undefined ? pollMs : pollMs * 4);
-  }
-}
-
-/** Whether the connector and all of its tasks run, and there is one. */
-export function isRunning(status: ConnectorStatus | undefined): boolean {
-  return (
-    status?.connector.state === 'RUNNING' &&
-    status.tasks.length > 0 &&
-    status.tasks.every(({ state }) => state === 'RUNNING')
-  );
-}
-
-function failureOf(status: ConnectorStatus | undefined): string | undefined {
-  const parts = status === undefined ? [] : [status.connector, ...status.tasks];
-  const failed = parts.find(({ state }) => state === 'FAILED');
-  return failed === undefined ? undefined : (failed.trace ?? 'no trace');
-}
-
-function describeStatus(status: ConnectorStatus | undefined): string {
-  if (status === undefined) return 'not known to Connect yet';
-  const tasks = status.tasks.map(({ taskId, state }) => `task ${taskId} ${state}`);
-  return [status.connector.state, ...tasks].join(', ');
-}
-
-function failedConnector(config: ConnectorsConfig, trace: string): ConnectorsError {
-  return new ConnectorsError(
-    'config',
-    withHint(`connector ${config.connector} failed: ${shortTrace(config, trace)}`),
-    { context: { connector: config.connector } },
-  );
-}
-
-function withoutSecrets(config: ConnectorsConfig, subject: string, error: unknown): unknown {
-  if (!(error instanceof ConnectorsError)) return error;
-  const message = withHint(`${subject}: ${maskSecrets(config, error.message)}`);
-  return new ConnectorsError(error.kind, message, { context: error.context });
-}
-
-/** The password that Connect uses is the worker's; where there is none, PostgreSQL refuses the variable's name. */
-function withHint(message: string): string {
-  if (!/password authentication failed/i.test(message)) return message;
-  return (
-    `${message.trimEnd()}\nKafka Connect takes the password from the environment of its worker: ` +
-    `give the worker ${passwordVariable} and start it again`
-  );
-}
-
-/** The first lines of a Java trace that say something: messages, no frames, no secrets. */
-export function shortTrace(config: ConnectorsConfig, trace: string): string {
-  const lines = trace.split('\n').filter((line) => !/^\s*(at |\.\.\. \d+ more)/.test(line));
-  return maskSecrets(config, lines.slice(0, traceLinesMax).join('\n'));
-}
-
-function maskSecrets(config: ConnectorsConfig, text: string): string {
-  const password = config.database.password.reveal();
-  const masked = text.replace(/(password\S*\s*[=:]\s*)\S+/gi, '$1***');
-  // A password as short as a word of the message would take the message with it.
-  return password.length < 6 ? masked : masked.replaceAll(password, '***');
 }

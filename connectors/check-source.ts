@@ -1,12 +1,10 @@
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import type { ConnectorsConfig } from './connectors-config.ts';
 import { ConnectorsError } from './error.ts';
+import { withSource } from './source-client.ts';
+import type { Unreachable } from './source-client.ts';
 
-export type SourceCheck = { kind: 'ready' } | { kind: 'unreachable'; message: string };
-
-const connectWaitMsMax = 5_000;
-/** SQLSTATE classes of a wrong user, password or database. */
-const refusals: ReadonlySet<unknown> = new Set(['28P01', '28000', '3D000']);
+export type SourceCheck = { kind: 'ready' } | Unreachable;
 
 /**
  * Looks at the source as Debezium's role: a table that is not in the publication, or that the role
@@ -15,44 +13,13 @@ const refusals: ReadonlySet<unknown> = new Set(['28P01', '28000', '3D000']);
  * then nothing is checked, and the answer says so.
  */
 export async function checkSource(config: ConnectorsConfig): Promise<SourceCheck> {
-  const { host, port, name, user, password } = config.database;
-  const client = new Client({
-    host,
-    port,
-    database: name,
-    user,
-    password: password.reveal(),
-    connectionTimeoutMillis: connectWaitMsMax,
-  });
-  try {
-    await client.connect();
-  } catch (cause) {
-    return refusedOrUnreachable(config, cause);
-  }
-  try {
+  return withSource(config, async (client) => {
     const issues = await findIssues(client, config);
     if (issues.length === 0) return { kind: 'ready' };
     throw new ConnectorsError('config', `the source is not ready: ${issues.join('; ')}`, {
       context: { issues },
     });
-  } finally {
-    await client.end();
-  }
-}
-
-function refusedOrUnreachable(config: ConnectorsConfig, cause: unknown): SourceCheck {
-  const { host, port, name, user } = config.database;
-  const { code, message } = cause as { code?: unknown; message: string };
-  if (refusals.has(code)) {
-    throw new ConnectorsError('config', `PostgreSQL refuses ${user} on ${name}: ${message}`, {
-      context: { host, port, database: name, user },
-      cause,
-    });
-  }
-  return {
-    kind: 'unreachable',
-    message: `PostgreSQL at ${host}:${port} is out of reach from here`,
-  };
+  });
 }
 
 type TableRow = {

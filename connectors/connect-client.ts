@@ -22,7 +22,17 @@ export interface ConnectClient {
   readStatus(connector: string): Promise<ConnectorStatus | undefined>;
   /** Restarts the connector and those of its tasks that failed. */
   restartFailed(connector: string): Promise<void>;
+  /** Ends the connector's tasks and keeps its configuration and offsets; `resume` starts them again. */
+  stop(connector: string): Promise<void>;
+  resume(connector: string): Promise<void>;
+  /** How far its tasks have come, as they have stored it; undefined before they have stored anything. */
+  readOffset(connector: string): Promise<SourceOffset | undefined>;
+  /** Forgets how far the tasks of a stopped connector have come. */
+  resetOffsets(connector: string): Promise<void>;
 }
+
+/** What Debezium stores of its place in the source; the names are Debezium's. */
+export type SourceOffset = Readonly<Record<string, unknown>>;
 
 /** Validation connects to the database, which may take its time to refuse. */
 const requestWaitMsMax = 60_000;
@@ -47,9 +57,24 @@ export function openConnectClient(url: string): ConnectClient {
       const query = 'restart?includeTasks=true&onlyFailed=true';
       await request(path(connector, query), { method: 'POST' });
     },
+    async stop(connector) {
+      await request(path(connector, 'stop'), { method: 'PUT' });
+    },
+    async resume(connector) {
+      await request(path(connector, 'resume'), { method: 'PUT' });
+    },
+    async readOffset(connector) {
+      const body = (await request(path(connector, 'offsets'))) as WireOffsets | undefined;
+      const offset = body?.offsets[0]?.offset ?? {};
+      return Object.keys(offset).length === 0 ? undefined : offset;
+    },
+    async resetOffsets(connector) {
+      await request(path(connector, 'offsets'), { method: 'DELETE' });
+    },
   };
 }
 
+type WireOffsets = { offsets: readonly { offset: SourceOffset | null }[] };
 type WireState = { state: ConnectorState; trace?: string };
 type WireStatus = { connector: WireState; tasks: readonly (WireState & { id: number })[] };
 

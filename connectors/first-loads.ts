@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Struct } from './avro-codec.ts';
 import type { ConnectorsConfig } from './connectors-config.ts';
 import type { ChangeRecord } from './decode-change.ts';
@@ -45,8 +46,8 @@ export async function findUnread(
 
 /**
  * Has Debezium read the rows of these tables beside the changes that it streams (an incremental
- * snapshot), and returns once it has told that each is read. Asking twice reads twice, which changes
- * nothing. It needs a published write now and then, which the heartbeat table gives: the read rows
+ * snapshot), and returns once it has told that this reading is over: a table that another request has it
+ * read at the moment is read again from its start. Asking twice reads twice, which changes nothing. It needs a published write now and then, which the heartbeat table gives: the read rows
  * are let go when the log has passed the moment at which they were read.
  * Errors: `config` where Debezium tells that it cannot read a table; `unavailable` when it tells nothing
  * new for `waitMsMax`: it goes on by itself, and `apply` asks again.
@@ -57,38 +58,46 @@ export async function loadTables(
   tables: readonly string[],
 ): Promise<void> {
   const { clock, onProgress, waitMsMax } = options;
-  const missing = new Set(tables);
   let seen = (await readTold(options)).records.length;
   let movedMs = clock.now();
-  await askFor(options, tables);
-  while (missing.size > 0) {
+  const id = await askFor(options, tables);
+  for (;;) {
     await clock.sleep(pollMs);
     const { records, resolve } = await readTold(options);
     if (records.length > seen) movedMs = clock.now();
     for (const { value } of records.slice(seen)) {
-      const line = takeProgress(readNotification(value, resolve), missing);
+      const told = readNotification(value, resolve);
+      const line = progressOf(told, tables);
       if (line !== undefined) onProgress(line);
+      // Requests queue up, and what is told in between bears the id of the last one.
+      if (told?.['type'] === 'COMPLETED' && told['id'] === id) return;
     }
     seen = records.length;
-    if (missing.size > 0 && clock.now() - movedMs >= waitMsMax) throw stalled(missing, options);
+    if (clock.now() - movedMs >= waitMsMax) throw stalled(tables, options);
   }
 }
 
+/** Gives the id of the request, which Debezium's notifications of it bear. */
 async function askFor(
-  { config, topics, clock }: FirstLoadOptions,
+  { config, topics }: FirstLoadOptions,
   tables: readonly string[],
-): Promise<void> {
+): Promise<string> {
+  const id = `tributary-${randomUUID()}`;
   const value = JSON.stringify({
-    id: `tributary-${clock.now()}`,
+    id,
     type: 'execute-snapshot',
     data: { 'data-collections': tables, type: 'incremental' },
   });
   // Debezium obeys signals whose key is its topic prefix.
   await topics.appendRecord(signalTopic(config), { key: config.topics.prefix, value });
+  return id;
 }
 
-/** Takes what one notification tells; a line where that is worth one. */
-function takeProgress(notification: Struct | undefined, missing: Set<string>): string | undefined {
+/** A line where the notification is worth one. Errors: `config` where one of the tables cannot be read. */
+function progressOf(
+  notification: Struct | undefined,
+  tables: readonly string[],
+): string | undefined {
   if (notification?.['aggregate_type'] !== 'Incremental Snapshot') return undefined;
   const told = (notification['additional_data'] ?? {}) as Readonly<Record<string, string>>;
   switch (notification['type']) {
@@ -98,8 +107,7 @@ function takeProgress(notification: Struct | undefined, missing: Set<string>): s
     }
     case 'TABLE_SCAN_COMPLETED': {
       const { scanned_collection: table = '', status = '', total_rows_scanned: rows } = told;
-      if (!whole.includes(status)) throw refused(table, status);
-      missing.delete(table);
+      if (tables.includes(table) && !whole.includes(status)) throw refused(table, status);
       return `${table}: ${rows} rows read`;
     }
     default:
@@ -113,17 +121,17 @@ function refused(table: string, status: string): ConnectorsError {
   });
 }
 
-function stalled(missing: ReadonlySet<string>, options: FirstLoadOptions): ConnectorsError {
+function stalled(missing: readonly string[], options: FirstLoadOptions): ConnectorsError {
   const { config, waitMsMax } = options;
-  const tables = [...missing].join(', ');
+  const tables = missing.join(', ');
   const fix =
     config.database.heartbeatTable === undefined
       ? 'it goes on with the next write to a published table: set database.heartbeat_table, or write to one'
-      : 'look at the worker’s log, then run `tributary connectors apply` again';
+      : 'look at the worker’s log, then run the command again';
   return new ConnectorsError(
     'unavailable',
     `Debezium has told nothing of the rows of ${tables} for ${waitMsMax / 1000} s; ${fix}`,
-    { context: { tables: [...missing], waitMsMax } },
+    { context: { tables: missing, waitMsMax } },
   );
 }
 

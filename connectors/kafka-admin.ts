@@ -12,7 +12,10 @@ export type TopicState = {
   settings: ReadonlyMap<string, string>;
 };
 
-/** What `apply` and `status` need of a Kafka cluster. Errors: `unavailable` where it cannot be reached. */
+/** Where records of a key stand. */
+export type RecordPlace = { topic: string; partition: number; key: Uint8Array };
+
+/** What `apply`, `status` and `resnapshot` need of a Kafka cluster. Errors: `unavailable` where it cannot be reached. */
 export interface TopicAdmin {
   /** Topics that do not exist are absent. */
   describeTopics(topics: readonly string[]): Promise<ReadonlyMap<string, TopicState>>;
@@ -25,10 +28,13 @@ export interface TopicAdmin {
   readRecords(topic: string): Promise<ChangeRecord[]>;
   /** Appends to a topic of one partition, and returns once its replicas have it. */
   appendRecord(topic: string, record: { key: string; value: string }): Promise<void>;
+  /** Appends a record without a value for each key, to the partition that it stands in. */
+  appendTombstones(rows: readonly RecordPlace[]): Promise<void>;
   close(): Promise<void>;
 }
 
 const requestWaitMsMax = 10_000;
+const tombstonesAtOnce = 10_000;
 /** For reading a short topic to its end. */
 const readWaitMsMax = 30_000;
 
@@ -61,6 +67,7 @@ export async function openTopicAdmin(options: {
     },
     readRecords: (topic) => ask(() => readRecords(kafka, admin, topic)),
     appendRecord: (topic, record) => ask(() => appendRecord(kafka, topic, record)),
+    appendTombstones: (rows) => ask(() => appendTombstones(kafka, rows)),
     close: () => admin.disconnect(),
   };
 }
@@ -179,6 +186,27 @@ async function appendRecord(
   await producer.connect();
   try {
     await producer.send({ topic, acks: -1, messages: [record] });
+  } finally {
+    await producer.disconnect();
+  }
+}
+
+async function appendTombstones(kafka: Kafka, rows: readonly RecordPlace[]): Promise<void> {
+  const producer = kafka.producer();
+  await producer.connect();
+  try {
+    for (let at = 0; at < rows.length; at += tombstonesAtOnce) {
+      const byTopic = Map.groupBy(rows.slice(at, at + tombstonesAtOnce), ({ topic }) => topic);
+      const topicMessages = [...byTopic].map(([topic, places]) => ({
+        topic,
+        messages: places.map(({ partition, key }) => ({
+          partition,
+          key: Buffer.from(key),
+          value: null,
+        })),
+      }));
+      await producer.sendBatch({ acks: -1, topicMessages });
+    }
   } finally {
     await producer.disconnect();
   }

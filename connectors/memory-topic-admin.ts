@@ -27,6 +27,11 @@ export function createMemoryTopicAdmin(): TopicAdmin {
       const record = { key: Buffer.from(key), value: Buffer.from(value) };
       records.set(topic, [...(records.get(topic) ?? []), record]);
     },
+    async appendTombstones(rows) {
+      for (const { topic, key } of rows) {
+        records.set(topic, [...(records.get(topic) ?? []), { key, value: null }]);
+      }
+    },
     close: async () => {},
   };
 }

@@ -1,8 +1,12 @@
-import { isRunning, shortTrace } from './apply.ts';
 import type { ConnectClient, ConnectorState } from './connect-client.ts';
+import { isRunning, shortTrace } from './connector-runs.ts';
 import type { ConnectorsConfig } from './connectors-config.ts';
 import type { TopicAdmin } from './kafka-admin.ts';
+import { dueMessage, dueTables } from './new-slot.ts';
+import type { SlotAccess } from './new-slot.ts';
 import { changedSettings, debeziumPostgresConfig } from './postgres.ts';
+import { slotTrouble } from './replication-slot.ts';
+import type { SlotState } from './replication-slot.ts';
 import { planTopics } from './topics.ts';
 
 /** What runs and what differs from connectors.yaml, for `status`. */
@@ -20,7 +24,11 @@ export type ConnectorsReport = {
     partitions: number | undefined;
     differences: readonly string[];
   }[];
-  /** The connector and all of its tasks run, and nothing differs. */
+  /** The replication slot's own account; undefined where the database is out of reach from here. */
+  slot: SlotState | undefined;
+  /** Changes that may be in no topic, and what to do, in words. */
+  missed: readonly string[];
+  /** The connector and all of its tasks run, nothing differs and nothing was missed. */
   asWanted: boolean;
 };
 
@@ -29,15 +37,28 @@ export async function readConnectorsStatus(options: {
   config: ConnectorsConfig;
   connect: ConnectClient;
   topics: TopicAdmin;
+  readSlot: SlotAccess['read'];
 }): Promise<ConnectorsReport> {
   const { config, connect } = options;
   const status = await connect.readStatus(config.connector);
   const parts = status === undefined ? [] : [status.connector, ...status.tasks];
   const trace = parts.find(({ state }) => state === 'FAILED')?.trace;
   const present = await connect.readConfig(config.connector);
+  const due = dueTables(present);
   const differences =
-    present === undefined ? [] : changedSettings(present, debeziumPostgresConfig(config));
+    // While a resnapshot is due, the connector has settings of its own.
+    present === undefined || due.length > 0
+      ? []
+      : changedSettings(present, debeziumPostgresConfig(config));
   const topics = await readTopics(options);
+  const found = await options.readSlot(config);
+  const slot = found.kind === 'unreachable' ? undefined : found;
+  const offset = await connect.readOffset(config.connector);
+  const trouble = slot && present && slotTrouble(config, { slot, offset, runs: isRunning(status) });
+  const missed = [
+    ...(due.length > 0 ? [dueMessage(due)] : []),
+    ...(trouble === undefined ? [] : [trouble.message]),
+  ];
   return {
     connector: config.connector,
     state: status?.connector.state ?? 'MISSING',
@@ -45,8 +66,11 @@ export async function readConnectorsStatus(options: {
     failure: trace === undefined ? undefined : shortTrace(config, trace),
     differences,
     topics,
+    slot,
+    missed,
     asWanted:
       isRunning(status) &&
+      missed.length === 0 &&
       differences.length === 0 &&
       topics.every((topic) => topic.differences.length === 0),
   };

@@ -40,8 +40,14 @@ const SOLE_IMPORTERS: Record<string, readonly string[]> = {
     'enrich/source/platformatic-link.ts',
     'enrich/source/platformatic-log.ts',
   ],
-  kafkajs: ['connectors/kafka-admin.ts', 'generate/kafka-producer.ts', 'verify/topic-reader.ts'],
-  pg: ['connectors/check-source.ts', 'generate/postgres.ts', 'stack/postgres/server.ts'],
+  kafkajs: [
+    'connectors/kafka-admin.ts',
+    // Transactions: a replay and its marks are there together or not at all.
+    'enrich/dead-letters/replay-producer.ts',
+    'generate/kafka-producer.ts',
+    'verify/topic-reader.ts',
+  ],
+  pg: ['connectors/source-client.ts', 'generate/postgres.ts', 'stack/postgres/server.ts'],
   'prom-client': ['enrich/metrics.ts'],
   yaml: ['configuration/yaml-section.ts', 'bench/backlog.ts'],
 };

@@ -12,6 +12,7 @@ import type { ChangeRecord } from '../../connectors/decode-change.ts';
 import { openTopicAdmin } from '../../connectors/kafka-admin.ts';
 import type { TopicAdmin } from '../../connectors/kafka-admin.ts';
 import { isStreamed, readinessSignal } from '../../connectors/readiness-signal.ts';
+import { readSlot } from '../../connectors/replication-slot.ts';
 import { readConnectorsStatus } from '../../connectors/status.ts';
 import { heartbeatTopic, notificationTopic, tableTopic } from '../../connectors/topics.ts';
 import { openRegistry } from '../../schemas/registry.ts';
@@ -200,7 +201,7 @@ describe('apply on a running stack', () => {
     expect(first.map(({ message }) => message)).toContain(`connector ${name}: created`);
     const second = await applyConnectors(options());
     expect(new Set(outcomes(second))).toEqual(new Set(['unchanged', 'running']));
-    const report = await readConnectorsStatus({ config, connect, topics });
+    const report = await readConnectorsStatus({ config, connect, topics, readSlot });
     expect(report).toMatchObject({ state: 'RUNNING', differences: [], asWanted: true });
     expect(report.topics.flatMap(({ differences }) => differences)).toEqual([]);
     const shown = await fetch(`${endpoints.connectUrl}/connectors/${name}/config`);
@@ -319,7 +320,7 @@ describe('apply on a running stack', () => {
   });
 
   it('runs on after the truncate that a compacted topic cannot take', async () => {
-    const report = await readConnectorsStatus({ config, connect, topics });
+    const report = await readConnectorsStatus({ config, connect, topics, readSlot });
     expect(report).toMatchObject({ state: 'RUNNING', tasks: [{ state: 'RUNNING' }] });
     const beats = await readTopic(heartbeatTopic(config), (read) => read.length > 0, 10_000);
     expect(beats.length).toBeGreaterThan(0);

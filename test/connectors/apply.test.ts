@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { applyConnectors, shortTrace } from '../../connectors/apply.ts';
+import { applyConnectors } from '../../connectors/apply.ts';
 import type { ApplyOptions, ApplyStep } from '../../connectors/apply.ts';
 import type { ConnectClient, ConnectorState } from '../../connectors/connect-client.ts';
+import { shortTrace } from '../../connectors/connector-runs.ts';
 import { ConnectorsError } from '../../connectors/error.ts';
 import type { TopicAdmin } from '../../connectors/kafka-admin.ts';
 import { createMemoryTopicAdmin } from '../../connectors/memory-topic-admin.ts';
@@ -34,16 +35,23 @@ function memoryConnect(
     async restartFailed() {
       this.restarts++;
     },
+    stop: async () => {},
+    resume: async () => {},
+    readOffset: async () => undefined,
+    resetOffsets: async () => {},
   };
 }
 
-function options(connect: ConnectClient, lines: string[] = []): ApplyOptions {
+type StatusOptions = Parameters<typeof readConnectorsStatus>[0];
+
+function options(connect: ConnectClient, lines: string[] = []): ApplyOptions & StatusOptions {
   let nowMs = 0;
   return {
     config,
     connect,
     topics: createMemoryTopicAdmin(),
     checkSource: async () => ({ kind: 'ready' }),
+    readSlot: async () => ({ kind: 'unreachable', message: 'far away' }),
     loadSchema: async () => undefined,
     clock: { now: () => nowMs, sleep: async (ms) => void (nowMs += ms) },
     onProgress: (line) => lines.push(line),
@@ -156,8 +164,9 @@ function notification(
   kind: 'Initial Snapshot' | 'Incremental Snapshot',
   type: string,
   details: Record<string, string> = {},
+  id = 'n',
 ): { key: string; value: string } {
-  const value = { aggregate_type: kind, type, additional_data: details };
+  const value = { id, aggregate_type: kind, type, additional_data: details };
   return { key: '{}', value: JSON.stringify(value) };
 }
 
@@ -169,14 +178,21 @@ function debezium(obey: (table: string) => string | undefined): TopicAdmin {
     async appendRecord(topic, record) {
       await topics.appendRecord(topic, record);
       if (topic !== signalTopic(config)) return;
-      const { data } = JSON.parse(record.value) as { data: { 'data-collections': string[] } };
+      const { id, data } = JSON.parse(record.value) as {
+        id: string;
+        data: { 'data-collections': string[] };
+      };
+      const tell = (type: string, details: Record<string, string>): Promise<void> => {
+        const told = notification('Incremental Snapshot', type, details, id);
+        return topics.appendRecord(notificationTopic(config), told);
+      };
       for (const table of data['data-collections']) {
         const status = obey(table);
-        if (status === undefined) continue;
+        if (status === undefined) return;
         const details = { scanned_collection: table, status, total_rows_scanned: '7' };
-        const told = notification('Incremental Snapshot', 'TABLE_SCAN_COMPLETED', details);
-        await topics.appendRecord(notificationTopic(config), told);
+        await tell('TABLE_SCAN_COMPLETED', details);
       }
+      await tell('COMPLETED', {});
     },
   };
 }
