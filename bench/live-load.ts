@@ -1,0 +1,152 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { systemClock } from '../cli/environment.ts';
+import { loadConfig } from '../cli/load-config.ts';
+import type { LoadedConfig } from '../cli/load-config.ts';
+import { kafkajsSecurity, openSchemaRegistry } from '../cli/open-lake.ts';
+import { DEFAULT_CLICK_SHAPE } from '../generate/clicks.ts';
+import { writeDimensionTopics } from '../generate/dimension-topic.ts';
+import { openKafkaProducer } from '../generate/kafka-producer.ts';
+import type { RecordProducer } from '../generate/kafka-producer.ts';
+import { runGenerate } from '../generate/run.ts';
+
+export type LiveSize = { users: number; devices: number; urls: number };
+
+/** A pipeline file with a stream topic and tables of its own, over dimension topics that runs share. */
+export type LiveLoad = LoadedConfig & {
+  pipelineFile: string;
+  directory: string;
+  ledger: string;
+  /** Sends clicks until the signal or the count, at a rate or as fast as possible. */
+  clicks: (wish: { perSecond?: number; count?: number; signal?: AbortSignal }) => Promise<void>;
+  close: () => Promise<void>;
+};
+
+const SEED = 11;
+const DIMENSION_PARTITIONS = 12;
+
+/** Fills the dimension topics unless an earlier run did, and makes a stream topic. */
+export async function prepareLiveLoad(options: {
+  size: LiveSize;
+  partitions: number;
+  directory: string;
+  runId: string;
+  progress: (line: string) => void;
+}): Promise<LiveLoad> {
+  const { size, partitions, directory, runId, progress } = options;
+  const shipped = await loadConfig({ config: 'pipeline.yaml', contracts: 'schemas' });
+  const producer = await openKafkaProducer({
+    brokers: shipped.config.kafka.brokers,
+    security: kafkajsSecurity(shipped.config),
+    clientId: 'bench',
+    compression: 'zstd',
+    log: progress,
+  });
+  const base = `bench_live_${size.users}_${size.devices}_${size.urls}`;
+  const shared = join(directory, producer.clusterId, base);
+  const folder = join(shared, runId);
+  await mkdir(folder, { recursive: true });
+  const pipelineFile = join(folder, 'pipeline.yaml');
+  await writePipelineFile({ base, runId, pipelineFile, stateDirectory: join(folder, 'state') });
+  const loaded = await loadConfig({ config: pipelineFile, contracts: 'schemas' });
+  const done = join(shared, 'filled');
+  if (!existsSync(done)) {
+    await fillDimensions({ ...loaded, size, base, producer, progress });
+    await writeFile(done, '');
+  }
+  await producer.ensureTopic(loaded.config.stream.topic, partitions, {});
+  const ledger = join(folder, 'clicks.ndjson');
+  return {
+    ...loaded,
+    pipelineFile,
+    directory: folder,
+    ledger,
+    clicks: (wish) => sendClicks({ ...loaded, size, producer, ledger, progress, ...wish }),
+    close: () => producer.close(),
+  };
+}
+
+async function writePipelineFile(options: {
+  base: string;
+  runId: string;
+  pipelineFile: string;
+  stateDirectory: string;
+}): Promise<void> {
+  const { base, runId, pipelineFile, stateDirectory } = options;
+  const config = parse(await readFile('pipeline.yaml', 'utf8'));
+  config.pipeline = `bench-${runId}`;
+  config.kafka.group = `bench-${runId}`;
+  config.stream.topic = `bench_live_${runId}-clicks`;
+  for (const dimension of config.dimensions) dimension.topic = `${base}.${dimension.name}`;
+  config.readiness.notification_topic = `${base}-notifications`;
+  config.table.name = `bench.live_${runId}`;
+  config.table.dead_letter = `bench.live_${runId}_dead_letter`;
+  // Each process has one of its own; the first takes the default.
+  config.state.directory = `\${STATE_DIRECTORY:-${stateDirectory}}`;
+  config.http.port = '${HTTP_PORT:-18098}';
+  await writeFile(pipelineFile, stringify(config));
+}
+
+type Register = Parameters<typeof runGenerate>[0]['register'];
+
+function registerWith({ config }: LoadedConfig): Register {
+  const registry = openSchemaRegistry(config);
+  return async (subject, avroSchema) =>
+    (await registry.register(subject, JSON.parse(avroSchema))).schemaId;
+}
+
+async function fillDimensions(
+  options: LoadedConfig & {
+    size: LiveSize;
+    base: string;
+    producer: RecordProducer;
+    progress: (line: string) => void;
+  },
+): Promise<void> {
+  const { size, base, producer, progress, config } = options;
+  await writeDimensionTopics({
+    producer,
+    register: registerWith(options),
+    seed: SEED,
+    users: { topic: `${base}.users`, rows: size.users },
+    devices: { topic: `${base}.devices`, rows: size.devices },
+    urls: { topic: `${base}.urls`, rows: size.urls },
+    notificationTopic: config.readiness.notificationTopic,
+    partitions: DIMENSION_PARTITIONS,
+    nowMs: systemClock.nowMs,
+    progress,
+  });
+}
+
+async function sendClicks(
+  options: LoadedConfig & {
+    size: LiveSize;
+    producer: RecordProducer;
+    ledger: string;
+    progress: (line: string) => void;
+    perSecond?: number;
+    count?: number;
+    signal?: AbortSignal;
+  },
+): Promise<void> {
+  const { config, contracts, size, producer, ledger, perSecond, count, signal } = options;
+  await runGenerate({
+    seed: SEED,
+    producer,
+    register: registerWith(options),
+    clicks: {
+      topic: config.stream.topic,
+      avroSchema: contracts.stream.avroSchema,
+      shape: { ...DEFAULT_CLICK_SHAPE, ...size },
+      ledgerPath: ledger,
+      ...(count === undefined ? {} : { count }),
+      ...(perSecond === undefined ? {} : { perSecond }),
+    },
+    clock: { nowMs: systemClock.nowMs, sleep: (ms) => systemClock.sleep(ms) },
+    // The rate is known; a backlog tells of itself.
+    progress: perSecond === undefined ? options.progress : () => undefined,
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
