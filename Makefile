@@ -1,7 +1,7 @@
 # The pinned Node of node_modules comes first: recipes run `node` and the tools by name.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup demo up down status clean test check bench chaos
+.PHONY: help setup demo up down status clean test check bench bench-recovery bench-group chaos
 
 help:
 	@echo 'make demo     start the stack and run the demonstration on it'
@@ -12,6 +12,7 @@ help:
 	@echo 'make test     every test; the stack tests bring up a stack of their own'
 	@echo 'make check    format, lint, types and unit tests'
 	@echo 'make bench    the measurements'
+	@echo 'make bench-recovery, make bench-group   kill -9 to the next commit, freshness; commits of one to four processes'
 	@echo 'make chaos    faults on a real stack of its own: SEED=n ROUNDS=n FAULTS=name,name; FAULTS=list'
 
 setup: node_modules/.package-lock.json
@@ -46,3 +47,9 @@ bench: up
 
 chaos: setup
 	@node --disable-warning=TimeoutNegativeWarning test/chaos/main.ts --seed '$(SEED)' --rounds '$(ROUNDS)' --faults '$(FAULTS)'
+
+bench-recovery: up
+	@node bench/recovery.ts
+
+bench-group: up
+	@node bench/group.ts

@@ -100,6 +100,12 @@ function commitMetrics(registers: Registry[]) {
       labelNames: ['table', 'outcome'] as const,
       registers,
     }),
+    commitConflicts: new Counter({
+      name: 'tributary_commit_conflicts_total',
+      help: 'Commits that another writer was faster than, by table; each was tried again',
+      labelNames: ['table'] as const,
+      registers,
+    }),
     commitSeconds: new Histogram({
       name: 'tributary_commit_duration_seconds',
       help: 'From the start of a flush to its commit, by step',

@@ -25,6 +25,8 @@ const COMMIT_ATTEMPTS_MAX = 20;
 const COMMIT_UNKNOWN_WAIT_MS_MAX = 30_000;
 const COMMIT_BACKOFF_MS_MAX = 5_000;
 const UPLOADS_MAX = 4;
+/** Where several write to a table, a lost race is counted and no news; more than these for one commit are. */
+const UNTOLD_RACES_MAX = 3;
 
 /** What writing to a table needs. */
 export type LakeContext = {
@@ -97,6 +99,9 @@ export async function appendToTable(
     if (step === 'unavailable') status.trouble(what, message);
     // The first failure of a row is told; `status` shows it as long as it lasts.
     if (step === 'unavailable' && attempt > 0) return;
+    if (step === 'conflict') metrics.commitConflicts.inc({ table: name });
+    const isRace = step === 'conflict' || step === 'rebase';
+    if (isRace && attempt <= UNTOLD_RACES_MAX) return;
     if (step === 'landed-elsewhere') {
       logger.info(`commit to ${name}: it stands in the table already`, { commitId });
       return;

@@ -32,6 +32,26 @@ describe('the log', () => {
     }
   });
 
+  it('counts a lost race, and tells of many', async () => {
+    const { world, process } = await World.started();
+    let sent = 0;
+    const loseNext = (races: number): void => {
+      sent = 0;
+      world.faults.commit = () => (sent++ < races ? 'conflict' : 'apply');
+    };
+    const said = process.lines.length;
+    loseNext(2);
+    world.click(0, [{}]);
+    await world.run(QUIET_MS);
+    expect(process.lines.slice(said)).toEqual([]);
+    loseNext(4);
+    world.click(0, [{}]);
+    await world.run(QUIET_MS);
+    expect(process.lines.slice(said)).not.toEqual([]);
+    const { values } = await process.metrics.commitConflicts.get();
+    expect(values).toMatchObject([{ value: 6, labels: { table: 'clicks' } }]);
+  });
+
   it('tells of an outage at its start, now and then while it lasts, and at its end', async () => {
     const { world, process } = await World.started();
     world.faults.away.add('store');

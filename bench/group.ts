@@ -1,0 +1,268 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { systemClock } from '../cli/environment.ts';
+import { EXIT, describeForUser, exitCodeOf } from '../cli/exit-code.ts';
+import { openToolLog } from '../cli/lag.ts';
+import { openCatalog } from '../cli/open-lake.ts';
+import { startPipelineProcess } from '../cli/pipeline-process.ts';
+import type { PipelineProcess } from '../cli/pipeline-process.ts';
+import { verify } from '../cli/verify.ts';
+import { isSound, renderReport } from '../verify/report.ts';
+import { prepareLiveLoad } from './live-load.ts';
+import type { LiveLoad } from './live-load.ts';
+import { spread } from './quantiles.ts';
+import { watchTable } from './watch-table.ts';
+
+const DIRECTORY = '.bench';
+const PARTITIONS = 12;
+const FIRST_PORT = 18_110;
+const READY_WAIT_MS_MAX = 600_000;
+const COMMIT_WAIT_MS_MAX = 300_000;
+const USAGE = `usage: node bench/group.ts [--processes N] [--interval SECONDS] [--rate CLICKS] [--steady SECONDS]
+         [--backlog CLICKS] [--users N] [--devices N] [--urls N] [--keep]
+
+One consumer group of 1, 2, ... --processes processes on the same table, with the stack up: how fast they commit a
+backlog together, and, with --rate clicks a second, how many commits there are, how many lose a race, and how long a
+commit takes from its files to the catalog's word. Prints a row for each; the last line is JSON. Every offset is
+verified.`;
+
+/** A wrong word on the command line. */
+class UsageError extends Error {}
+
+type Wish = ReturnType<typeof readArguments>;
+
+type Member = PipelineProcess & { url: string };
+
+function parsedArguments() {
+  try {
+    return parseArgs({
+      options: {
+        processes: { type: 'string', default: '4' },
+        interval: { type: 'string', default: '5' },
+        rate: { type: 'string', default: '1200' },
+        steady: { type: 'string', default: '120' },
+        backlog: { type: 'string', default: '500000' },
+        users: { type: 'string', default: '100000' },
+        devices: { type: 'string', default: '100000' },
+        urls: { type: 'string', default: '20000' },
+        keep: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (cause) {
+    throw new UsageError((cause as Error).message);
+  }
+}
+
+function readArguments() {
+  const values = parsedArguments();
+  const number = (name: Exclude<keyof typeof values, 'keep' | 'help'>): number => {
+    if (/^[1-9]\d{0,8}$/.test(values[name])) return Number(values[name]);
+    throw new UsageError(`--${name}: expected a whole number above 0, got "${values[name]}"`);
+  };
+  return {
+    processes: number('processes'),
+    intervalMs: number('interval') * 1000,
+    rate: number('rate'),
+    steadyMs: number('steady') * 1000,
+    backlogClicks: number('backlog'),
+    size: { users: number('users'), devices: number('devices'), urls: number('urls') },
+    keep: values.keep,
+    help: values.help,
+  };
+}
+
+async function startMember(wish: Wish, load: LiveLoad, index: number): Promise<Member> {
+  const port = FIRST_PORT + index;
+  const url = `http://${load.config.http.host}:${port}`;
+  const member = await startPipelineProcess({
+    args: ['--config', load.pipelineFile],
+    logFile: join(load.directory, `pipeline-${index}.log`),
+    readyUrl: `${url}/readyz`,
+    env: {
+      COMMIT_INTERVAL: `${wish.intervalMs / 1000}s`,
+      HTTP_PORT: String(port),
+      STATE_DIRECTORY: join(load.directory, `state-${index}`),
+    },
+  });
+  return { ...member, url };
+}
+
+/** The sum of a metric over all its series that have these labels, and over all members. */
+async function metric(members: readonly Member[], name: string, labels = ''): Promise<number> {
+  let sum = 0;
+  for (const { url } of members) {
+    const text = await (await fetch(`${url}/metrics`)).text();
+    for (const line of text.split('\n')) {
+      const isIt = line.startsWith(`${name}{`) || line.startsWith(`${name} `);
+      if (isIt && line.includes(labels)) sum += Number(line.slice(line.lastIndexOf(' ') + 1));
+    }
+  }
+  return sum;
+}
+
+async function counts(members: readonly Member[], table: string) {
+  const ofTable = `table="${table}"`;
+  const buckets: number[] = [];
+  for (const bound of COMMIT_BOUNDS) {
+    const labels = `le="${bound}",step="commit"`;
+    buckets.push(await metric(members, 'tributary_commit_duration_seconds_bucket', labels));
+  }
+  return {
+    commits: await metric(members, 'tributary_commits_total', ofTable),
+    conflicts: await metric(members, 'tributary_commit_conflicts_total', ofTable),
+    buckets,
+  };
+}
+
+/** Those of the histogram in enrich/metrics.ts. */
+const COMMIT_BOUNDS = [
+  '0.05',
+  '0.1',
+  '0.25',
+  '0.5',
+  '1',
+  '2.5',
+  '5',
+  '10',
+  '30',
+  '60',
+  '120',
+  '+Inf',
+];
+
+/** Between the bounds of the bucket that the quantile falls into, as Prometheus does. */
+function histogramQuantile(buckets: readonly number[], q: number): number {
+  const rank = q * (buckets.at(-1) ?? 0);
+  const index = buckets.findIndex((count) => count >= rank);
+  const from = index <= 0 ? 0 : Number(COMMIT_BOUNDS[index - 1]);
+  const to = Number(COMMIT_BOUNDS[index]);
+  const below = index <= 0 ? 0 : (buckets[index - 1] ?? 0);
+  const within = (buckets[index] ?? 0) - below;
+  const seconds = Number.isFinite(to) ? from + (to - from) * ((rank - below) / within) : from;
+  return Math.round(seconds * 1000) / 1000;
+}
+
+/** A group of `size` processes: first on a backlog, then at a steady rate. */
+async function measure(wish: Wish, load: LiveLoad, size: number) {
+  const catalog = await openCatalog(load.config);
+  await load.clicks({ count: wish.backlogClicks });
+  const log = await openToolLog(load.config);
+  const ends = await log.bounds(load.config.stream.topic);
+  await log.close();
+  const watch = watchTable({ config: load.config, catalog });
+  const members: Member[] = [];
+  const stop = new AbortController();
+  try {
+    for (let i = 0; i < size; i += 1) members.push(await startMember(wish, load, i));
+    await Promise.all(members.map((member) => member.ready(READY_WAIT_MS_MAX)));
+    const readyMs = systemClock.nowMs();
+    let committedMs = readyMs;
+    while (![...ends].every(([p, { endOffset }]) => (watch.position().get(p) ?? 0n) >= endOffset)) {
+      committedMs = await watch.commitAfter(committedMs, COMMIT_WAIT_MS_MAX);
+    }
+    await watch.startSampling();
+    const clicks = load.clicks({ perSecond: wish.rate, signal: stop.signal });
+    await systemClock.sleep(2 * wish.intervalMs);
+    const before = await counts(members, load.config.table.name);
+    watch.takeFreshness();
+    await systemClock.sleep(wish.steadyMs);
+    const after = await counts(members, load.config.table.name);
+    const freshness = watch.takeFreshness();
+    stop.abort();
+    await clicks;
+    const commits = after.commits - before.commits;
+    const buckets = after.buckets.map((count, index) => count - (before.buckets[index] ?? 0));
+    return {
+      processes: size,
+      backlogPerSecond: Math.round((wish.backlogClicks * 1000) / (committedMs - readyMs)),
+      commitsPerMinute: Math.round((commits * 60_000) / wish.steadyMs),
+      conflictsPerCommit: Math.round((100 * (after.conflicts - before.conflicts)) / commits) / 100,
+      commitSecondsP50: histogramQuantile(buckets, 0.5),
+      commitSecondsP99: histogramQuantile(buckets, 0.99),
+      freshnessSeconds: spread(freshness),
+    };
+  } finally {
+    stop.abort();
+    await Promise.all(members.map((member) => member.stop('SIGTERM')));
+    await watch.stop();
+  }
+}
+
+async function check({ pipelineFile, ledger }: LiveLoad): Promise<boolean> {
+  const reports = await verify({ config: pipelineFile, contracts: 'schemas', ledger });
+  for (const one of reports) if (!isSound(one)) tell(renderReport(one));
+  return reports.every(isSound);
+}
+
+async function dropTables({ config }: LiveLoad): Promise<void> {
+  const { namespace, name, deadLetterName } = config.table;
+  const catalog = await openCatalog(config);
+  for (const table of [name, deadLetterName]) await catalog.dropTable({ namespace, name: table });
+}
+
+/** Each size on a topic and a table of its own. */
+async function measureSize(wish: Wish, size: number) {
+  const runId = `group_${systemClock.nowMs().toString(36)}`;
+  const load = await prepareLiveLoad({
+    size: wish.size,
+    partitions: PARTITIONS,
+    directory: DIRECTORY,
+    runId,
+    progress: () => undefined,
+  });
+  try {
+    const measured = await measure(wish, load, size);
+    const verified = await check(load);
+    tell(`${JSON.stringify(measured)} ${verified ? 'verified' : 'NOT SOUND'}`);
+    if (!wish.keep) await dropTables(load);
+    return { ...measured, verified };
+  } finally {
+    await load.close();
+    if (!wish.keep) await rm(load.directory, { recursive: true, force: true });
+  }
+}
+
+function tell(line: string): void {
+  console.error(line);
+}
+
+async function main(): Promise<number> {
+  const wish = readArguments();
+  if (wish.help) {
+    console.log(USAGE);
+    return EXIT.ok;
+  }
+  await mkdir(DIRECTORY, { recursive: true });
+  const groups: Awaited<ReturnType<typeof measureSize>>[] = [];
+  for (let size = 1; size <= wish.processes; size += 1) groups.push(await measureSize(wish, size));
+  console.log(
+    'processes  backlog/s  commits/min  conflicts/commit  commit p50 s  p99 s  freshness p50 s  p99 s',
+  );
+  for (const group of groups) {
+    const { freshnessSeconds: fresh } = group;
+    const cells: readonly [unknown, number][] = [
+      [group.processes, 9],
+      [group.backlogPerSecond, 11],
+      [group.commitsPerMinute, 13],
+      [group.conflictsPerCommit, 18],
+      [group.commitSecondsP50, 14],
+      [group.commitSecondsP99, 7],
+      [fresh.p50, 17],
+      [fresh.p99, 7],
+    ];
+    console.log(cells.map(([cell, width]) => String(cell).padStart(width)).join(''));
+  }
+  const sound = groups.every(({ verified }) => verified);
+  console.log(JSON.stringify({ bench: 'group', intervalSeconds: wish.intervalMs / 1000, groups }));
+  return sound ? EXIT.ok : EXIT.failedCheck;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  const isUsage = error instanceof UsageError;
+  console.error(isUsage ? `${error.message}\n\n${USAGE}` : describeForUser(error));
+  process.exitCode = isUsage ? EXIT.usage : exitCodeOf(error);
+}
