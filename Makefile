@@ -1,7 +1,7 @@
 # The pinned Node of node_modules comes first: recipes run `node` and the tools by name.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup demo up down status clean test check bench bench-recovery bench-group chaos
+.PHONY: help setup demo up down status clean test check bench bench-recovery bench-group chaos simulate
 
 help:
 	@echo 'make demo     start the stack and run the demonstration on it'
@@ -11,6 +11,7 @@ help:
 	@echo 'make clean    stop the stack, remove its data'
 	@echo 'make test     every test; the stack tests bring up a stack of their own'
 	@echo 'make check    format, lint, types and unit tests'
+	@echo 'make simulate the pipeline under random faults, all in memory: SEED=n SCHEDULES=n'
 	@echo 'make bench    the measurements'
 	@echo 'make bench-recovery, make bench-group   kill -9 to the next commit, freshness; commits of one to four processes'
 	@echo 'make chaos    faults on a real stack of its own: SEED=n ROUNDS=n FAULTS=name,name; FAULTS=list'
@@ -41,6 +42,9 @@ test: setup
 
 check: setup
 	npm run check
+
+simulate: setup
+	@node test/simulation/main.ts --seed '$(or $(SEED),1)' --schedules '$(or $(SCHEDULES),100000)'
 
 bench: up
 	@node bench/main.ts
