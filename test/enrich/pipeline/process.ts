@@ -1,5 +1,7 @@
-/** Never: what a process that was killed waits for. */
-const never = new Promise<never>(() => undefined);
+/** What a process that was killed waits for: one of its own, which goes with it. */
+function never(): Promise<never> {
+  return new Promise(() => undefined);
+}
 
 const ITERATING = new Set<string | symbol>(['scan', 'list']);
 
@@ -34,7 +36,7 @@ export class Life {
   /** Resolves once the process runs, which a killed one never does again. */
   async running(): Promise<void> {
     while (this.#alive && this.#thawed !== undefined) await this.#thawed;
-    if (!this.#alive) await never;
+    if (!this.#alive) await never();
   }
 
   /** Asks the outside, while alive, and hands the answer over, while alive. */

@@ -5,7 +5,7 @@ import type { AvroObject } from '../../../schemas/contract.ts';
 export const clickSchema = JSON.parse(readFileSync('schemas/click.avsc', 'utf8')) as AvroObject;
 
 /** The fields of a click that tests vary; the others are the same in all. */
-export type Click = { userId: number; url: string; deviceId: string };
+export type Click = { userId: number; url: string; deviceId: string; eventTimeMs?: number };
 
 export type DimensionName = 'users' | 'devices' | 'urls';
 
@@ -22,9 +22,12 @@ export function frame(schemaId: number, body: Uint8Array): Uint8Array {
   return Buffer.concat([head, body]);
 }
 
-export function encodeClick(schemaId: number, { userId, url, deviceId }: Click): Uint8Array {
+export function encodeClick(
+  schemaId: number,
+  { userId, url, deviceId, eventTimeMs = EVENT_TIME_MS }: Click,
+): Uint8Array {
   const body = clickType.toBuffer({
-    event_time: EVENT_TIME_MS,
+    event_time: eventTimeMs,
     user_id: userId,
     url,
     device_id: deviceId,

@@ -1,0 +1,348 @@
+/** In a file of the product, a text that occurs once, and what stands in its place. */
+export type Edit = { file: string; find: string; put: string };
+
+/** The product with one of its promises broken, and the invariants that must notice. */
+export type Variant = { name: string; breaks: string; edits: readonly Edit[] };
+
+const STAGE = 'catalog/commit/stage-append.ts';
+const COMMIT = 'catalog/commit/commit-append.ts';
+const ACCEPTANCE = 'enrich/core/acceptance.ts';
+const POSITION = 'enrich/core/position.ts';
+const FLUSH = 'enrich/pipeline/flush.ts';
+const LOOP = 'enrich/pipeline/click-loop.ts';
+const DIMENSION = 'enrich/state/dimension.ts';
+
+/** Every variant must be caught: a simulation that misses one proves nothing. */
+export const VARIANTS: readonly Variant[] = [
+  {
+    name: 'acceptance-rule-left-out',
+    breaks: 'a batch lands wherever it starts',
+    edits: [
+      {
+        file: ACCEPTANCE,
+        find: 'if (expected === undefined || expected === range.start) continue;',
+        put: 'continue;',
+      },
+    ],
+  },
+  {
+    name: 'marker-only-in-the-summary',
+    breaks: 'the position goes with the snapshot that carries it',
+    edits: [
+      {
+        file: POSITION,
+        find: 'properties: { [propertyName(pipeline)]: text },',
+        put: 'properties: {},',
+      },
+    ],
+  },
+  {
+    name: 'files-deleted-after-504',
+    breaks: 'an unknown outcome is taken for a failure, and cleaned up after',
+    edits: [
+      {
+        file: COMMIT,
+        find: '        const resolved = await resolveUnknown(',
+        put: `        for (const file of options.dataFiles) await options.store.delete(file.location);
+        const resolved = await resolveUnknown(`,
+      },
+    ],
+  },
+  {
+    name: 'rebase-before-main-moved',
+    breaks: 'a commit of unknown outcome is staged anew at once',
+    edits: [
+      {
+        file: COMMIT,
+        find: 'if (metadata.currentSnapshotId !== staged.parentSnapshotId) return',
+        put: 'return',
+      },
+    ],
+  },
+  {
+    name: 'position-committed-alone',
+    breaks: 'the property goes out in a request before the rows',
+    edits: [
+      {
+        file: STAGE,
+        find: '  const { snapshotId, parentSnapshotId } = snapshot;\n  return options.catalog',
+        put: `  const { snapshotId, parentSnapshotId } = snapshot;
+  const { catalog, identifier } = options;
+  const updates = [{ action: 'set-properties', updates: properties }] as const;
+  const first = catalog.prepareCommit({ identifier, requirements: [], updates });
+  const second = prepareRows();
+  return { send: async () => (await first.send(), second.send()) };
+  function prepareRows() { return options.catalog`,
+      },
+      {
+        file: STAGE,
+        find: `        : [{ action: 'set-properties', updates: properties } as const]),
+    ],
+  });
+}`,
+        put: `        : []),
+    ],
+  });
+}}`,
+      },
+    ],
+  },
+  {
+    name: 'assert-ref-left-out',
+    breaks: 'main is moved from whatever head it has',
+    edits: [
+      {
+        file: STAGE,
+        find: "      { type: 'assert-ref-snapshot-id', ref: 'main', snapshotId: parentSnapshotId ?? null },\n",
+        put: '',
+      },
+    ],
+  },
+  {
+    name: 'commit-id-not-looked-up',
+    breaks: 'a commit whose answer was lost is not recognised',
+    edits: [
+      {
+        file: ACCEPTANCE,
+        find: "if (standsInAncestry(metadata, claim.pipeline, claim.commitId)) return { kind: 'landed' };",
+        put: '',
+      },
+      {
+        file: ACCEPTANCE,
+        find: "if (committed?.commitId === claim.commitId) return { kind: 'landed' };",
+        put: '',
+      },
+      {
+        file: COMMIT,
+        find: 'if (run.sentSnapshotIds.size === 0) return false;',
+        put: 'if (run.sentSnapshotIds.size >= 0) return false;',
+      },
+    ],
+  },
+  {
+    name: 'topic-id-ignored',
+    breaks: 'a recreated topic is read on from the position of the old one',
+    edits: [
+      {
+        file: ACCEPTANCE,
+        find: ' && topicId === actual.topicId) {',
+        put: ') {',
+      },
+    ],
+  },
+  {
+    name: 'cluster-id-ignored',
+    breaks: 'another cluster is read on from the position of the old one',
+    edits: [
+      {
+        file: ACCEPTANCE,
+        find: 'if (clusterId === actual.clusterId && ',
+        put: 'if (',
+      },
+      {
+        file: 'enrich/pipeline/dimension-feed.ts',
+        find: 'if (stored.clusterId === clusterId && ',
+        put: 'if (',
+      },
+      {
+        file: DIMENSION,
+        find: 'if (source.clusterId === clusterId && ',
+        put: 'if (',
+      },
+    ],
+  },
+  {
+    name: 'stale-property-trusted',
+    breaks: 'a roll-back is not noticed',
+    edits: [
+      {
+        file: POSITION,
+        find: '    throw rolledBack(metadata, pipeline, fromProperty, fromSnapshot);',
+        put: '    return fromProperty;',
+      },
+    ],
+  },
+  {
+    name: 'dead-letters-before-the-events',
+    breaks: 'a reject is settled before the events table has decided on it',
+    edits: [
+      {
+        file: FLUSH,
+        find: '  const writtenMs = clock.',
+        put: `  if (pending !== undefined) await settleRejects(context, pending, signal);
+  const writtenMs = clock.`,
+      },
+    ],
+  },
+  {
+    name: 'pending-rejects-forgotten',
+    breaks: 'a crash before the dead-letter commit loses the dead letters',
+    edits: [
+      {
+        file: LOOP,
+        find: 'for (const pending of committed?.pending ?? []) {',
+        put: 'for (const pending of committed === undefined ? [] : []) {',
+      },
+      {
+        file: ACCEPTANCE,
+        find: '(entry) => !claim.settled.has(entry.commitId),',
+        put: '() => false,',
+      },
+    ],
+  },
+  {
+    name: 'filtered-not-counted',
+    breaks: 'offsets without a record are passed without a count',
+    edits: [
+      {
+        file: 'enrich/core/take-records.ts',
+        find: '  countFiltered(batch, partition, nextOffset - from);\n',
+        put: '',
+      },
+    ],
+  },
+  {
+    name: 'dimension-positions-after-the-join',
+    breaks: 'a commit records positions that its join had not seen',
+    edits: [
+      {
+        file: FLUSH,
+        find: 'claimOf(context, { batch, commitId, dimensions, pending })',
+        put: 'claimOf(context, { batch, commitId, dimensions: context.dimensionPositions(), pending })',
+      },
+    ],
+  },
+  {
+    name: 'abandoned-memory-reused',
+    breaks: 'a batch that was given up goes on with memory that is filled anew',
+    edits: [
+      {
+        file: LOOP,
+        find: '/** A batch on its way into the table. */',
+        put: 'const flying = new WeakMap<object, ClickBatch>();\n',
+      },
+      {
+        file: LOOP,
+        find: '    const abandon = new AbortController();\n',
+        put: '    const abandon = new AbortController();\n    flying.set(this, batch);\n',
+      },
+      {
+        file: LOOP,
+        find: '    this.#spare = this.#createBatch();\n    this.#startOver = true;',
+        put: '    this.#spare = flying.get(this);\n    if (this.#spare !== undefined) clearClickBatch(this.#spare);\n    this.#startOver = true;',
+      },
+      {
+        file: COMMIT,
+        find: '    options.signal?.throwIfAborted();\n',
+        put: '',
+      },
+    ],
+  },
+  {
+    name: 'unbounded-buffer',
+    breaks: 'what cannot be committed is taken in all the same',
+    edits: [
+      {
+        file: 'enrich/pipeline/click-intake.ts',
+        find: '  isFull(batch: ClickBatch): boolean {\n',
+        put: '  isFull(batch: ClickBatch): boolean {\n    if (batch.rows.rowCount >= 0) return false;\n',
+      },
+      {
+        file: 'enrich/pipeline/click-intake.ts',
+        find: 'return rowsMax + Math.min(rowsMax, POLL_ROWS_MAX);',
+        put: 'return rowsMax + POLL_ROWS_MAX;',
+      },
+    ],
+  },
+  {
+    name: 'row-and-position-in-two-batches',
+    breaks: 'a crash between them leaves rows without their position',
+    edits: [
+      {
+        file: DIMENSION,
+        find: 'await this.#store.applyBatch([...writes, this.#recordWrite(record), ...entries]);',
+        put: `await this.#store.applyBatch(writes);
+    await this.#store.applyBatch([this.#recordWrite(record), ...entries]);`,
+      },
+    ],
+  },
+  {
+    name: 'reject-not-kept-with-the-position',
+    breaks: 'a crash after the position loses a reject of a change topic',
+    edits: [
+      {
+        file: DIMENSION,
+        find: 'await this.#store.applyBatch([...writes, this.#recordWrite(record), ...entries]);',
+        put: `await this.#store.applyBatch([...writes, this.#recordWrite(record)]);
+    await this.#store.applyBatch([...entries]);`,
+      },
+    ],
+  },
+  {
+    name: 'projection-before-the-store',
+    breaks: 'joins see rows and a position that a crash takes back',
+    edits: [
+      {
+        file: DIMENSION,
+        find: '    await this.#store.applyBatch([...writes, this.#recordWrite(record), ...entries]);\n    await this.#project(changed, bytes, record);',
+        put: `    await this.#project(changed, bytes, record);
+    await this.#store.applyBatch([...writes, this.#recordWrite(record), ...entries]);`,
+      },
+    ],
+  },
+  {
+    name: 'older-change-applied',
+    breaks: 'a change that comes again undoes the newer ones',
+    edits: [
+      {
+        file: 'enrich/state/fold-changes.ts',
+        find: 'if (newest === undefined || change.sourcePosition > newest) return true;',
+        put: 'if (newest === undefined || change.sourcePosition >= 0n) return true;',
+      },
+    ],
+  },
+  {
+    name: 'readiness-skipped',
+    breaks: 'clicks are joined to a state that is still being read',
+    edits: [
+      {
+        file: 'enrich/pipeline/readiness.ts',
+        find: '  const wasLoaded = completion.missing().length === 0;\n',
+        put: '  const wasLoaded = completion.missing().length === 0;\n  if (!signal.aborted) return;\n',
+      },
+    ],
+  },
+  {
+    name: 'hash-taken-for-the-number',
+    breaks: 'two integers of one hash are one join key',
+    edits: [
+      {
+        file: 'enrich/state/row-keys.ts',
+        find: 'if (words[2 * id] === low && words[2 * id + 1] === high) return id;',
+        put: 'return id;',
+      },
+    ],
+  },
+  {
+    name: 'hash-taken-for-the-text',
+    breaks: 'two texts of one hash are one join key or one value',
+    edits: [
+      {
+        file: 'enrich/state/row-keys.ts',
+        find: 'if (slab.equals(id, bytes, start, length)) return id;',
+        put: 'return id;',
+      },
+    ],
+  },
+  {
+    name: 'field-ids-of-the-contract',
+    breaks: 'columns go by the ids of a new table, not by those of this one',
+    edits: [
+      {
+        file: 'schemas/table-schema.ts',
+        find: 'if (tableField !== undefined) fieldIds.set(field.name, tableField.id);',
+        put: 'if (tableField !== undefined) fieldIds.set(field.name, field.id);',
+      },
+    ],
+  },
+];
