@@ -6,6 +6,8 @@ import type {
   TableMetadata,
 } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import type { PrimitiveType } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
+import type { Findings } from './report.ts';
+import type { FileSink } from './scan-rows.ts';
 import type { LiveFile } from './table-files.ts';
 
 /** Transforms that keep the order, so that bounds of the source are bounds of the partition value. */
@@ -77,4 +79,28 @@ export function boundsDifference(
     }
   }
   return undefined;
+}
+
+/** Compares the record count of the manifest with the footer's. */
+export function checkFooter(
+  { location, recordCount }: Pick<LiveFile, 'location' | 'recordCount'>,
+  rowCount: number,
+  findings: Findings,
+): void {
+  if (BigInt(rowCount) === recordCount) return;
+  findings.add(
+    'record counts that differ from the file',
+    () => `${location}: ${rowCount} rows, listed with ${recordCount}`,
+  );
+}
+
+/** Tells of a file that could not be read. */
+export function failing(
+  { location }: Pick<LiveFile, 'location'>,
+  findings: Findings,
+): FileSink['fail'] {
+  return (state, reason) => {
+    const example = state === 'missing' ? location : `${location}: ${reason}`;
+    findings.add(`${state} data files`, () => example);
+  };
 }

@@ -9,8 +9,8 @@ import { nameOf } from './verify-commits.ts';
 export type FileOwner = { accounts: readonly Account[]; commit: RecordedCommit | undefined };
 
 export type Taker = {
-  /** Takes the live rows that are wanted; how many they were. */
-  block(block: ScannedBlock, isWanted: (row: number) => boolean): number;
+  /** Takes the live rows that some account may answer for; how many they were. */
+  block(block: ScannedBlock, accountsOf: (row: number) => readonly Account[]): number;
   extents: ReadonlyMap<string, Extent>;
 };
 
@@ -29,12 +29,13 @@ export function openTaker(into: {
       ['_kafka_partition', extents.partition],
       ['_kafka_offset', extents.offset],
     ]),
-    block(block, isWanted) {
+    block(block, accountsOf) {
       const partitions = block.column('_kafka_partition');
       const offsets = block.column('_kafka_offset');
       let taken = 0;
       for (let row = 0; row < block.rowCount; row += 1) {
-        if (!block.isLive(row) || !isWanted(row)) continue;
+        const accounts = block.isLive(row) ? accountsOf(row) : [];
+        if (accounts.length === 0) continue;
         const at = { partition: Number(partitions[row]), offset: Number(offsets[row]) };
         taken += 1;
         widen(extents.partition, at.partition);
@@ -45,7 +46,7 @@ export function openTaker(into: {
           const commit = owner.commit === undefined ? '' : `, of ${nameOf(owner.commit)}`;
           findings.add(`${as} outside the range of their commit`, () => example() + commit);
         }
-        const { placing, account } = place(owner.accounts, as, at);
+        const { placing, account } = place(accounts, as, at);
         if (placing !== 'added') findings.add(MISPLACED[as][placing], example);
         else if (as === 'rejects' && account?.rows.has(at.offset) === true) {
           findings.add('both row and reject', example);

@@ -1,12 +1,13 @@
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
-import { boundsDifference, type Extent } from './file-claims.ts';
+import { boundsDifference, checkFooter, failing, type Extent } from './file-claims.ts';
 import { openAccounts, settleAccounts, type Account } from './offset-account.ts';
-import { recordedCommits, recordedPipelines, total } from './recorded.ts';
+import { total } from './recorded.ts';
 import type { TableSource } from './reject-rows.ts';
 import { openFindings, type Findings, type Report } from './report.ts';
-import { readDeletes, scanRows, type FileSink, type ScannedBlock } from './scan-rows.ts';
+import { readDeletes, scanRows, type FileSink } from './scan-rows.ts';
 import type { LiveFile } from './table-files.ts';
 import { openTaker, type FileOwner } from './take-offsets.ts';
+import { takeRejects } from './take-rejects.ts';
 
 export type VerifyTableOptions = TableSource & {
   pipeline: string;
@@ -34,10 +35,11 @@ export async function verifyTable(options: VerifyTableOptions): Promise<Report> 
 export async function accountForTable(options: VerifyTableOptions): Promise<AccountedTable> {
   const accounts = openAccounts(options.events, options.pipeline);
   const findings = openFindings();
-  const seen: Seen = { rows: 0, rejects: 0, ofChangeTopics: 0, ownRows: 0, files: 0 };
+  const seen: Seen = { rows: 0, ownRows: 0, files: 0 };
   const scanning: Scanning = { options, accounts, findings, seen };
   const areRowsMixed = await takeRows(scanning);
-  const isMixed = (await takeRejects(scanning)) || areRowsMixed;
+  const rejects = await takeRejects({ ...options, accounts, findings });
+  const isMixed = rejects.areMixed || areRowsMixed;
   settleAccounts(accounts, isMixed, findings);
   const ranges = accounts.flatMap(({ partitions }) => [...partitions.values()]);
   const report = {
@@ -45,7 +47,7 @@ export async function accountForTable(options: VerifyTableOptions): Promise<Acco
     facts: {
       offsets: ranges.reduce((sum, { range }) => sum + Number(range.end - range.start), 0),
       rows: seen.rows,
-      rejects: seen.rejects,
+      rejects: rejects.taken,
       filtered: accounts.reduce((sum, { state }) => sum + total(state.filtered), 0),
       partitions: ranges.length,
       'commits checked one by one': isMixed
@@ -54,15 +56,13 @@ export async function accountForTable(options: VerifyTableOptions): Promise<Acco
       'rows checked against the range of their commit': seen.ownRows,
     },
     findings: findings.list(),
-    notes: notesOf(scanning, isMixed),
+    notes: notesOf(scanning, { isMixed, ofOthers: rejects.ofOthers }),
   };
   return { report, accounts };
 }
 
 type Seen = {
   rows: number;
-  rejects: number;
-  ofChangeTopics: number;
   ownRows: number;
   files: number;
 };
@@ -74,11 +74,16 @@ type Scanning = {
   seen: Seen;
 };
 
-function notesOf({ options, accounts, seen }: Scanning, isMixed: boolean): string[] {
+function notesOf(
+  { options, accounts }: Scanning,
+  { isMixed, ofOthers }: { isMixed: boolean; ofOthers: number },
+): string[] {
   const notes: string[] = [];
-  const { ofChangeTopics } = seen;
-  if (ofChangeTopics > 0) {
-    notes.push(`${ofChangeTopics} rejects of change topics are not checked: no commit counts them`);
+  if (ofOthers > 0) {
+    notes.push(
+      `${ofOthers} rejects of change topics and of other tables' pipelines are not checked: ` +
+        'no commit of this table counts them',
+    );
   }
   for (const { commits, pipeline } of accounts) {
     if (commits.length > 0) continue;
@@ -134,7 +139,7 @@ function rowSink(
   const tell = (): void => options.onProgress?.({ rows: seen.rows, files: seen.files, filesInAll });
   return {
     take(block) {
-      const taken = take.block(block, () => true);
+      const taken = take.block(block, () => owner.accounts);
       seen.rows += taken;
       if (owner.commit !== undefined) seen.ownRows += taken;
       tell();
@@ -149,88 +154,6 @@ function rowSink(
   };
 }
 
-const REJECT_COLUMNS = ['_kafka_topic', '_kafka_partition', '_kafka_offset'];
-
-/**
- * Rejects of the stream: live rows of the dead-letter table, and files that a commit of the events table
- * has decided on but the dead-letter table does not list yet. Tells whether there are some that may be of
- * several pipelines.
- */
-async function takeRejects(scanning: Scanning): Promise<boolean> {
-  const { options, accounts, findings, seen } = scanning;
-  const { deadLetter, store, listFiles } = options;
-  if (deadLetter === undefined) return false;
-  const { files, deletes } = await listFiles(deadLetter);
-  const live = new Set(files.map(({ location }) => location));
-  const pending = accounts.flatMap((account) =>
-    account.state.pendingFiles
-      .filter(({ location }) => !live.has(location))
-      .map((file) => ({ ...file, owner: { accounts: [account], commit: undefined } })),
-  );
-  const ownerOf = rejectOwners(deadLetter, accounts);
-  const listed = files.map((file) => ({ ...file, owner: ownerOf(file.snapshotId) }));
-  await scanRows({
-    store,
-    metadata: deadLetter,
-    files: [...listed, ...pending],
-    deleted: await readDeletes(store, deletes),
-    columns: REJECT_COLUMNS,
-    sinkOf: (file): FileSink => {
-      const { location, owner } = file;
-      const topics = new Set(owner.accounts.map(({ state }) => state.log.topic));
-      const take = openTaker({ as: 'rejects', owner, findings, location });
-      return {
-        take(block) {
-          const topic = block.column('_kafka_topic');
-          const taken = take.block(block, (row) => topics.has(String(topic[row])));
-          seen.rejects += taken;
-          seen.ofChangeTopics += liveRows(block) - taken;
-        },
-        end: (rowCount) => checkFooter(file, rowCount, findings),
-        fail: failing(file, findings),
-      };
-    },
-  });
-  return listed.some(({ owner }) => owner.accounts.length > 1);
-}
-
-/** By snapshot: the stream's commits in the dead-letter table are named after pipeline and topic id. */
-function rejectOwners(
-  deadLetter: TableMetadata,
-  accounts: readonly Account[],
-): (snapshotId: bigint) => FileOwner {
-  const anyone: FileOwner = { accounts, commit: undefined };
-  const owners = new Map<bigint, FileOwner>();
-  for (const name of recordedPipelines(deadLetter)) {
-    const account = accounts.find(
-      ({ pipeline, state }) => `${pipeline}.${state.log.topicId}` === name,
-    );
-    if (account === undefined) continue;
-    for (const commit of recordedCommits(deadLetter, name)) {
-      owners.set(commit.snapshotId, { accounts: [account], commit });
-    }
-  }
-  return (snapshotId) => owners.get(snapshotId) ?? anyone;
-}
-
-function liveRows({ rowCount, isLive }: ScannedBlock): number {
-  let live = 0;
-  for (let row = 0; row < rowCount; row += 1) live += isLive(row) ? 1 : 0;
-  return live;
-}
-
-function checkFooter(
-  { location, recordCount }: Pick<LiveFile, 'location' | 'recordCount'>,
-  rowCount: number,
-  findings: Findings,
-): void {
-  if (BigInt(rowCount) === recordCount) return;
-  findings.add(
-    'record counts that differ from the file',
-    () => `${location}: ${rowCount} rows, listed with ${recordCount}`,
-  );
-}
-
 function checkBounds(
   metadata: TableMetadata,
   checked: { file: LiveFile; extents: ReadonlyMap<string, Extent>; findings: Findings },
@@ -241,11 +164,4 @@ function checkBounds(
     if (difference === undefined) continue;
     findings.add('bounds that do not hold', () => `${file.location}: ${difference}`);
   }
-}
-
-function failing({ location }: Pick<LiveFile, 'location'>, findings: Findings): FileSink['fail'] {
-  return (state, reason) => {
-    const example = state === 'missing' ? location : `${location}: ${reason}`;
-    findings.add(`${state} data files`, () => example);
-  };
 }

@@ -32,6 +32,7 @@ const REJECT_FIELDS: NestedField[] = [
   { id: 2, name: '_kafka_partition', required: true, type: 'int' },
   { id: 3, name: '_kafka_offset', required: true, type: 'long' },
   { id: 4, name: 'error_kind', required: true, type: 'string' },
+  { id: 5, name: '_kafka_topic_id', required: false, type: 'string' },
 ];
 
 /** One row or reject by column name; what is left out has a default. */
@@ -194,6 +195,7 @@ function rejectRow({ partition, offset, ...rest }: BenchRow): Record<string, Cel
     _kafka_partition: partition,
     _kafka_offset: BigInt(offset),
     error_kind: 'truncated',
+    _kafka_topic_id: LOG.topicId,
     ...rest,
   };
 }

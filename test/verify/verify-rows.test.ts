@@ -164,6 +164,43 @@ describe('several pipelines in one table', () => {
   });
 });
 
+describe('rejects that are not of this table’s log', () => {
+  it('a topic of the same name that was there before is told by its id, not judged', async () => {
+    const before = { partition: 1, offset: 8, _kafka_topic_id: 'clicks-0' };
+    const bench = await benchOf([FIRST, { ...SECOND, rejects: [before] }]);
+    const source = await bench.source();
+    const { findings, facts, notes } = await verifyTable({ ...source, pipeline: 'clicks' });
+    // The count is one too high now; the offset itself is a row, and no reject beside it.
+    expect(findings.map(({ kind }) => kind)).not.toContain('both row and reject');
+    expect(facts['rejects']).toBe(1);
+    expect(notes[0]).toMatch(/^1 rejects of change topics and of other/);
+  });
+
+  it('where the table has no topic ids, the name of the topic decides', async () => {
+    const source = await (await benchOf()).source();
+    const { deadLetter } = source;
+    const [first] = deadLetter?.schemas ?? [];
+    if (deadLetter === undefined || first === undefined) throw new Error('no dead letters');
+    const schemas = [{ ...first, fields: first.fields.slice(0, -1) }];
+    const old = { ...source, deadLetter: { ...deadLetter, schemas } };
+    const { findings, facts } = await verifyTable({ ...old, pipeline: 'clicks' });
+    expect(findings).toEqual([]);
+    expect(facts['rejects']).toBe(1);
+  });
+
+  it('dead letters of a pipeline that this table knows nothing of are told, not judged', async () => {
+    const bench = await benchOf();
+    const gone = await createTableBench('gone', bench);
+    await gone.commit({ ranges: { 1: [7, 8] }, rejects: rowsAt(1, [7]) });
+    const source = await bench.source();
+    const { 'tributary.gone': _gone, ...properties } = source.events.properties;
+    const events = { ...source.events, properties };
+    const { findings, facts } = await verifyTable({ ...source, events, pipeline: 'clicks' });
+    expect(findings).toEqual([]);
+    expect(facts['rejects']).toBe(1);
+  });
+});
+
 /** Text that does not compress well. */
 const longUrl = (i: number): string =>
   Array.from({ length: 12 }, (_, n) => (i * 7919 + n) ** 3).join('');

@@ -19,7 +19,7 @@ it('rejects of change topics are told, not checked', async () => {
   const strange = { partition: 9, offset: 7, _kafka_topic: 'users' };
   const [first] = SOUND;
   const { notes } = await report([{ ...first, rejects: [...(first.rejects ?? []), strange] }]);
-  expect(notes).toContain('1 rejects of change topics are not checked: no commit counts them');
+  expect(notes[0]).toMatch(/^1 rejects of change topics .* are not checked/);
 });
 
 describe('a table whose offsets are all accounted for (INVARIANTS.md 5)', () => {
