@@ -93,6 +93,14 @@ describe('the commits of a sound table (INVARIANTS.md 2, 3 and 9)', () => {
   });
 });
 
+it('a dimension topic that was recreated starts over, which is no earlier position', async () => {
+  const events = await eventsOf([FIRST, { ...SECOND, dimensions: { urls: { 0: 4 } } }]);
+  const recreated = withEntry(events, 'tributary.dimensions', () => ({
+    urls: { topicId: 'urls-2', next: { 0: '4' } },
+  }));
+  expect(check(recreated).notes).toEqual([]);
+});
+
 describe('a fault between commits is caught', () => {
   it('a commit that starts behind the end of the one before it', async () => {
     const events = await eventsOf([FIRST, { ...SECOND, ranges: { 0: [32, 40], 1: [8, 9] } }]);

@@ -144,6 +144,22 @@ describe('several pipelines in one table', () => {
     expect(report.findings[0]?.examples[0]).toMatch(/renamed, partition 0, .*: 15/);
   });
 
+  it('rows whose commit is known take their place first', async () => {
+    const source = await (await twoPipelines()).source();
+    const events = { ...source.events, snapshots: source.events.snapshots.slice(-1) };
+    const { findings } = await verifyTable({ ...source, events, pipeline: 'renamed' });
+    expect(findings).toEqual([]);
+  });
+
+  it('an offset that one has filtered and the other as a row is one of each, whoever had which', async () => {
+    const rows = rowsAt(0, [...range(0, 15), ...range(16, 20)]);
+    const source = await (
+      await twoPipelines({ rows, filtered: { 0: 1 } })
+    ).source({ expired: true });
+    const { findings } = await verifyTable({ ...source, pipeline: 'renamed' });
+    expect(findings).toEqual([]);
+  });
+
   it('are judged together once their commits have expired', async () => {
     const sound = await (await twoPipelines()).source({ expired: true });
     const { findings, notes } = await verifyTable({ ...sound, pipeline: 'clicks' });
