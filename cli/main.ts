@@ -4,6 +4,7 @@ import { EXIT, describeForUser, exitCodeOf } from './exit-code.ts';
 import { addConnectorCommands } from './connectors.ts';
 import { addContractCommands } from './contract.ts';
 import { addDemoCommand } from './demo.ts';
+import { addDlqCommands } from './dlq.ts';
 import { addGenerateCommand } from './generate.ts';
 import { addQueryCommand } from './query.ts';
 import { addRunCommand } from './run.ts';
@@ -22,6 +23,7 @@ Examples:
   $ tributary contract register           the stream's contract into the schema registry
   $ tributary run                         the pipeline; SIGTERM stops it cleanly
   $ tributary verify --joins              every offset once, every enriched value right
+  $ tributary dlq list                    the records that could not become rows, and why
   $ tributary query "select count(*) from clicks"
 
 Exit codes: 0 ok, 1 failed check or something is away, 2 usage, 70 internal, 78 configuration.`;
@@ -44,6 +46,7 @@ function createProgram(): Command {
   addGenerateCommand(program);
   addStatusCommand(program);
   addVerifyCommand(program);
+  addDlqCommands(program);
   addQueryCommand(program);
   addDemoCommand(program);
   return program;

@@ -201,20 +201,13 @@ function skipItems(
 }
 
 /** Whether every value of a type takes a byte or more; a record that holds itself is seen once. */
-function takesBytes(node: AvroNode, seen: ReadonlySet<AvroNode> = new Set()): boolean {
-  switch (node.kind) {
-    case 'null':
-      return false;
-    case 'fixed':
-      return node.size > 0;
-    case 'record': {
-      if (seen.has(node)) return false;
-      const within = new Set([...seen, node]);
-      return node.fields.some((field) => takesBytes(field.type, within));
-    }
-    default:
-      return true;
-  }
+function takesBytes(node: AvroNode, seen: readonly AvroNode[] = []): boolean {
+  if (node.kind === 'null') return false;
+  if (node.kind === 'fixed') return node.size > 0;
+  if (node.kind !== 'record') return true;
+  return (
+    !seen.includes(node) && node.fields.some((field) => takesBytes(field.type, [...seen, node]))
+  );
 }
 
 function skipRecord(node: RecordNode, known: Map<AvroNode, Skip>): Skip {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { addConnectorCommands } from '../../cli/connectors.ts';
 import { addContractCommands } from '../../cli/contract.ts';
 import { addDemoCommand } from '../../cli/demo.ts';
+import { addDlqCommands } from '../../cli/dlq.ts';
 import { addGenerateCommand } from '../../cli/generate.ts';
 import { addQueryCommand } from '../../cli/query.ts';
 import { addRunCommand } from '../../cli/run.ts';
@@ -19,6 +20,7 @@ function createProgram(): Command {
   addGenerateCommand(program);
   addStatusCommand(program);
   addVerifyCommand(program);
+  addDlqCommands(program);
   addQueryCommand(program);
   addDemoCommand(program);
   return program;

@@ -110,6 +110,8 @@ export async function openLake(purpose: string) {
     database,
     run,
     must,
+    /** A command that goes on; the configuration is not added. */
+    start,
     ...tables,
     /** `./tributary run` on a free port. */
     startPipeline: async (env: Environment = {}, ...flags: string[]): Promise<Pipeline> => {

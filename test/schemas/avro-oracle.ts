@@ -46,7 +46,8 @@ function collect(schema: Schema, namespace: string, names: Map<string, Schema>):
     return;
   }
   const attributes = schema as { readonly [attribute: string]: unknown };
-  const inner = String(attributes['namespace'] ?? namespace);
+  const own = attributes['namespace'];
+  const inner = typeof own === 'string' ? own : namespace;
   if (typeof attributes['name'] === 'string') names.set(`${inner}.${attributes['name']}`, schema);
   for (const part of ['type', 'items', 'values']) {
     if (attributes[part] !== undefined) collect(attributes[part] as Schema, inner, names);

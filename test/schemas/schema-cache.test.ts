@@ -78,9 +78,11 @@ describe('schemas by id', () => {
   });
 });
 
-describe('schemas that were met before', () => {
-  const before = () => new Map([[7, click]]);
+function before(): Map<number, AvroObject> {
+  return new Map([[7, click]]);
+}
 
+describe('schemas that were met before', () => {
   it('are kept, unknown ones are not', async () => {
     const { schemas, kept } = open(new Map([[7, click]]));
     await schemas.load(7);

@@ -51,7 +51,7 @@ export function clickOracle(
 function checkContract(path: string, value: unknown): void {
   if (required.has(path) && value === null) throw new Broken('contract-violation');
   if (path !== 'event_time') return;
-  const ms = BigInt(value as bigint);
+  const ms = value as bigint;
   if (ms < -62_135_596_800_000n || ms >= 253_402_300_800_000n) throw new Broken('out-of-range');
 }
 

@@ -18,6 +18,7 @@ import {
   withFrame,
   zigzag,
 } from '../../schemas/mutations.ts';
+import { mustEqual } from '../../schemas/must-equal.ts';
 import type { Mutation } from '../../schemas/mutations.ts';
 import { clickOracle } from './click-oracle.ts';
 import type { Writer } from './click-oracle.ts';
@@ -47,7 +48,7 @@ const contract: Contract = {
 
 const writers = new Map<number, Writer>([
   [1, { avroSchema: clickSchema, isReadable: true }],
-  [2, { avroSchema: richSchema as AvroObject, isReadable: true }],
+  [2, { avroSchema: richSchema, isReadable: true }],
   [3, { avroSchema: userSchema, isReadable: false }],
   [4, { avroSchema: { type: 'string' }, isReadable: false }],
   [5, { avroSchema: VIOLATING_AVRO_SCHEMA, isReadable: true }],
@@ -108,15 +109,15 @@ class Taker {
       const reject = rejects.get(2 * index);
       const outcome = 'kind' in expected ? expected.kind : 'row';
       this.kinds.set(outcome, (this.kinds.get(outcome) ?? 0) + 1);
-      expect(reject?.kind ?? 'row', what).toBe(outcome);
-      if ('row' in expected) expect(rowOf(batch.rows, row++), what).toEqual(expected.row);
-      else expect(Buffer.compare(reject?.value ?? Buffer.of(), bytes ?? Buffer.of()), what).toBe(0);
-      expect(rejects.has(2 * index + 1), `the good one after ${what}`).toBe(false);
+      mustEqual(reject?.kind ?? 'row', outcome, what);
+      if ('row' in expected) mustEqual(rowOf(batch.rows, row++), expected.row, what);
+      else mustEqual(Buffer.compare(reject?.value ?? Buffer.of(), bytes ?? Buffer.of()), 0, what);
+      mustEqual(rejects.has(2 * index + 1), false, `the good one after ${what}`);
       row++;
     }
     // INVARIANTS.md 5
-    expect(batch.rows.rowCount + batch.rejects.length).toBe(2 * mutations.length);
-    expect(row).toBe(batch.rows.rowCount);
+    mustEqual(batch.rows.rowCount + batch.rejects.length, 2 * mutations.length, 'all records');
+    mustEqual(row, batch.rows.rowCount, 'rows');
   }
 }
 
@@ -165,9 +166,9 @@ describe('a click whose bytes are wrong', () => {
       const { taker, count, grownBytes } = await takeAll(everyMutation(good, ids));
       expect(count).toBeGreaterThan(least);
       expect(grownBytes).toBeLessThan(256 * 1024 ** 2);
-      for (const kind of ['row', 'truncated', 'malformed', 'invalid-utf8', 'out-of-range']) {
-        expect(taker.kinds.get(kind), kind).toBeGreaterThan(0);
-      }
+      expect([...taker.kinds.keys()]).toEqual(
+        expect.arrayContaining(['row', 'truncated', 'malformed', 'invalid-utf8', 'out-of-range']),
+      );
     },
   );
 
@@ -184,6 +185,11 @@ function richWith(field: string, bytes: Uint8Array): Uint8Array {
   return withFrame(2, richBody(field, bytes));
 }
 
+/** So many records, each in the one before it. */
+function deep(levels: number): Uint8Array {
+  return Buffer.concat([Buffer.alloc(levels, 2), Buffer.of(0)]);
+}
+
 function double(value: number): Uint8Array {
   const bytes = Buffer.alloc(8);
   bytes.writeDoubleLE(value);
@@ -192,8 +198,6 @@ function double(value: number): Uint8Array {
 
 describe('a click at the edge', () => {
   const mega = 'm'.repeat(1 << 20);
-  const deep = (levels: number): Uint8Array =>
-    Buffer.concat([Buffer.alloc(levels, 2), Buffer.of(0)]);
   const cases: [name: string, bytes: Uint8Array, outcome: string][] = [
     ['NaN', richWith('score', double(Number.NaN)), 'row'],
     ['Infinity', richWith('score', double(Number.POSITIVE_INFINITY)), 'row'],

@@ -1,0 +1,285 @@
+import { InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
+import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
+import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
+import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
+import { inspectRecord } from '../enrich/dead-letters/inspect-record.ts';
+import type { Inspection } from '../enrich/dead-letters/inspect-record.ts';
+import { createJudge } from '../enrich/dead-letters/judge-record.ts';
+import { readDeadLetters, readRawDeadLetters } from '../enrich/dead-letters/read-dead-letters.ts';
+import type { DeadLetterFilter, RawDeadLetter } from '../enrich/dead-letters/read-dead-letters.ts';
+import { marksTopic, readMarks } from '../enrich/dead-letters/replay-marks.ts';
+import type { ReplayMarks } from '../enrich/dead-letters/replay-marks.ts';
+import { openReplayProducer } from '../enrich/dead-letters/replay-producer.ts';
+import { replay } from '../enrich/dead-letters/replay.ts';
+import type { ReplayReport } from '../enrich/dead-letters/replay.ts';
+import { summarise } from '../enrich/dead-letters/summarise.ts';
+import { EnrichError } from '../enrich/error.ts';
+import { isUnavailable } from '../enrich/pipeline/retry.ts';
+import { jsonText, renderLetter, renderReplay, renderSummary } from './dlq-text.ts';
+import { systemClock } from './environment.ts';
+import { openToolLog } from './lag.ts';
+import { loadConfig } from './load-config.ts';
+import type { ConfigOptions, LoadedConfig } from './load-config.ts';
+import { assertAnswers, look } from './look.ts';
+import { kafkajsSecurity, openCatalog, openSchemaRegistry, openTableStore } from './open-lake.ts';
+import { occasionally, terminal } from './terminal.ts';
+
+type FilterOptions = {
+  kind?: string;
+  topic?: string;
+  partition?: number;
+  schemaId?: number;
+  since?: bigint;
+  until?: bigint;
+};
+type JsonOptions = ConfigOptions & { json?: boolean };
+
+const EXAMPLES = `
+Examples:
+  $ tributary dlq list --since 1d                      what was refused since yesterday, by kind
+  $ tributary dlq list --kind unknown-schema-id --limit 100
+  $ tributary dlq show clicks/3/1184                   one record: its bytes, the error, what to do
+  $ tributary dlq replay --kind contract-violation --dry-run
+  $ tributary dlq replay --since 2026-11-22T06:00Z     what can become a row by now, once each`;
+
+export function addDlqCommands(program: Command): void {
+  const dlq = program
+    .command('dlq')
+    .description('dead letters: the records that could not become rows')
+    .addHelpText('after', EXAMPLES);
+  withFilters(dlq.command('list'))
+    .description('count dead letters by kind, and list the newest')
+    .option('--limit <n>', 'how many to list', whole, 20)
+    .option('--json', 'print JSON')
+    .action((_options, command: Command) => list(command.optsWithGlobals()));
+  dlq
+    .command('show <record>')
+    .description('one dead letter, named TOPIC/PARTITION/OFFSET: bytes, error, what to do')
+    .option('--json', 'print JSON')
+    .action((record: string, _options, command: Command) =>
+      show(record, command.optsWithGlobals()),
+    );
+  withFilters(dlq.command('replay'))
+    .description('send the records that can become rows by now back to the stream, each once')
+    .option('--dry-run', 'say what would be sent, and send nothing')
+    .option('--json', 'print JSON')
+    .action((_options, command: Command) => replayLetters(command.optsWithGlobals()));
+}
+
+function withFilters(command: Command): Command {
+  return command
+    .option('--kind <kind>', 'of this error kind alone')
+    .option('--topic <topic>', 'of this topic alone')
+    .option('--partition <n>', 'of this partition alone', whole)
+    .option('--schema-id <id>', 'that name this schema id alone', whole)
+    .option(
+      '--since <time>',
+      'refused since: a time such as 2026-11-22T06:00Z, or 90m, 6h, 2d',
+      time,
+    )
+    .option('--until <time>', 'refused before: likewise', time);
+}
+
+function whole(text: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('expected a whole number.');
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** A moment, in µs since the epoch, or how long ago it was. */
+function time(text: string): bigint {
+  const [, count, unit = ''] = /^(\d+)([smhd])$/.exec(text) ?? [];
+  const ago = count === undefined ? undefined : Number(count) * (UNIT_MS[unit] ?? 0);
+  const ms = ago === undefined ? Date.parse(text) : systemClock.nowMs() - ago;
+  if (Number.isFinite(ms)) return BigInt(Math.trunc(ms)) * 1000n;
+  throw new InvalidArgumentError('expected a time such as 2026-11-22T06:00Z, or 90m, 6h, 2d ago.');
+}
+
+function filterOf(options: FilterOptions): DeadLetterFilter {
+  const { kind, topic, partition, schemaId, since, until } = options;
+  return {
+    ...(kind === undefined ? {} : { kind }),
+    ...(topic === undefined ? {} : { topic }),
+    ...(partition === undefined ? {} : { partition }),
+    ...(schemaId === undefined ? {} : { schemaId }),
+    ...(since === undefined ? {} : { sinceUs: since }),
+    ...(until === undefined ? {} : { untilUs: until }),
+  };
+}
+
+type Table = { metadata: TableMetadata; store: ObjectStore; close: () => void };
+
+/** Errors: `unavailable` where there is no table yet. */
+async function openDeadLetterTable(config: PipelineConfig): Promise<Table> {
+  const { namespace, deadLetterName: name } = config.table;
+  const find = async (): Promise<TableMetadata> => {
+    const catalog = await openCatalog(config, { look: true });
+    const loaded = await catalog.loadTable({ namespace, name });
+    if (loaded !== undefined) return loaded.metadata;
+    const table = [...namespace, name].join('.');
+    const message = `table ${table} does not exist yet; "tributary run" makes it`;
+    throw new EnrichError('unavailable', message);
+  };
+  const metadata = await look(`the catalog at ${config.catalog.uri}`, find());
+  const { endpoint } = config.storage;
+  if (endpoint !== undefined) await assertAnswers(`S3 at ${endpoint}`, endpoint);
+  return { metadata, ...openTableStore(config, metadata.location) };
+}
+
+/** What was replayed. Errors: `unavailable`. */
+async function loadMarks(config: PipelineConfig): Promise<ReplayMarks> {
+  const log = await look(`Kafka at ${config.kafka.brokers.join(', ')}`, openToolLog(config));
+  try {
+    return await readMarks(log, marksTopic(config.pipeline), systemClock);
+  } finally {
+    await log.close();
+  }
+}
+
+/** For commands that only look: without Kafka they say so and show the rest. */
+async function marksIfAny(config: PipelineConfig): Promise<ReplayMarks | undefined> {
+  try {
+    return await loadMarks(config);
+  } catch (error) {
+    if (!isUnavailable(error)) throw error;
+    terminal.progress('Kafka is away: which records were replayed is not shown');
+    return undefined;
+  }
+}
+
+async function list(options: JsonOptions & FilterOptions & { limit: number }): Promise<void> {
+  const { config } = await loadConfig(options);
+  const { metadata, store, close } = await openDeadLetterTable(config);
+  try {
+    const marks = await marksIfAny(config);
+    const summary = await summarise(
+      readDeadLetters({ store, metadata, filter: filterOf(options) }),
+      (letter) => marks?.has(letter) === true,
+      options.limit,
+    );
+    terminal.print(options.json === true ? jsonText(summary) : renderSummary(summary));
+  } finally {
+    close();
+  }
+}
+
+async function show(record: string, options: JsonOptions): Promise<void> {
+  const { config } = await loadConfig(options);
+  const { metadata, store, close } = await openDeadLetterTable(config);
+  try {
+    const filter = parsePlace(record);
+    const found: RawDeadLetter[] = [];
+    for await (const letters of readRawDeadLetters({ store, metadata, filter })) {
+      found.push(...letters);
+    }
+    if (found.length === 0) {
+      throw new EnrichError(
+        'unavailable',
+        `${record} is no dead letter: the record became a row, or is not committed yet`,
+      );
+    }
+    const marks = await marksIfAny(config);
+    for (const letter of found) {
+      const inspection = await inspect(config, letter);
+      const shown = { letter, replayed: marks?.has(letter) === true, inspection };
+      const isStream = letter.topic === config.stream.topic;
+      terminal.print(
+        options.json === true ? jsonText(shown) : renderLetter({ ...shown, isStream }),
+      );
+    }
+  } finally {
+    close();
+  }
+}
+
+function parsePlace(record: string): DeadLetterFilter {
+  const [, topic, partition, offset] = /^([^/]+)\/(\d+)\/(\d+)$/.exec(record) ?? [];
+  if (topic !== undefined && offset !== undefined) {
+    return { topic, partition: Number(partition), offset: BigInt(offset) };
+  }
+  const message = `expected TOPIC/PARTITION/OFFSET, such as clicks/3/1184, got "${record}"`;
+  throw new EnrichError('config', message);
+}
+
+/** How far the value fits the schema that it names, where the registry has that one. */
+async function inspect(
+  config: PipelineConfig,
+  { value, schemaId }: RawDeadLetter,
+): Promise<Inspection | undefined> {
+  if (value === null || schemaId === undefined) return undefined;
+  try {
+    const schema = await look(
+      `the schema registry at ${config.registry.url}`,
+      openSchemaRegistry(config).schemaById(schemaId),
+    );
+    return schema === 'unknown' ? undefined : inspectRecord(value, schema);
+  } catch (error) {
+    if (!isUnavailable(error)) throw error;
+    terminal.progress('the schema registry is away: the record is shown as bytes only');
+    return undefined;
+  }
+}
+
+async function replayLetters(
+  options: JsonOptions & FilterOptions & { dryRun?: boolean },
+): Promise<void> {
+  const loaded = await loadConfig(options);
+  const { config } = loaded;
+  const { metadata, store, close } = await openDeadLetterTable(config);
+  try {
+    const files = readRawDeadLetters({ store, metadata, filter: filterOf(options) });
+    const dryRun = options.dryRun === true;
+    const report = dryRun
+      ? await replay({ ...judged(loaded), files, marks: await loadMarks(config) })
+      : await send(loaded, files);
+    terminal.print(options.json === true ? jsonText(report) : renderReplay(report, { dryRun }));
+  } finally {
+    close();
+  }
+}
+
+function judged({ config, contracts }: LoadedConfig) {
+  const registry = openSchemaRegistry(config);
+  const problemOf = createJudge({
+    registry,
+    contract: contracts.stream,
+    streamTopic: config.stream.topic,
+    now: systemClock.elapsedMs,
+  });
+  return { problemOf };
+}
+
+/** The marks are read once the producer is open: nobody else adds any from then on. */
+async function send(
+  loaded: LoadedConfig,
+  files: AsyncIterable<readonly RawDeadLetter[]>,
+): Promise<ReplayReport> {
+  const { config } = loaded;
+  const { brokers, clientId } = config.kafka;
+  const producer = await openReplayProducer({
+    brokers,
+    security: kafkajsSecurity(config),
+    clientId,
+    pipeline: config.pipeline,
+    nowMs: systemClock.nowMs,
+  });
+  const progress = occasionally(2_000, systemClock.nowMs);
+  try {
+    return await replay({
+      ...judged(loaded),
+      files,
+      marks: await loadMarks(config),
+      send: (batch) => producer.send(batch),
+      onSent: (count) => progress(`${count} records sent`),
+    });
+  } finally {
+    await producer.close();
+  }
+}

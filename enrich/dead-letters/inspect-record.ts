@@ -1,0 +1,71 @@
+import avsc from 'avsc';
+import { parseAvroType } from '../../schemas/avro-type.ts';
+import { createSkip, truncated } from '../../schemas/avro-wire.ts';
+import type { AvroObject } from '../../schemas/contract.ts';
+
+/** A field of a record as far as it could be read; `end` is where its bytes end in the value. */
+export type InspectedField = { name: string; text: string; end: number };
+
+/** How far the bytes of a record fit a writer schema. */
+export type Inspection = {
+  fields: InspectedField[];
+  /** What stopped the reading, and at which byte; undefined where the record is sound. */
+  stoppedBy: string | undefined;
+};
+
+const FRAME_BYTES = 5;
+const TEXT_CHARS_MAX = 120;
+
+/** Reads a framed record field by field until the bytes do not fit. Errors: `config` for what is no Avro schema. */
+export function inspectRecord(value: Uint8Array, avroSchema: AvroObject): Inspection {
+  const node = parseAvroType(avroSchema);
+  if (node.kind !== 'record') {
+    return { fields: [], stoppedBy: `its schema is a ${node.kind}, not a record` };
+  }
+  const { fields: types } = avsc.Type.forSchema(avroSchema as avsc.Schema) as avsc.types.RecordType;
+  const bytes = Buffer.from(value);
+  const fields: InspectedField[] = [];
+  let at = FRAME_BYTES;
+  for (const [index, field] of node.fields.entries()) {
+    const end = createSkip(field.type)(bytes, at, bytes.length, 0);
+    if (end < 0) {
+      const what =
+        end === truncated ? 'the record ends inside it' : 'its bytes are not of its type';
+      return { fields, stoppedBy: `field ${field.name}, at byte ${at}: ${what}` };
+    }
+    fields.push({
+      name: field.name,
+      text: textOf(types[index]?.type, bytes.subarray(at, end)),
+      end,
+    });
+    at = end;
+  }
+  const rest = bytes.length - at;
+  return { fields, stoppedBy: rest === 0 ? undefined : `${rest} bytes follow the last field` };
+}
+
+function textOf(type: avsc.Type | undefined, bytes: Buffer): string {
+  let text: string;
+  try {
+    text = JSON.stringify(type?.fromBuffer(bytes)) ?? 'nothing';
+  } catch {
+    // Sound, and more than avsc holds, such as a long beyond 2^53.
+    text = `0x${bytes.toString('hex')}`;
+  }
+  return text.length > TEXT_CHARS_MAX ? `${text.slice(0, TEXT_CHARS_MAX)} ...` : text;
+}
+
+/** Bytes as offsets, hexadecimal and ASCII, sixteen a line, `bytesMax` at most. */
+export function hexDump(bytes: Uint8Array, bytesMax: number): string {
+  const lines: string[] = [];
+  for (let at = 0; at < Math.min(bytes.length, bytesMax); at += 16) {
+    const row = [...bytes.subarray(at, Math.min(at + 16, bytesMax))];
+    const hex = row.map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
+    const ascii = row.map((byte) =>
+      byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.',
+    );
+    lines.push(`${at.toString(16).padStart(8, '0')}  ${hex.padEnd(47)}  ${ascii.join('')}`);
+  }
+  if (bytes.length > bytesMax) lines.push(`... ${bytes.length - bytesMax} bytes more`);
+  return lines.join('\n');
+}
