@@ -4,17 +4,18 @@ import { schemaIdOf } from '../../connectors/framing.ts';
 import { isStreamed } from '../../connectors/readiness-signal.ts';
 import type { Clock } from '../clock.ts';
 import type { Reject } from '../core/dead-letters.ts';
-import { EnrichError } from '../error.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { DimensionState } from '../state/dimension-state.ts';
 import type { RefusedChange } from '../state/fold-changes.ts';
 import type { Log, LogReader, RecordColumns, TopicDescription } from '../source/log.ts';
 import type { ChangeRejects } from './change-rejects.ts';
+import { MissedDeletes } from './missed-deletes.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
 import { KAFKA } from './pipeline-status.ts';
 import { isUnavailable, retryUntilAvailable } from './retry.ts';
 import type { SchemaLoads } from './schema-loads.ts';
+import { assertSameTopic, assertWithinLog } from './topic-fences.ts';
 
 const POLL_WAIT_MS_MAX = 100;
 const POLL_BYTES_MAX = 4 * 1024 ** 2;
@@ -23,8 +24,6 @@ const BACKOFF_MS_MAX = 2_000;
 const PROGRESS_EVERY_MS = 5_000;
 /** How often partitions that were added to a topic are looked for. */
 const LIST_PARTITIONS_EVERY_MS = 30_000;
-const REBUILD_STATE =
-  'Stop the pipeline, delete state.directory and start it again: the state is rebuilt from the topics';
 
 /** One dimension's changelog topic and how to read it. */
 export type DimensionTopic = {
@@ -76,6 +75,7 @@ export class DimensionFeed {
   /** Ends of the logs at start, by topic and partition, that are still to be reached. */
   readonly #unread: Map<string, Map<number, bigint>>;
   readonly #ends = new Map<string, Map<number, bigint>>();
+  readonly #missedDeletes = new Map<string, MissedDeletes>();
   #paused = false;
   #listedMs: number;
   /** Partitions were added that the reader does not read yet. */
@@ -104,6 +104,11 @@ export class DimensionFeed {
       const bounds = await options.log.bounds(name);
       const source = options.state.position(topic.name);
       if (source !== undefined) assertSameTopic(source, topic.description);
+      const { state, clock } = options;
+      const watch = { dimension: topic.name, topic: topic.description, state, clock };
+      const missedDeletes = new MissedDeletes(watch);
+      await missedDeletes.open();
+      feed.#missedDeletes.set(name, missedDeletes);
       const stored = source?.next;
       const next = new Map<number, bigint>();
       const ends = new Map<number, bigint>();
@@ -242,6 +247,7 @@ export class DimensionFeed {
 
   async #turn(): Promise<void> {
     if (this.#added || this.#hasLoaded()) this.#seek();
+    const turnMs = this.#options.clock.elapsedMs();
     const intakes = new Map<string, Intake>();
     const missing = new Set<number>();
     const blocked = new Set<string>();
@@ -265,6 +271,10 @@ export class DimensionFeed {
       if (intake !== undefined && nextOffset > intake.next) intake.next = nextOffset;
     }
     await this.#apply([...intakes.values()]);
+    const read = progress.filter(({ topic, partition }) => !blocked.has(`${topic}/${partition}`));
+    for (const [topic, places] of Map.groupBy(read, (place) => place.topic)) {
+      await this.#missedDeletes.get(topic)?.reached(places, turnMs);
+    }
     if (missing.size === 0) return;
     await this.#options.schemas.load(missing);
     this.#seek();
@@ -466,35 +476,4 @@ function rejectOf(
     key: key ?? undefined,
     value: value ?? undefined,
   };
-}
-
-/** INVARIANTS.md 9: the rows of another topic, or of another cluster's, are no start for this one. */
-function assertSameTopic(
-  stored: { clusterId: string; topicId: string },
-  { topic, clusterId, topicId }: TopicDescription,
-): void {
-  if (stored.clusterId === clusterId && stored.topicId === topicId) return;
-  throw new EnrichError(
-    'fenced',
-    `the state was built from another ${topic}: the topic was recreated, or the cluster is another one. ` +
-      REBUILD_STATE,
-    { context: { topic, stored, found: { clusterId, topicId } } },
-  );
-}
-
-function assertWithinLog(at: {
-  topic: string;
-  partition: number;
-  position: bigint;
-  startOffset: bigint;
-  endOffset: bigint;
-}): void {
-  const { topic, partition, position, startOffset, endOffset } = at;
-  if (position >= startOffset && position <= endOffset) return;
-  throw new EnrichError(
-    'fenced',
-    `the state has applied ${topic}-${partition} up to offset ${position}, but the log holds ` +
-      `${startOffset} to ${endOffset}. ${REBUILD_STATE}`,
-    { context: at },
-  );
 }

@@ -9,6 +9,8 @@ export type TopicDescription = {
   topicId: string;
   clusterId: string;
   partitionCount: number;
+  /** How long compaction keeps a tombstone for readers that are behind; for ever where the topic has none. */
+  deleteRetentionMs: number;
 };
 
 /**

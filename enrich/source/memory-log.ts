@@ -33,7 +33,13 @@ type StoredBatch = {
 
 type StoredPartition = { startOffset: bigint; endOffset: bigint; batches: StoredBatch[] };
 
-type StoredTopic = { topicId: string; partitions: StoredPartition[] };
+type StoredTopic = {
+  topicId: string;
+  partitions: StoredPartition[];
+  deleteRetentionMs: number;
+};
+
+const DELETE_RETENTION_MS = 7 * 86_400_000;
 
 /**
  * The in-memory twin of the Kafka log: same promises, under the same contract suite, and deterministic.
@@ -52,12 +58,17 @@ export class MemoryLog implements Log {
     this.#options = options;
   }
 
-  createTopic(topic: string, partitionCount: number): void {
+  createTopic(
+    topic: string,
+    partitionCount: number,
+    deleteRetentionMs = DELETE_RETENTION_MS,
+  ): void {
     if (this.#topics.has(topic)) throw new Error(`topic ${topic} exists already`);
     this.#topicsCreated += 1;
     this.#topics.set(topic, {
       topicId: `00000000-0000-4000-8000-${String(this.#topicsCreated).padStart(12, '0')}`,
       partitions: Array.from({ length: partitionCount }, emptyPartition),
+      deleteRetentionMs,
     });
   }
 
@@ -111,6 +122,14 @@ export class MemoryLog implements Log {
     }
   }
 
+  /** Compacts and drops the tombstones too, as a broker does once they are older than the topic keeps them. */
+  dropDeleted(topic: string, partition: number): void {
+    this.compact(topic, partition);
+    for (const { columns } of this.#partition(topic, partition).batches) {
+      keepRows(columns, (row) => (columns.valueLength[row] ?? -1) >= 0);
+    }
+  }
+
   /** Assigns the members by hand from now on; partitions listed by client id, others get none. */
   rebalance(groupId: string, assignment: Readonly<Record<string, readonly number[]>>): void {
     this.#group(groupId).assign((clientId) => assignment[clientId] ?? []);
@@ -125,6 +144,7 @@ export class MemoryLog implements Log {
       topicId: stored.topicId,
       clusterId: this.#options.clusterId,
       partitionCount: stored.partitions.length,
+      deleteRetentionMs: stored.deleteRetentionMs,
     };
   }
 

@@ -3,6 +3,7 @@ import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import {
   Connection,
   Consumer,
+  describeConfigsV4,
   listOffsetsV7,
   metadataV12,
   ResponseError,
@@ -49,6 +50,11 @@ const REBALANCE_MS_MAX = 30_000;
 const HEARTBEAT_INTERVAL_MS = 1000;
 const PARTITION_CHECK_MS = 30_000;
 const BOUNDS_TRIES_MAX = 5;
+
+/** Kafka's default of delete.retention.ms. */
+const DELETE_RETENTION_MS = 86_400_000;
+const CLEANUP_KEYS = ['cleanup.policy', 'delete.retention.ms'];
+const TOPIC_RESOURCE = 2;
 
 const UNKNOWN_TOPIC_OR_PARTITION = 3;
 const LEADER_NOT_AVAILABLE = 5;
@@ -111,7 +117,9 @@ class ClusterLog implements PlatformaticLog, Cluster {
     checkTopicError(topic, found.errorCode);
     const { topicId, partitions } = found;
     this.#topicIds.set(topic, topicId);
-    return { topic, topicId, clusterId: clusterId ?? '', partitionCount: partitions.length };
+    const deleteRetentionMs = await this.#deleteRetentionMs(topic);
+    const partitionCount = partitions.length;
+    return { topic, topicId, clusterId: clusterId ?? '', partitionCount, deleteRetentionMs };
   }
 
   async bounds(topic: string): Promise<ReadonlyMap<number, OffsetBounds>> {
@@ -266,16 +274,34 @@ class ClusterLog implements PlatformaticLog, Cluster {
     );
   }
 
-  /** Asks the known brokers, then the bootstrap ones, until one answers. Errors of topics do not throw. */
+  /** Errors of topics do not throw. */
   async #metadata(topics: readonly string[]): Promise<MetadataResponse> {
+    const response = await this.#ask((connection) => requestMetadata(connection, topics));
+    this.#brokers = new Map(response.brokers.map((broker) => [broker.nodeId, broker]));
+    return response;
+  }
+
+  async #deleteRetentionMs(topic: string): Promise<number> {
+    try {
+      const response = await this.#ask((connection) =>
+        describeConfigsV4.api.async(connection, [
+          { resourceType: TOPIC_RESOURCE, resourceName: topic, configurationKeys: CLEANUP_KEYS },
+        ]),
+      );
+      return deleteRetentionOf(response.results[0]?.configs ?? []);
+    } catch (error) {
+      // Whoever may read a topic need not be allowed to see its settings.
+      if (error instanceof EnrichError && error.kind === 'config') return DELETE_RETENTION_MS;
+      throw error;
+    }
+  }
+
+  /** Asks the known brokers, then the bootstrap ones, until one answers. */
+  async #ask<T>(request: (connection: Connection) => Promise<T>): Promise<T> {
     let failure: unknown;
     for (const address of [...this.#brokers.values(), ...this.#bootstrap]) {
       try {
-        const response = await this.#call(address, (connection) =>
-          requestMetadata(connection, topics),
-        );
-        this.#brokers = new Map(response.brokers.map((broker) => [broker.nodeId, broker]));
-        return response;
+        return await this.#call(address, request);
       } catch (error) {
         failure = error;
         if (error instanceof EnrichError && error.kind === 'config') throw error;
@@ -323,6 +349,15 @@ class ClusterLog implements PlatformaticLog, Cluster {
       throw fromClientError(`broker ${addressName(address)}`, error);
     }
   }
+}
+
+function deleteRetentionOf(
+  settings: readonly { name: string; value?: string | null | undefined }[],
+): number {
+  const valueOf = (wanted: string): string | null | undefined =>
+    settings.find(({ name }) => name === wanted)?.value;
+  if (valueOf('cleanup.policy')?.includes('compact') === false) return Number.POSITIVE_INFINITY;
+  return Number(valueOf('delete.retention.ms') ?? DELETE_RETENTION_MS);
 }
 
 async function requestMetadata(

@@ -53,10 +53,17 @@ export async function openKafkaHarness(openLog: () => Promise<Log>): Promise<Log
   const harness: LogHarness = {
     open: openLog,
     topicName: () => `source-${run}-${process.pid}-${++topics}`,
-    createTopic: async (topic, numPartitions) => {
+    createTopic: async (topic, numPartitions, deleteRetentionMs) => {
+      const settings = { 'cleanup.policy': 'compact', 'delete.retention.ms': deleteRetentionMs };
+      const configEntries =
+        deleteRetentionMs === undefined
+          ? []
+          : Object.entries(settings).map(([name, value]) => ({ name, value: String(value) }));
       // A deleted topic of the same name may still be on its way out.
       await retry(() =>
-        administer((admin) => admin.createTopics({ topics: [{ topic, numPartitions }] })),
+        administer((admin) =>
+          admin.createTopics({ topics: [{ topic, numPartitions, configEntries }] }),
+        ),
       );
       await retry(() => administer((admin) => admin.fetchTopicOffsets(topic)));
     },

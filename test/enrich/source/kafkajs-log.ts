@@ -25,7 +25,9 @@ export async function openKafkajsLog(kafka: Kafka): Promise<Log> {
         if (!(await admin.listTopics()).includes(topic)) return undefined;
         const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
         const { clusterId } = await admin.describeCluster();
-        return { topic, topicId: '', clusterId, partitionCount: topics[0]?.partitions.length ?? 0 };
+        const partitionCount = topics[0]?.partitions.length ?? 0;
+        const deleteRetentionMs = Number.POSITIVE_INFINITY;
+        return { topic, topicId: '', clusterId, partitionCount, deleteRetentionMs };
       }),
     bounds: (topic) => fetchBounds(kafka, topic),
     openReader: async () => {

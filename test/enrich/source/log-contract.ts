@@ -17,7 +17,8 @@ export interface LogHarness {
   open(): Promise<Log>;
   /** A name that nobody else uses. */
   topicName(): string;
-  createTopic(topic: string, partitionCount: number): Promise<void>;
+  /** Compacted where tombstones have an age at which they go. */
+  createTopic(topic: string, partitionCount: number, deleteRetentionMs?: number): Promise<void>;
   deleteTopic(topic: string): Promise<void>;
   /** Appends the records as one batch. */
   append(
@@ -85,9 +86,13 @@ export function describeLogContract(
 
 type Context = { harness: LogHarness; log: Log };
 
-async function newTopic({ harness }: Context, partitionCount: number): Promise<string> {
+async function newTopic(
+  { harness }: Context,
+  partitionCount: number,
+  deleteRetentionMs?: number,
+): Promise<string> {
   const topic = harness.topicName();
-  await harness.createTopic(topic, partitionCount);
+  await harness.createTopic(topic, partitionCount, deleteRetentionMs);
   onTestFinished(() => harness.deleteTopic(topic));
   return topic;
 }
@@ -147,6 +152,14 @@ function describeReading(context: Context, traits: LogTraits): void {
     expect(description).toMatchObject({ topic, partitionCount: 5 });
     expect(description?.clusterId).not.toBe('');
     expect(await context.log.describeTopic(context.harness.topicName())).toBeUndefined();
+  });
+
+  it.runIf(traits.topicIds)('tells for how long a compacted topic keeps tombstones', async () => {
+    const compacted = await newTopic(context, 1, 123_456);
+    const description = await context.log.describeTopic(compacted);
+    expect(description?.deleteRetentionMs).toBe(123_456);
+    const plain = await context.log.describeTopic(await newTopic(context, 1));
+    expect(plain?.deleteRetentionMs).toBe(Number.POSITIVE_INFINITY);
   });
 
   it('waits the whole time on an empty topic, and stays at the start', async () => {

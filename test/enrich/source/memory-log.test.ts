@@ -21,7 +21,8 @@ async function openHarness(): Promise<LogHarness> {
   return {
     open: async () => log,
     topicName: () => `topic-${++topics}`,
-    createTopic: async (topic, partitionCount) => log.createTopic(topic, partitionCount),
+    createTopic: async (topic, partitionCount, deleteRetentionMs = Number.POSITIVE_INFINITY) =>
+      log.createTopic(topic, partitionCount, deleteRetentionMs),
     deleteTopic: async (topic) => log.deleteTopic(topic),
     append: async (topic, partition, records) => {
       log.append(topic, partition, memoryRecords(records));

@@ -1,0 +1,168 @@
+import { describe, expect, it } from 'vitest';
+import { QUIET_MS, World } from './harness.ts';
+import type { Process } from './harness.ts';
+import { openDimensionState } from '../../../enrich/state/dimension-state.ts';
+import type { DimensionState } from '../../../enrich/state/dimension-state.ts';
+import { openMemoryStore } from '../../../enrich/state/memory-store.ts';
+import { MissedDeletes } from '../../../enrich/pipeline/missed-deletes.ts';
+import { users } from '../state/state-fixture.ts';
+import { encodeChange, topicOf } from './records.ts';
+
+const DAY_MS = 86_400_000;
+const told = { lsn: 1, initialSnapshot: false };
+
+/** A world whose pipeline has seen a user, and is away while that is deleted and compaction passes. */
+async function away(): Promise<World> {
+  const { world, process } = await World.started();
+  world.change('users', 1, { name: 'ann' });
+  await world.run(5_000);
+  process.stop();
+  await world.run(5_000);
+  world.change('users', 1);
+  const key = encodeChange({ dimension: 'users', rowKey: 1, row: undefined, ...told }).key;
+  world.log.append(topicOf.users, 1, [{ key, value: null }]);
+  world.log.dropDeleted(topicOf.users, 1);
+  expect((await world.log.bounds(topicOf.users)).get(1)).toEqual({
+    startOffset: 0n,
+    endOffset: 3n,
+  });
+  return world;
+}
+
+async function joinedAfter(world: World): Promise<{ process: Process; match: unknown }> {
+  const process = await world.start();
+  await world.run(QUIET_MS);
+  world.click(0, [{ userId: 1 }]);
+  await world.run(10_000);
+  expect(process.ended()).toBeUndefined();
+  return { process, match: (await world.rows())[0]?.['_users_match'] };
+}
+
+const saysMissed = ({ lines }: Process): boolean =>
+  lines.some((line) => JSON.stringify(line).includes('may have missed deletes'));
+
+describe('a pipeline that was away', () => {
+  it('for longer than tombstones are kept builds its state again, and says why', async () => {
+    const world = await away();
+    await world.run(5.5 * DAY_MS);
+    const { process, match } = await joinedAfter(world);
+    expect(match).toBe('miss');
+    expect(saysMissed(process)).toBe(true);
+    process.stop();
+    await world.run(5_000);
+    const next = await world.start();
+    await world.run(QUIET_MS);
+    expect(saysMissed(next)).toBe(false);
+  });
+
+  it('for less trusts its state', async () => {
+    const { world, process } = await World.started();
+    world.change('users', 1, { name: 'ann' });
+    await world.run(5_000);
+    process.stop();
+    await world.run(4.5 * DAY_MS);
+    world.change('users', 1);
+    const joined = await joinedAfter(world);
+    expect(joined.match).toBe('miss');
+    expect(saysMissed(joined.process)).toBe(false);
+  });
+});
+
+const MINUTE_MS = 60_000;
+const place = { clusterId: 'cluster', topicId: 'topic', partition: 0, nextOffset: 1n };
+
+/** One life of a process whose clock shows `nowMs`; its elapsed time begins with it. */
+function life(state: DimensionState, nowMs: number, deleteRetentionMs = 7 * DAY_MS) {
+  let elapsed = 0;
+  const topic = { topic: 't', partitionCount: 1, deleteRetentionMs, ...place };
+  const clock = {
+    nowMs: () => nowMs + elapsed,
+    elapsedMs: () => elapsed,
+    sleep: async () => undefined,
+    random: () => 0,
+    newId: () => '',
+  };
+  const watch = new MissedDeletes({ dimension: 'users', topic, state, clock });
+  return {
+    open: () => watch.open(),
+    /** Some time later, at the end of the topic or before it. */
+    reads: async (afterMs: number, behind = 0n) => {
+      elapsed += afterMs;
+      await state.apply('users', place, []);
+      const read = { partition: 0, nextOffset: 1n, endOffset: 1n + behind };
+      await watch.reached([read], elapsed);
+    },
+  };
+}
+
+const emptyState = () => openDimensionState({ store: openMemoryStore(), dimensions: [users] });
+const rebuild = { kind: 'rebuild' };
+
+describe('a state', () => {
+  /** One that was complete at this moment of the clock. */
+  async function completeAt(nowMs: number, deleteRetentionMs?: number): Promise<DimensionState> {
+    const state = await emptyState();
+    const first = life(state, nowMs, deleteRetentionMs);
+    await first.open();
+    await first.reads(0);
+    return state;
+  }
+
+  it('that begins is trusted, and so is one that was complete a moment ago', async () => {
+    const state = await completeAt(DAY_MS);
+    await expect(life(state, DAY_MS + MINUTE_MS).open()).resolves.toBeUndefined();
+  });
+
+  it.each([
+    ['too long ago', 5.1],
+    ['by a clock that was three days ahead', -3],
+  ])('that was complete %s is built again', async (_when, days) => {
+    const state = await completeAt(10 * DAY_MS);
+    await expect(life(state, (10 + days) * DAY_MS).open()).rejects.toMatchObject(rebuild);
+  });
+
+  it.each([
+    ['a day ahead', 1],
+    ['a day behind', -1],
+  ])(
+    'written by a clock %s is trusted, but never for longer than tombstones are kept',
+    async (_wrong, error) => {
+      const state = await completeAt(20 * DAY_MS);
+      const trueMs = (20 - error) * DAY_MS;
+      await expect(life(state, trueMs).open()).resolves.toBeUndefined();
+      await expect(life(state, trueMs + 7 * DAY_MS).open()).rejects.toMatchObject(rebuild);
+    },
+  );
+
+  it('of which nobody wrote down when it was complete is built again', async () => {
+    const state = await emptyState();
+    await state.apply('users', place, []);
+    await expect(life(state, DAY_MS).open()).rejects.toMatchObject(rebuild);
+  });
+
+  it('is trusted for ever where the topic has no tombstones to lose', async () => {
+    const state = await completeAt(0, Number.POSITIVE_INFINITY);
+    await expect(
+      life(state, 400 * DAY_MS, Number.POSITIVE_INFINITY).open(),
+    ).resolves.toBeUndefined();
+  });
+
+  it('is complete at the ends only: one that stays behind for too long is built again', async () => {
+    const state = await emptyState();
+    const only = life(state, 0);
+    await only.open();
+    for (let day = 0; day < 5; day++) await only.reads(DAY_MS, 1n);
+    await expect(only.reads(DAY_MS, 1n)).rejects.toMatchObject(rebuild);
+    const other = life(await emptyState(), 0);
+    await other.open();
+    for (let day = 0; day < 30; day++) await other.reads(DAY_MS);
+  });
+
+  it('is not built again at work where the topic keeps tombstones for a second', async () => {
+    const busy = life(await emptyState(), 0, 1_000);
+    await busy.open();
+    for (let minute = 0; minute < 30; minute++) {
+      await expect(busy.reads(MINUTE_MS)).resolves.toBeUndefined();
+    }
+  });
+});
