@@ -98,7 +98,6 @@ export class MissedDeletes {
   }
 
   #absenceText(absenceMs: number): string {
-    const hours = (ms: number): string => (ms / 3_600_000).toFixed(1);
     const { deleteRetentionMs } = this.#topic;
     return (
       `it was last complete ${hours(absenceMs)} h ago, and the topic keeps deletes for ` +
@@ -114,4 +113,8 @@ export class MissedDeletes {
       { context: { dimension: this.#dimension, topic, deleteRetentionMs } },
     );
   }
+}
+
+function hours(ms: number): string {
+  return (ms / 3_600_000).toFixed(1);
 }

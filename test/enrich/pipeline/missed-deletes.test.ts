@@ -98,16 +98,16 @@ function life(state: DimensionState, nowMs: number, deleteRetentionMs = 7 * DAY_
 const emptyState = () => openDimensionState({ store: openMemoryStore(), dimensions: [users] });
 const rebuild = { kind: 'rebuild' };
 
-describe('a state', () => {
-  /** One that was complete at this moment of the clock. */
-  async function completeAt(nowMs: number, deleteRetentionMs?: number): Promise<DimensionState> {
-    const state = await emptyState();
-    const first = life(state, nowMs, deleteRetentionMs);
-    await first.open();
-    await first.reads(0);
-    return state;
-  }
+/** One that was complete at this moment of the clock. */
+async function completeAt(nowMs: number, deleteRetentionMs?: number): Promise<DimensionState> {
+  const state = await emptyState();
+  const first = life(state, nowMs, deleteRetentionMs);
+  await first.open();
+  await first.reads(0);
+  return state;
+}
 
+describe('a state', () => {
   it('that begins is trusted, and so is one that was complete a moment ago', async () => {
     const state = await completeAt(DAY_MS);
     await expect(life(state, DAY_MS + MINUTE_MS).open()).resolves.toBeUndefined();
