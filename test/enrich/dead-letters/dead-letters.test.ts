@@ -1,0 +1,255 @@
+import { describe, expect, it } from 'vitest';
+import { createJudge } from '../../../enrich/dead-letters/judge-record.ts';
+import {
+  readDeadLetters,
+  readRawDeadLetters,
+} from '../../../enrich/dead-letters/read-dead-letters.ts';
+import type {
+  DeadLetter,
+  DeadLetterFilter,
+  RawDeadLetter,
+} from '../../../enrich/dead-letters/read-dead-letters.ts';
+import { markOf, readMarks, ReplayMarks } from '../../../enrich/dead-letters/replay-marks.ts';
+import { replay } from '../../../enrich/dead-letters/replay.ts';
+import { summarise } from '../../../enrich/dead-letters/summarise.ts';
+import { EnrichError } from '../../../enrich/error.ts';
+import { MemoryLog } from '../../../enrich/source/memory-log.ts';
+import { loadContract } from '../../../schemas/load-contracts.ts';
+import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
+import { World } from '../pipeline/harness.ts';
+import { encodeClick, frame } from '../pipeline/records.ts';
+import { virtualClock, VirtualTime } from '../pipeline/virtual-time.ts';
+
+/** A world whose dead-letter table has three files: two commits of clicks, then one of another topic. */
+async function worldWithLetters(): Promise<World> {
+  const { world } = await World.started();
+  world.reject(0, [null, Buffer.from('first')]);
+  world.reject(1, [frame(4711, Buffer.from([1]))]);
+  await world.run(5_000);
+  world.reject(0, [Buffer.from('second')]);
+  await world.run(5_000);
+  world.log.append('app.public.users', 0, [{ key: Buffer.from('x'), value: Buffer.from('y') }]);
+  await world.run(10_000);
+  return world;
+}
+
+async function read(world: World, filter: DeadLetterFilter): Promise<DeadLetter[]> {
+  const metadata = await world.metadata('clicks_dead_letter');
+  const found: DeadLetter[] = [];
+  for await (const letters of readDeadLetters({ store: world.store, metadata, filter })) {
+    found.push(...letters);
+  }
+  return found;
+}
+
+/** The store, with the files that were asked for ranges, which is how data files are read. */
+function watched(store: ObjectStore): { store: ObjectStore; files: Set<string> } {
+  const files = new Set<string>();
+  const proxy = new Proxy(store, {
+    get(target, name) {
+      if (name !== 'getRange') return Reflect.get(target, name) as unknown;
+      return (location: string, start: number, end: number) => {
+        files.add(location);
+        return target.getRange(location, start, end);
+      };
+    },
+  });
+  return { store: proxy, files };
+}
+
+const places = (letters: readonly DeadLetter[]): string[] =>
+  letters.map(({ topic, partition, offset }) => `${topic}/${partition}/${offset}`).toSorted();
+
+describe('dead letters are read', () => {
+  it('all, or those of a topic, partition, kind, schema id and time', async () => {
+    const world = await worldWithLetters();
+    const all = await read(world, {});
+    expect(places(all)).toEqual([
+      'app.public.users/0/0',
+      'clicks/0/0',
+      'clicks/0/1',
+      'clicks/0/2',
+      'clicks/1/0',
+    ]);
+    const of = async (filter: DeadLetterFilter) => places(await read(world, filter));
+    expect(await of({ topic: 'app.public.users' })).toHaveLength(1);
+    expect(await of({ topic: 'clicks', partition: 0 })).toHaveLength(3);
+    expect(await of({ kind: 'no-magic-byte' })).toEqual(['clicks/0/1', 'clicks/0/2']);
+    expect(await of({ schemaId: 4711 })).toEqual(['clicks/1/0']);
+    expect(await of({ offset: 2n })).toEqual(['clicks/0/2']);
+    expect(await of({ kind: 'nothing' })).toEqual([]);
+    const second = all.find(({ offset }) => offset === 2n)?.ingestedAtUs ?? 0n;
+    expect(await of({ sinceUs: second })).toEqual(['app.public.users/0/0', 'clicks/0/2']);
+    expect(await of({ sinceUs: second, untilUs: second + 1n })).toEqual(['clicks/0/2']);
+    expect(await of({ untilUs: second })).toHaveLength(3);
+  });
+
+  it('from the files alone that may hold what is looked for', async () => {
+    const world = await worldWithLetters();
+    const metadata = await world.metadata('clicks_dead_letter');
+    const { store, files } = watched(world.store);
+    for await (const letters of readDeadLetters({ store, metadata, filter: { offset: 2n } })) {
+      expect(letters).toHaveLength(1);
+    }
+    expect(files.size).toBe(1);
+  });
+
+  it('with their bytes where they are asked for', async () => {
+    const world = await worldWithLetters();
+    const metadata = await world.metadata('clicks_dead_letter');
+    const filter = { kind: 'no-magic-byte' };
+    const texts: string[] = [];
+    for await (const letters of readRawDeadLetters({ store: world.store, metadata, filter })) {
+      texts.push(...letters.map(({ value }) => Buffer.from(value ?? []).toString()));
+    }
+    expect(texts.toSorted()).toEqual(['first', 'second']);
+  });
+});
+
+function letterAt(offset: number, more: Partial<RawDeadLetter> = {}): RawDeadLetter {
+  return {
+    topic: 'clicks',
+    topicId: 'id-1',
+    partition: 0,
+    offset: BigInt(offset),
+    timestampUs: 0n,
+    ingestedAtUs: BigInt(offset),
+    schemaId: 1,
+    kind: 'truncated',
+    message: 'field url: the record ends inside it',
+    key: null,
+    value: Buffer.from('v'),
+    ...more,
+  };
+}
+
+async function* filesOf<T>(...files: T[][]): AsyncGenerator<T[]> {
+  yield* files;
+}
+
+describe('a summary', () => {
+  it('counts by topic and kind, and keeps the newest in memory, not all', async () => {
+    const many = Array.from({ length: 5_000 }, (_, i) => letterAt((i * 7_919) % 5_000));
+    const isReplayed = ({ offset }: DeadLetter): boolean => offset < 10n;
+    const other = letterAt(1, { kind: 'null-value' });
+    const summary = await summarise(filesOf(many, [other]), isReplayed, 3);
+    expect(summary.count).toBe(5_001);
+    expect(summary.groups).toMatchObject([
+      { kind: 'truncated', count: 5_000, replayed: 10, firstUs: 0n, lastUs: 4_999n },
+      { kind: 'null-value', count: 1, replayed: 1 },
+    ]);
+    expect(summary.newest.map(({ offset }) => offset)).toEqual([4_999n, 4_998n, 4_997n]);
+  });
+});
+
+describe('a replay', () => {
+  const fine = async (): Promise<undefined> => undefined;
+
+  it('sends what can be a row in bounded batches, once, and tells the rest by reason', async () => {
+    const batches: number[] = [];
+    const sent = new Set<string>();
+    const letters = Array.from({ length: 1_300 }, (_, i) => letterAt(i));
+    const marks = new ReplayMarks();
+    marks.add(markOf(letterAt(7)));
+    const run = (files: AsyncGenerator<RawDeadLetter[]>) =>
+      replay({
+        files,
+        marks,
+        problemOf: async ({ offset }) => (offset % 100n === 0n ? 'still bad' : undefined),
+        send: async (batch) => {
+          batches.push(batch.length);
+          for (const letter of batch) sent.add(markOf(letter));
+        },
+      });
+    const report = await run(filesOf(letters.slice(0, 900), letters.slice(900), letters));
+    expect(report).toMatchObject({
+      replayed: 1_286,
+      alreadyReplayed: 1 + 1_287,
+      leftOut: [{ reason: 'still bad', count: 26 }],
+    });
+    expect(report.leftOut[0]?.examples).toHaveLength(3);
+    expect(report.leftOut[0]?.examples[0]).not.toHaveProperty('value');
+    expect(batches).toEqual([500, 500, 286]);
+    expect(sent.size).toBe(1_286);
+    expect(await run(filesOf(letters))).toMatchObject({ replayed: 0, alreadyReplayed: 1_287 });
+  });
+
+  it('keeps a batch below four mebibytes, one large record aside', async () => {
+    const batches: number[] = [];
+    const value = Buffer.alloc(1024 ** 2);
+    await replay({
+      files: filesOf(Array.from({ length: 9 }, (_, i) => letterAt(i, { value }))),
+      marks: new ReplayMarks(),
+      problemOf: fine,
+      send: async (batch) => void batches.push(batch.length),
+    });
+    expect(batches).toEqual([4, 4, 1]);
+  });
+
+  it('ends at the first batch that cannot be sent', async () => {
+    let tries = 0;
+    const attempt = replay({
+      files: filesOf(Array.from({ length: 1_300 }, (_, i) => letterAt(i))),
+      marks: new ReplayMarks(),
+      problemOf: fine,
+      send: async () => {
+        if (++tries === 2) throw new EnrichError('unavailable', 'away');
+      },
+    });
+    await expect(attempt).rejects.toMatchObject({ kind: 'unavailable' });
+    expect(tries).toBe(2);
+  });
+
+  it('tells apart topics of one name, and goes by the name where the id is not known', () => {
+    const marks = new ReplayMarks();
+    marks.add(markOf(letterAt(1)));
+    marks.add(markOf(letterAt(2, { topicId: undefined })));
+    expect(marks.has(letterAt(1))).toBe(true);
+    expect(marks.has(letterAt(1, { topicId: 'id-2' }))).toBe(false);
+    expect(marks.has(letterAt(1, { topicId: undefined }))).toBe(false);
+    expect(marks.has(letterAt(2, { topicId: undefined }))).toBe(true);
+  });
+
+  it('reads the marks of earlier runs to their end', async () => {
+    const log = new MemoryLog({ clusterId: 'c' });
+    const clock = virtualClock(new VirtualTime(0));
+    expect((await readMarks(log, 'p-replayed', clock)).has(letterAt(1))).toBe(false);
+    log.createTopic('p-replayed', 1);
+    const record = (offset: number) => ({
+      key: Buffer.from(markOf(letterAt(offset))),
+      value: Buffer.from('{}'),
+    });
+    log.append('p-replayed', 0, [record(1), record(2)]);
+    log.append('p-replayed', 0, [record(1), record(9_007_199)]);
+    const marks = await readMarks(log, 'p-replayed', clock);
+    expect([1, 2, 9_007_199, 3].map((offset) => marks.has(letterAt(offset)))).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
+  });
+});
+
+describe('a record is judged by the registry and the contract of now', () => {
+  it.each<[string, Partial<RawDeadLetter>, RegExp | undefined]>([
+    ['a good click', {}, undefined],
+    ['a change of a table', { topic: 'app.public.users' }, /connectors resnapshot TABLE/],
+    ['no value', { value: null }, /no value/],
+    ['no frame', { value: Buffer.from('text') }, /not framed/],
+    ['an id that is still unknown', { value: frame(9, Buffer.of(1)) }, /still has no schema/],
+    ['a click that was cut', { value: frame(1, Buffer.of(2)) }, /^truncated: field user_id/],
+  ])('%s', async (_, more, problem) => {
+    const contract = await loadContract('schemas', 'click');
+    const judge = createJudge({
+      registry: { schemaById: async (id) => (id === 1 ? contract.avroSchema : 'unknown') },
+      contract,
+      streamTopic: 'clicks',
+      now: () => 0,
+    });
+    const value = encodeClick(1, { userId: 1, url: 'https://a/', deviceId: 'd' });
+    const found = await judge(letterAt(1, { value, ...more }));
+    if (problem === undefined) expect(found).toBeUndefined();
+    else expect(found).toMatch(problem);
+  });
+});
