@@ -4,7 +4,7 @@ import { createSkip, truncated } from '../../schemas/avro-wire.ts';
 import type { AvroObject } from '../../schemas/contract.ts';
 
 /** A field of a record as far as it could be read; `end` is where its bytes end in the value. */
-export type InspectedField = { name: string; text: string; end: number };
+type InspectedField = { name: string; text: string; end: number };
 
 /** How far the bytes of a record fit a writer schema. */
 export type Inspection = {

@@ -8,7 +8,7 @@ const BATCH_BYTES_MAX = 4 * 1024 ** 2;
 const EXAMPLES_MAX = 3;
 
 /** Why records stay where they are, with some of them. */
-export type LeftOut = { reason: string; count: number; examples: DeadLetter[] };
+type LeftOut = { reason: string; count: number; examples: DeadLetter[] };
 
 export type ReplayReport = {
   /** Sent now; in a dry run, what would be. */

@@ -1,7 +1,7 @@
 import type { DeadLetter } from './read-dead-letters.ts';
 
 /** Dead letters of one topic and kind; times are µs since the epoch. */
-export type DeadLetterGroup = {
+type DeadLetterGroup = {
   topic: string;
   kind: string;
   count: number;
@@ -11,7 +11,7 @@ export type DeadLetterGroup = {
 };
 
 /** A letter, and whether it was replayed. */
-export type ListedLetter = DeadLetter & { replayed: boolean };
+type ListedLetter = DeadLetter & { replayed: boolean };
 
 export type DeadLetterSummary = {
   count: number;
