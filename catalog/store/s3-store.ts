@@ -222,12 +222,23 @@ function failureOf(error: unknown, location: string): CatalogError {
   });
 }
 
+/**
+ * Codes of what passes though its status does not say so. A clock that is wrong is one: the SDK takes the server's
+ * time from the answer, but gives up the requests that were under way beside the first to be refused.
+ */
+const PASSING: ReadonlySet<string> = new Set([
+  'ConditionalRequestConflict',
+  'OperationAborted',
+  'RequestTimeTooSkewed',
+  'RequestExpired',
+]);
+
 /** The SDK's error names are the codes of the S3 API; without a status nothing was answered. */
 function kindOf(name: string, status: number | undefined): CatalogErrorKind {
   if (name === 'CredentialsProviderError') return 'config';
   if (status === undefined) return 'unavailable';
   if (name === 'NoSuchBucket') return 'config';
-  if (name === 'ConditionalRequestConflict' || name === 'OperationAborted') return 'unavailable';
+  if (PASSING.has(name)) return 'unavailable';
   switch (status) {
     case 404:
     case 416:

@@ -5,6 +5,8 @@ import { retryUntilAvailable } from './retry.ts';
 import { runPipeline } from './run-pipeline.ts';
 import type { PipelineOptions, PipelinePorts } from './run-pipeline.ts';
 
+/** What `status` calls the trouble with it. */
+const STATE = 'the state store';
 /** Between two openings of a state that fails again and again. */
 const REOPEN_AFTER_MS = 2_000;
 
@@ -34,6 +36,7 @@ export async function runOnState(options: RunOnStateOptions, signal: AbortSignal
       status,
       signal,
     });
+    status.overcome(STATE);
     if (rebuilt !== undefined) {
       const { aside, error } = rebuilt;
       logger.warn('the state was damaged: it is built again from the change topics', {
@@ -47,6 +50,7 @@ export async function runOnState(options: RunOnStateOptions, signal: AbortSignal
     } catch (error) {
       if (!isStateFault(error)) throw error;
       status.starting();
+      status.trouble(STATE, error.message);
       logger.warn('the state store failed: it has to be opened again', { error });
       if (signal.aborted) return;
       damage = error.kind === 'rebuild' ? error : undefined;

@@ -71,6 +71,7 @@ describe('the S3 store', () => {
   test.each([
     [412, 'PreconditionFailed', 'conflict'],
     [409, 'ConditionalRequestConflict', 'unavailable'],
+    [403, 'RequestTimeTooSkewed', 'unavailable'],
     [403, 'AccessDenied', 'config'],
     [403, 'SignatureDoesNotMatch', 'config'],
     [404, 'NoSuchBucket', 'config'],
