@@ -42,8 +42,11 @@ const clicksMin = 5_000;
 
 export type OpenedRound = {
   round: Round;
-  /** Brings the round to its end: pipelines that run, everything committed, all stopped. */
-  settle: () => Promise<void>;
+  /**
+   * Brings the round to its end: pipelines that run, everything committed, all stopped. Gives the seconds from the
+   * end of the fault to the next commit.
+   */
+  settle: () => Promise<number>;
   /** Kills and removes what the round has made; `keep` leaves its folder for whoever looks into a failure. */
   close: (wish: { keep: boolean }) => Promise<void>;
 };
@@ -131,6 +134,7 @@ export async function openRound(options: RoundOptions): Promise<OpenedRound> {
     close: async ({ keep }) => {
       await load.pause().catch(() => undefined);
       await processes.killAll();
+      if (keep) await processes.writeLogs();
       await Promise.all(proxies.map((one) => one.close()));
       for (const close of opened) await close().catch(() => undefined);
       await removeTraces(options, files.names).catch(() => undefined);
@@ -231,7 +235,8 @@ async function strike(
   await done;
 }
 
-async function settle(round: Round, clicks: number): Promise<void> {
+async function settle(round: Round, clicks: number): Promise<number> {
+  const startedMs = Date.now();
   round.say('settles');
   round.proxy.clear();
   for (const peer of ['catalog', 's3', 'registry', 'kafka'] as const) round.proxy.admit(peer);
@@ -240,6 +245,7 @@ async function settle(round: Round, clicks: number): Promise<void> {
   if (round.pipelines().length === 0) await round.start();
   await Promise.all(round.pipelines().map((pipeline) => pipeline.ready()));
   await round.nextCommit(90_000);
+  const seconds = (Date.now() - startedMs) / 1000;
   await round.until(`${clicks} clicks`, () => {
     round.load.mustFlow();
     return round.load.clicks() >= clicks;
@@ -247,6 +253,7 @@ async function settle(round: Round, clicks: number): Promise<void> {
   await round.load.pause();
   await round.caughtUp();
   await Promise.all(round.pipelines().map((pipeline) => stopCleanly(pipeline)));
+  return seconds;
 }
 
 async function prove(round: Round, wish: ProofWish = {}): Promise<Proof> {

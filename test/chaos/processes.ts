@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asPipeline, freePort, startCommand } from '../pipeline/command.ts';
 import type { Command, Environment, Finished, Pipeline } from '../pipeline/command.ts';
@@ -19,6 +20,8 @@ export type Processes = {
   forRound: ForRound;
   stateDirectory: string;
   killAll: () => Promise<void>;
+  /** What the pipelines have printed, into the round's folder. */
+  writeLogs: () => Promise<void>;
 };
 
 /** Starts processes of the product: pipelines through a proxy, all other commands past it. */
@@ -90,6 +93,11 @@ export function openProcesses(options: {
   return {
     forRound,
     stateDirectory,
+    writeLogs: async () => {
+      for (const [i, pipeline] of all.entries()) {
+        await writeFile(join(files.directory, `pipeline-${i + 1}.log`), pipeline.output());
+      }
+    },
     killAll: async () => {
       await Promise.all([...running.keys()].map((command) => command.stop('SIGKILL')));
     },

@@ -18,6 +18,8 @@ export type RunWish = {
 /** What became of one round. */
 export type RoundResult = PlannedRound & {
   seconds: number;
+  /** From the end of the fault to the next commit; undefined where the round did not come so far. */
+  recoverySeconds: number | undefined;
   proof: Proof;
   /** Why it failed; undefined where its promise was kept. */
   failure: string | undefined;
@@ -56,6 +58,7 @@ async function runRound(options: {
   const startedMs = Date.now();
   const seconds = (): number => (Date.now() - startedMs) / 1000;
   let said = 'makes topics';
+  let directory = 'none';
   let load: Load | undefined;
   const say = (line: string): void => void (said = line);
   const ticker = setInterval(
@@ -64,6 +67,7 @@ async function runRound(options: {
   );
   let proof = nothingProved;
   let failure: string | undefined;
+  let recoverySeconds: number | undefined;
   let close: ((wish: { keep: boolean }) => Promise<void>) | undefined;
   try {
     const opened = await openRound({ ...planned, name, peers, stack: controlStack(env, say), say });
@@ -74,20 +78,21 @@ async function runRound(options: {
     const { inject, prove = () => round.prove() } = planned.kind;
     const work = async (): Promise<Proof> => {
       await inject(round);
-      await settle();
+      recoverySeconds = await settle();
       return prove(round);
     };
+    directory = round.directory;
     proof = await within(roundMsMax, work());
     if (!isKept(proof)) failure = proof.findings.join('\n');
-    if (failure !== undefined) failure += `\nfiles: ${round.directory}`;
   } catch (error) {
     failure = describe(error);
   } finally {
     say('cleans up');
+    if (failure !== undefined) failure += `\nfiles: ${directory}`;
     await close?.({ keep: failure !== undefined });
     clearInterval(ticker);
   }
-  return { ...planned, seconds: seconds(), proof, failure };
+  return { ...planned, seconds: seconds(), recoverySeconds, proof, failure };
 }
 
 async function within<T>(msMax: number, work: Promise<T>): Promise<T> {
@@ -111,11 +116,13 @@ function describe(error: unknown): string {
     : `${error.message}: ${describe(cause)}`;
 }
 
-function resultLine(label: string, { kind, seed, seconds, proof, failure }: RoundResult): string {
+function resultLine(label: string, result: RoundResult): string {
+  const { kind, seed, seconds, recoverySeconds, proof, failure } = result;
   const { rows, rejects, lost, doubled, wrong } = proof;
   const verdict = failure === undefined ? 'ok' : 'FAILED';
   const counts = `${rows} rows, ${rejects} rejects, lost=${lost} doubled=${doubled} wrong=${wrong}`;
-  const line = `${label}: ${verdict}, ${seconds.toFixed(1)} s, ${counts}`;
+  const recovered = recoverySeconds?.toFixed(1) ?? '?';
+  const line = `${label}: ${verdict}, ${seconds.toFixed(1)} s, next commit after ${recovered} s, ${counts}`;
   if (failure === undefined) return line;
   const repeat = `repeat with: make chaos SEED=${seed} ROUNDS=1 FAULTS=${kind.name}`;
   return `${line}\n  ${failure.replaceAll('\n', '\n  ')}\n  ${repeat}`;
