@@ -7,7 +7,7 @@ import type { GroupMember, Log } from '../source/log.ts';
 import type { ClickIntake } from './click-intake.ts';
 import { flushBatch, settleRejects } from './flush.ts';
 import type { FlushContext, FlushOutcome } from './flush.ts';
-import { isUnavailable, retryUntilAvailable } from './retry.ts';
+import { errorKind, isUnavailable, retryUntilAvailable } from './retry.ts';
 import { reloadTable } from './tables.ts';
 
 const POLL_WAIT_MS_MAX = 250;
@@ -64,13 +64,17 @@ export class ClickLoop {
     this.#spare = options.createBatch();
   }
 
-  /** Runs until the signal, then commits what it holds, waiting at most `drainWaitMsMax`. */
+  /**
+   * Runs until the signal, then commits what it holds, waiting at most `drainWaitMsMax`; likewise before a
+   * damaged batch of the log, so that nothing that lies before it depends on what becomes of it.
+   */
   async run(signal: AbortSignal, drainWaitMsMax: number): Promise<void> {
     try {
       while (!signal.aborted) {
         try {
           await this.#turn(signal);
         } catch (error) {
+          if (errorKind(error) === 'corrupt') await this.#drain(drainWaitMsMax);
           // What was being waited for when the signal came is no failure.
           if (!signal.aborted || !isUnavailable(error)) throw error;
         }

@@ -1,6 +1,31 @@
 import { describe, expect, it } from 'vitest';
+import { EnrichError } from '../../../enrich/error.ts';
 import { NOTIFICATIONS, World } from './harness.ts';
+import { expectExactlyOnce } from './model.ts';
 import { frame } from './records.ts';
+
+/** Lets no reader of the stream see beyond this offset of its first partition. */
+function damageBehind(world: World, offset: bigint): void {
+  const openReader = world.log.openReader.bind(world.log);
+  world.log.openReader = async () => {
+    const reader = await openReader();
+    const { poll } = reader;
+    let isDamaged = false;
+    reader.poll = async (sink, limits) => {
+      const progress = await poll.call(
+        reader,
+        (topic, partition, records) => {
+          if (topic === 'clicks' && records.baseOffset >= offset) isDamaged = true;
+          else sink(topic, partition, records);
+        },
+        limits,
+      );
+      if (isDamaged) throw new EnrichError('corrupt', 'damaged');
+      return progress;
+    };
+    return reader;
+  };
+}
 
 describe('the click loop', () => {
   it('lets only one flush be under way, however slow the group coordinator is', async () => {
@@ -31,6 +56,25 @@ describe('the click loop', () => {
     await world.run(180_000);
     expect(process.ended()).toBeUndefined();
     expect(await world.rows()).toHaveLength(64);
+  });
+
+  it('commits what lies before a damaged batch, then stops at it and says so', async () => {
+    const world = await World.open();
+    const sound = world.log.openReader.bind(world.log);
+    damageBehind(world, 3n);
+    const process = await world.start();
+    await world.run(1_000);
+    world.click(0, [{}]);
+    await world.run(3_000);
+    world.click(0, [{}, {}]);
+    world.click(0, [{}]);
+    await world.run(500);
+    expect(process.ended()).toMatchObject({ error: { kind: 'corrupt', message: 'damaged' } });
+    expect(await world.rows(), 'before the commit was due').toHaveLength(3);
+    world.log.openReader = sound;
+    await world.start();
+    await world.run(5_000);
+    expect(await expectExactlyOnce(world)).toHaveLength(4);
   });
 
   it('does not spin while the registry is away before the initial snapshot is known complete', async () => {
