@@ -27,6 +27,8 @@ export type RoundResult = PlannedRound & {
 
 const progressEveryMs = 2_000;
 const roundMsMax = 300_000;
+/** A recovery that takes longer is worth a look: what the pipelines said is kept. */
+const slowRecoverySeconds = 30;
 
 /**
  * Runs one round after the other on the stack that the environment names, tells of each in one line and of the
@@ -88,8 +90,10 @@ async function runRound(options: {
     failure = describe(error);
   } finally {
     say('cleans up');
+    const isSlow = (recoverySeconds ?? 0) > slowRecoverySeconds;
     if (failure !== undefined) failure += `\nfiles: ${directory}`;
-    await close?.({ keep: failure !== undefined });
+    else if (isSlow) print(`  ${label}: slow to recover; files: ${directory}`);
+    await close?.({ keep: isSlow || failure !== undefined });
     clearInterval(ticker);
   }
   return { ...planned, seconds: seconds(), recoverySeconds, proof, failure };
