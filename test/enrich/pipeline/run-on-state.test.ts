@@ -12,7 +12,7 @@ it.each(['reopen', 'rebuild'] as const)(
     world.faults.stateWrites = fault;
     world.change('users', 2, { name: 'second' });
     await world.run(1_500);
-    expect(process.status.waitingFor(), 'it is not ready meanwhile').toBe('starting');
+    expect(process.status.waitingFor(), 'it is not ready meanwhile').toMatch(/^the state store: /);
     await world.run(QUIET_MS);
     world.click(1, [{ userId: 2 }]);
     await world.run(QUIET_MS);

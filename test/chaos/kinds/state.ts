@@ -1,0 +1,147 @@
+import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Pipeline } from '../../pipeline/command.ts';
+import { mountSmallDisk } from '../small-disk.ts';
+import type { Kind, Round } from '../round.ts';
+
+const rebuilt = 'the state was damaged: it is built again from the change topics';
+const fullDisk = 'no space is left for the state';
+
+const full: Kind = {
+  name: 'state-full',
+  does: 'the disk under the state directory is full for ten seconds',
+  promise: 'it waits, says so in the log and on /readyz, and goes on by itself once there is room',
+  inject: async (round) => {
+    const disk = await mountSmallDisk(round.stateDirectory);
+    const pipeline = await round.startCommitting();
+    await disk.fill();
+    await round.until('it says what is full', () => pipeline.output().includes(fullDisk));
+    await round.until('/readyz says what is full', async () =>
+      (await health(pipeline, 'readyz')).text.includes(fullDisk),
+    );
+    await round.sleep(10_000);
+    if ((await health(pipeline, 'livez')).status !== 200) throw new Error('/livez has failed');
+    await disk.free();
+    await pipeline.ready();
+    await round.nextCommit();
+    await pipeline.stop('SIGTERM');
+    await disk.takeAway();
+  },
+};
+
+async function health(
+  { url }: Pipeline,
+  probe: 'readyz' | 'livez',
+): Promise<{ status: number; text: string }> {
+  const response = await fetch(`${url}/${probe}`);
+  return { status: response.status, text: await response.text() };
+}
+
+/** What is done to the state while no process runs; gives whether the next one must say that it was damaged. */
+type Damage = (round: Round, directory: string) => Promise<'must be told' | 'may be told'>;
+
+/** Damage to the state of a pipeline that has been killed twice, so that its rows are in files and in a log. */
+function damaged(name: string, does: string, damage: Damage): Kind {
+  return {
+    name,
+    does,
+    promise: 'no wrong row comes of it: what cannot be trusted is built again from the topics',
+    inject: async (round) => {
+      for (let life = 0; life < 2; life += 1) {
+        const pipeline = await round.startCommitting();
+        await pipeline.stop('SIGKILL');
+      }
+      const telling = await damage(round, round.stateDirectory);
+      const next = await round.startCommitting();
+      if (telling === 'must be told' && !next.output().includes(rebuilt)) {
+        throw new Error(`the damage was not told:\n${next.output()}`);
+      }
+    },
+  };
+}
+
+async function oneOf(round: Round, directory: string, pattern: RegExp): Promise<string> {
+  const found = (await readdir(directory)).filter((name) => pattern.test(name)).toSorted();
+  const name = found[round.random.below(found.length)];
+  if (name === undefined) throw new Error(`no file like ${String(pattern)} in ${directory}`);
+  return join(directory, name);
+}
+
+/** Flips one bit, somewhere before the share `until` of the file. */
+async function flip(round: Round, file: string, until = 1): Promise<void> {
+  const bytes = await readFile(file);
+  const at = round.random.below(Math.max(1, Math.floor(bytes.length * until)));
+  bytes[at] = (bytes[at] ?? 0) ^ (1 << round.random.below(8));
+  await writeFile(file, bytes);
+  round.say(`has flipped a bit of byte ${at} of ${file}`);
+}
+
+const kinds: Kind[] = [
+  full,
+  damaged('state-sst-flip', 'a bit flips in a data file of the state', async (round, directory) => {
+    // Behind the rows stand the filter, which a scan does not read, the index and the footer.
+    await flip(round, await oneOf(round, directory, /\.sst$/), 0.5);
+    return 'must be told';
+  }),
+  damaged(
+    'state-manifest-flip',
+    "a bit flips in the state's MANIFEST",
+    async (round, directory) => {
+      await flip(round, await oneOf(round, directory, /^MANIFEST/));
+      return 'may be told';
+    },
+  ),
+  damaged('state-manifest-cut', "the state's MANIFEST is cut", async (round, directory) => {
+    const file = await oneOf(round, directory, /^MANIFEST/);
+    await truncate(file, round.random.below((await readFile(file)).length));
+    return 'may be told';
+  }),
+  damaged('state-current-flip', "a bit flips in the state's CURRENT", async (round, directory) => {
+    await flip(round, join(directory, 'CURRENT'));
+    return 'must be told';
+  }),
+  damaged('state-wal-flip', "a bit flips in the state's log", async (round, directory) => {
+    await flip(round, await oneOf(round, directory, /\.log$/));
+    return 'may be told';
+  }),
+  damaged('state-file-missing', 'a data file of the state is gone', async (round, directory) => {
+    await rm(await oneOf(round, directory, /\.sst$/));
+    return 'must be told';
+  }),
+  {
+    name: 'state-deleted',
+    does: 'the state directory is deleted while no process runs',
+    promise: 'it is built again from the topics before any click is joined',
+    inject: async (round) => {
+      const pipeline = await round.startCommitting();
+      await pipeline.stop('SIGKILL');
+      await rm(round.stateDirectory, { recursive: true });
+    },
+  },
+  {
+    name: 'state-deleted-running',
+    does: 'the state directory is deleted under a running process, which is killed later',
+    promise: 'it goes on, and the next process builds the state again',
+    inject: async (round) => {
+      const pipeline = await round.startCommitting();
+      await rm(round.stateDirectory, { recursive: true });
+      await round.nextCommit();
+      await round.sleep(5_000);
+      await round.nextCommit();
+      await pipeline.stop('SIGKILL');
+    },
+  },
+  {
+    name: 'state-in-use',
+    does: 'a second process is started on the state directory of the first',
+    promise: 'it ends with 78 and says why; the first goes on',
+    inject: async (round) => {
+      await round.startCommitting();
+      const second = await round.start();
+      await round.mustStop(second, { code: 78, says: /is in use by another process/ });
+      await round.nextCommit();
+    },
+  },
+];
+
+export default kinds;
