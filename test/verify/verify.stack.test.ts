@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openStore } from '@iceberg-js/rest-client-shim/store/open-store.ts';
+import { recordedCommits } from '../../verify/recorded.ts';
 import { isSound, renderReport, type Report } from '../../verify/report.ts';
 import { readTableFiles } from '../../verify/table-files.ts';
 import { stopCleanly } from '../pipeline/command.ts';
@@ -65,6 +66,28 @@ describe('a table that the pipeline wrote', () => {
     expect(sum(events, 'rejects')).toBe(factOf(reports, 'rejects'));
     expect(sum(deadLetters, 'rows')).toBe(factOf(reports, 'rejects'));
     expect(Object.keys(events[0]?.account?.dimensions ?? {})).toEqual(['users', 'devices', 'urls']);
+  });
+
+  it('is told as rolled back once it is, and is sound again after the remedy', async () => {
+    const metadata = await lake.metadata();
+    const [first] = metadata === undefined ? [] : recordedCommits(metadata, lake.name);
+    await lake.trino.query(
+      `alter table ${lake.table} execute rollback_to_snapshot(${String(first?.snapshotId)})`,
+    );
+    const rolledBack = await lake.verify();
+    expect(rolledBack.code).toBe(1);
+    expect(kindsOf(rolledBack.reports)).toEqual(
+      expect.arrayContaining(['tables that were rolled back', 'missing offsets']),
+    );
+    const pipeline = await lake.startPipeline({}, '--accept-rollback');
+    await pipeline.ready();
+    await lake.sendClicks('--count', '500', '--corrupt', '0.01');
+    await lake.caughtUp();
+    await stopCleanly(pipeline);
+    const { code, reports } = await lake.verify('--log', '--ledger', lake.ledger);
+    expect(faults(reports)).toEqual([]);
+    expect(code).toBe(0);
+    expect(factOf(reports, 'orphan files'), 'files of the commits rolled back are kept').toBe(0);
   });
 
   it('stays sound through optimize, optimize_manifests and expire_snapshots, which the ledger names', async () => {
