@@ -24,7 +24,8 @@ const TRANSACTION_MS_MAX = 30_000;
 const REQUEST_MS_MAX = 15_000;
 /** Header that says where a record stood before. */
 const ORIGIN_HEADER = 'tributary-replay-of';
-const FENCED = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_TXN_STATE']);
+/** Error codes of a producer that another one has replaced: INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE, PRODUCER_FENCED. */
+const FENCED = new Set([47, 48, 90]);
 
 /**
  * Opens the one transactional producer of a pipeline's replays, and makes the topic of marks unless it is
@@ -118,8 +119,8 @@ async function told(act: () => Promise<void>): Promise<void> {
   try {
     await act();
   } catch (cause) {
-    const { type, message } = cause as { type?: string; message: string };
-    const reason = FENCED.has(type ?? '')
+    const { code, message } = cause as { code?: number; message: string };
+    const reason = FENCED.has(code ?? 0)
       ? 'another replay of this pipeline has begun and takes care of the rest'
       : `Kafka: ${message}; what was sent is marked: run the replay again`;
     throw new EnrichError('unavailable', reason, { cause });
