@@ -17,7 +17,7 @@ import { openLake, streamPartitions } from './lake.ts';
 import type { Lake } from './lake.ts';
 
 /** Enough for many transactions, so that a kill falls into the midst of them. */
-const VIOLATIONS = 12_000;
+const VIOLATIONS = 8_000;
 
 const registry = openRegistry({ url: endpoints.registryUrl });
 let lake: Lake;
@@ -165,7 +165,7 @@ describe('a replay', { timeout: 240_000 }, () => {
   it('that is killed midway, again and again, and run by two at once sends each record once', async () => {
     const args = ['--config', lake.pipelineFile, 'dlq', 'replay', '--kind', 'contract-violation'];
     const kills: string[] = [];
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < 4; round++) {
       const before = await sent();
       const killed = lake.start(args);
       await until('it sends', async () => (await sent()) > before);
