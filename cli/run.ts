@@ -17,6 +17,7 @@ import type { OpenedState } from '../enrich/state/open-state.ts';
 import { contractFields } from '../schemas/contract-field.ts';
 import { stopSignal, systemClock } from './environment.ts';
 import { loadConfig } from './load-config.ts';
+import { logToStdout } from './log-output.ts';
 import type { ConfigOptions, LoadedConfig } from './load-config.ts';
 import { kafkaOptions, openCatalog, openSchemaRegistry, openTableStore } from './open-lake.ts';
 
@@ -38,9 +39,7 @@ export function addRunCommand(program: Command): void {
 async function run(options: RunOptions): Promise<void> {
   const loaded = await loadConfig(options);
   const { config } = loaded;
-  // A full disk, or a reader that has gone, under the log must not stop the pipeline.
-  process.stdout.on('error', () => {});
-  const logger = createJsonLogger((line) => process.stdout.write(`${line}\n`), systemClock.nowMs);
+  const logger = createJsonLogger(logToStdout(), systemClock.nowMs);
   const metrics = createMetrics();
   const status = new PipelineStatus(systemClock);
   const signal = stopSignal();
