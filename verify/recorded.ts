@@ -77,6 +77,17 @@ export function ownerOf(summary: Snapshot['summary']): string | undefined {
   return summary[`${PREFIX}pipeline`];
 }
 
+/**
+ * The snapshots of other pipelines in the same table: their files have rows of another log, or of the same
+ * one read again under another name.
+ */
+export function snapshotsOfOthers(metadata: TableMetadata, pipeline: string): ReadonlySet<bigint> {
+  const others = metadata.snapshots.filter(
+    ({ summary }) => (ownerOf(summary) ?? pipeline) !== pipeline,
+  );
+  return new Set(others.map(({ snapshotId }) => snapshotId));
+}
+
 /** Whether the ancestry of `main` is there back to the table's first snapshot. */
 export function isAncestryWhole(metadata: TableMetadata): boolean {
   const oldest = [...ancestors(metadata)].at(-1);

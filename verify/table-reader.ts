@@ -21,10 +21,10 @@ export function openTableReader(store: ObjectStore): { readRows: ReadRows; readF
         files.flatMap(({ deletes: some }) => some).map((one) => [one.dataFile.location, one]),
       );
       const deletes = await readDeletes(store, [...entries.values()]);
-      for (const { dataFile } of files) {
+      for (const { dataFile, snapshotId } of files) {
         const columns = await readDataFile({ store, dataFile, tableSchema, columnNames });
         const { location } = dataFile;
-        yield blockOf(location, dropDeletedRows(columns, location, deletes));
+        yield blockOf({ location, snapshotId }, dropDeletedRows(columns, location, deletes));
       }
     },
     async *readFiles(metadata, locations, columnNames) {
@@ -36,15 +36,18 @@ export function openTableReader(store: ObjectStore): { readRows: ReadRows; readF
         }
         const dataFile = { location, fileSizeBytes: BigInt(sizeBytes) };
         const columns = await readDataFile({ store, dataFile, tableSchema, columnNames });
-        yield blockOf(location, columns);
+        yield blockOf({ location, snapshotId: undefined }, columns);
       }
     },
   };
 }
 
-function blockOf(location: string, { rowCount, columns }: FileColumns): RowBlock {
+function blockOf(
+  file: Pick<RowBlock, 'location' | 'snapshotId'>,
+  { rowCount, columns }: FileColumns,
+): RowBlock {
   return {
-    location,
+    ...file,
     rowCount,
     column(name) {
       const cells = columns.get(name);

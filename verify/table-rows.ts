@@ -9,6 +9,8 @@ export type Cell = string | number | bigint | boolean | Uint8Array | null;
 /** Some live rows of one data file: deleted rows are left out. */
 export type RowBlock = {
   location: string;
+  /** The snapshot that added the file; undefined for a file that no snapshot lists. */
+  snapshotId: bigint | undefined;
   rowCount: number;
   /** Values of a column that was asked for; nulls where the file lacks it. */
   column(name: string): readonly Cell[];

@@ -4,7 +4,7 @@ import {
   type LedgerIndex,
   type ProducedBatch,
 } from './ledger-index.ts';
-import { recordedState } from './recorded.ts';
+import { recordedState, snapshotsOfOthers } from './recorded.ts';
 import { openFindings, type Findings, type Report } from './report.ts';
 import { rejectBlocks, type TableSource } from './reject-rows.ts';
 import { bigintAt, numberAt, type Cell, type RowBlock } from './table-rows.ts';
@@ -44,10 +44,16 @@ export async function verifyLedger(options: VerifyLedgerOptions): Promise<Report
   }
   const findings = openFindings();
   const seen = { rows: 0, rejects: 0, resolved: 0, others: 0 };
+  const others = snapshotsOfOthers(options.events, options.pipeline);
   for await (const block of options.readRows(options.events, ROW_COLUMNS)) {
+    if (isAmong(others, block)) continue;
     takeRowBlock(block, { index, unknown, findings, seen });
   }
+  const { deadLetter } = options;
+  const owner = `${options.pipeline}.${state.log.topicId}`;
+  const othersRejects = deadLetter === undefined ? others : snapshotsOfOthers(deadLetter, owner);
   for await (const block of rejectBlocks(options, state, REJECT_COLUMNS)) {
+    if (isAmong(othersRejects, block)) continue;
     takeRejectBlock(block, state.log.topic, { index, unknown, findings, seen });
   }
   let waiting = 0;
@@ -71,6 +77,10 @@ export async function verifyLedger(options: VerifyLedgerOptions): Promise<Report
     findings: findings.list(),
     notes: waiting > 0 ? [`${waiting} produced records lie at or above the position`] : [],
   };
+}
+
+function isAmong(snapshots: ReadonlySet<bigint>, { snapshotId }: RowBlock): boolean {
+  return snapshotId !== undefined && snapshots.has(snapshotId);
 }
 
 type Matching = {

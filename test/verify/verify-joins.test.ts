@@ -4,7 +4,12 @@ import { debeziumSchemas } from '../../generate/debezium-schema.ts';
 import type { Report } from '../../verify/report.ts';
 import type { TopicRecord } from '../../verify/topic-reader.ts';
 import { verifyJoins } from '../../verify/verify-joins.ts';
-import { createTableBench, type BenchCommit, type BenchRow } from './table-bench.ts';
+import {
+  createTableBench,
+  type BenchCommit,
+  type BenchRow,
+  type TableBench,
+} from './table-bench.ts';
 
 const AVRO = debeziumSchemas('app.public.urls', 'urls');
 const [KEY_ID, VALUE_ID] = [1, 2];
@@ -67,8 +72,9 @@ const click = (offset: number, url: string, match: string, title: string | null)
 async function report(
   records: readonly TopicRecord[],
   clicks: readonly { seen: number; row: BenchRow }[],
+  made: TableBench | Promise<TableBench> = createTableBench(),
 ): Promise<Report> {
-  const bench = await createTableBench();
+  const bench = await made;
   for (const [i, { seen, row }] of clicks.entries()) {
     const commit: BenchCommit = {
       ranges: { 0: [i, i + 1] },
@@ -147,6 +153,19 @@ describe('joins are judged at the dimension position of their own commit (INVARI
     expect(found.findings.map(({ examples }) => examples)).toEqual([
       [expect.stringContaining('offset 3')],
     ]);
+  });
+
+  it('rows of another pipeline in the same table are told, not compared', async () => {
+    const bench = await createTableBench();
+    const renamed = await createTableBench('renamed', bench);
+    const wrong = [0, 1].map((offset) => click(offset, PAGE, 'hit', 'nobody said so'));
+    await renamed.commit({ ranges: { 0: [0, 2] }, rows: wrong });
+    const own = { seen: 1, row: click(0, PAGE, 'hit', 'one') };
+    const found = await report([CREATED], [own], bench);
+    expect(found.findings).toEqual([]);
+    expect(found.facts['rows compared']).toBe(1);
+    expect(found.notes[0]).toMatch(/^2 rows are, or may be, of another pipeline/);
+    expect(faults(await report([RETITLED], [own], bench))).toBeGreaterThan(0);
   });
 
   it('other spellings of a url find its row', async () => {

@@ -56,6 +56,23 @@ async function report(
   });
 }
 
+it('rows and rejects of another pipeline in the same table are looked past', async () => {
+  const bench = await createTableBench();
+  await bench.commit(SOUND);
+  const renamed = await createTableBench('renamed', bench);
+  const rows = [rowOf(0), rowOf(1, { url: 'https://b.example/' })];
+  await renamed.commit({ ranges: { 0: [100, 108] }, rows, rejects: rowsAt(0, [107]) });
+  const found = await verifyLedger({
+    ...(await bench.source()),
+    ledger: (async function* () {
+      yield produced();
+    })(),
+    pipeline: 'clicks',
+  });
+  expect(found.findings).toEqual([]);
+  expect(found.facts).toMatchObject({ 'found as rows': 9, 'found as rejects': 1 });
+});
+
 const kindsOf = ({ findings }: Report): Record<string, number> =>
   Object.fromEntries(findings.map(({ kind, count }) => [kind, count]));
 
