@@ -32,9 +32,10 @@ type Owner = {
 
 /**
  * Checks what the commits of a table say about themselves, by metadata alone: each starts where the one
- * before it ended (INVARIANTS.md 3), its position and totals are those before it and its own together, the table property is that
- * of the newest (INVARIANTS.md 2), and all count in one log (INVARIANTS.md 9). The report has the ledger of
- * all commits, also of other writers. Errors: `corrupt` for what is recorded but cannot be read.
+ * before it ended (INVARIANTS.md 3), its position and totals are those before it and its own together, the
+ * table property is that of the newest (INVARIANTS.md 2), and all count in one log (INVARIANTS.md 9). The
+ * report has the ledger of all commits, also of other writers.
+ * Errors: `corrupt` for what is recorded but cannot be read.
  */
 export function verifyCommits({ table, metadata }: VerifyCommitsOptions): Report {
   const findings = openFindings();
@@ -122,7 +123,10 @@ function checkChain({ commits, allowsGaps }: Owner, findings: Findings): void {
   }
 }
 
-/** Every commit's totals from those before it and what it says of itself, the first one's only where none is missing. */
+/**
+ * Every commit's totals from those before it and what it says of itself; the first one's only where none
+ * before it is missing.
+ */
 function checkTotals({ metadata, commits }: Owner, findings: Findings): void {
   const none: RecordedTotals = {
     next: new Map(),

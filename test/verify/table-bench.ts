@@ -61,7 +61,7 @@ export type TableBench = {
 type Totals = Record<'start' | 'next' | 'filtered' | 'rejects', Record<string, number>>;
 
 /** The log that the bench's offsets count in. */
-export const LOG = { cluster: 'cluster-1', topic: 'clicks', topicId: 'clicks-1' };
+const LOG = { cluster: 'cluster-1', topic: 'clicks', topicId: 'clicks-1' };
 
 export async function createTableBench(
   pipeline = 'clicks',
