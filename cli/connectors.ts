@@ -8,6 +8,7 @@ import { openTopicAdmin } from '../connectors/kafka-admin.ts';
 import { dropSlot, readSlot } from '../connectors/replication-slot.ts';
 import type { SlotState } from '../connectors/replication-slot.ts';
 import { resnapshotTables } from '../connectors/resnapshot.ts';
+import { findInSource } from '../connectors/source-rows.ts';
 import { readConnectorsStatus } from '../connectors/status.ts';
 import { EnrichError } from '../enrich/error.ts';
 import { openPlatformaticLog } from '../enrich/source/platformatic-log.ts';
@@ -101,6 +102,7 @@ async function resnapshot(named: readonly string[], flags: ResnapshotFlags): Pro
       topics,
       log: openChangeLog(log, signal),
       slot: { read: readSlot, drop: dropSlot },
+      findRows: findInSource,
       loadSchema: schemaLoader(),
       clock: { now: systemClock.nowMs, sleep: (ms) => sleepUntilStopped(ms, signal) },
       onProgress: terminal.print,

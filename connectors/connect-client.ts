@@ -22,6 +22,8 @@ export interface ConnectClient {
   readStatus(connector: string): Promise<ConnectorStatus | undefined>;
   /** Restarts the connector and those of its tasks that failed. */
   restartFailed(connector: string): Promise<void>;
+  /** Starts the connector and all of its tasks anew. */
+  restart(connector: string): Promise<void>;
   /** Ends the connector's tasks and keeps its configuration and offsets; `resume` starts them again. */
   stop(connector: string): Promise<void>;
   resume(connector: string): Promise<void>;
@@ -56,6 +58,9 @@ export function openConnectClient(url: string): ConnectClient {
     async restartFailed(connector) {
       const query = 'restart?includeTasks=true&onlyFailed=true';
       await request(path(connector, query), { method: 'POST' });
+    },
+    async restart(connector) {
+      await request(path(connector, 'restart?includeTasks=true'), { method: 'POST' });
     },
     async stop(connector) {
       await request(path(connector, 'stop'), { method: 'PUT' });

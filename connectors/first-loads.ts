@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Struct } from './avro-codec.ts';
-import type { ConnectorsConfig } from './connectors-config.ts';
+import { waitUntilRunning, whenReachable } from './connector-runs.ts';
+import type { ConnectorWait } from './connector-runs.ts';
 import type { ChangeRecord } from './decode-change.ts';
 import { ConnectorsError } from './error.ts';
 import { framingOf } from './framing.ts';
@@ -8,13 +9,10 @@ import type { TopicAdmin } from './kafka-admin.ts';
 import { readNotification, readinessSignal } from './readiness-signal.ts';
 import { notificationTopic, signalTopic } from './topics.ts';
 
-export type FirstLoadOptions = {
-  config: ConnectorsConfig;
+export type FirstLoadOptions = ConnectorWait & {
   topics: TopicAdmin;
   /** The Avro schema behind an id, from the registry that Connect's converter writes to. */
   loadSchema: (schemaId: number) => Promise<object | undefined>;
-  clock: { now: () => number; sleep: (ms: number) => Promise<void> };
-  onProgress: (line: string) => void;
   /** How long Debezium may tell nothing new of the rows that it reads. */
   waitMsMax: number;
 };
@@ -24,6 +22,8 @@ type Told = { records: readonly ChangeRecord[]; resolve: (schemaId: number) => o
 
 const pollMs = 1000;
 const whole = ['SUCCEEDED', 'EMPTY'];
+const failed = 'SQL_EXCEPTION';
+const triesMax = 3;
 
 /**
  * The tables whose earlier rows no snapshot has read: those in `added`, and all that no notification
@@ -45,9 +45,12 @@ export async function findUnread(
 }
 
 /**
- * Has Debezium read the rows of these tables beside the changes that it streams (an incremental
- * snapshot), and returns once it has told that this reading is over: a table that another request has it
- * read at the moment is read again from its start. Asking twice reads twice, which changes nothing. It needs a published write now and then, which the heartbeat table gives: the read rows
+ * Has Debezium read the rows of these tables beside the changes that it streams (incremental snapshots),
+ * and returns once it has told that each reading is over: a table that another request has it read at the
+ * moment is read again from its start. Asking twice reads twice, which changes nothing.
+ *
+ * Tables are asked for one by one, and a reading that failed is followed by a restart: Debezium 3.7 keeps the rows
+ * of the failed one in memory, and would write them into the topic of the table that it reads next. It needs a published write now and then, which the heartbeat table gives: the read rows
  * are let go when the log has passed the moment at which they were read.
  * Errors: `config` where Debezium tells that it cannot read a table; `unavailable` when it tells nothing
  * new for `waitMsMax`: it goes on by itself, and `apply` asks again.
@@ -57,58 +60,72 @@ export async function loadTables(
   options: FirstLoadOptions,
   tables: readonly string[],
 ): Promise<void> {
+  const { config, connect, onProgress } = options;
+  for (const table of tables) {
+    for (let tries = 1; (await loadTable(options, table)) === 'failed'; tries++) {
+      onProgress(`${table}: Debezium failed to read it; the connector is restarted`);
+      await whenReachable(options, () => connect.restart(config.connector));
+      await waitUntilRunning(options);
+      if (tries === triesMax) throw refused(table, failed);
+    }
+  }
+}
+
+async function loadTable(options: FirstLoadOptions, table: string): Promise<'read' | 'failed'> {
   const { clock, onProgress, waitMsMax } = options;
+  let outcome: 'read' | 'failed' = 'read';
   let seen = (await readTold(options)).records.length;
   let movedMs = clock.now();
-  const id = await askFor(options, tables);
+  const id = await askFor(options, table);
   for (;;) {
     await clock.sleep(pollMs);
     const { records, resolve } = await readTold(options);
     if (records.length > seen) movedMs = clock.now();
     for (const { value } of records.slice(seen)) {
       const told = readNotification(value, resolve);
-      const line = progressOf(told, tables);
-      if (line !== undefined) onProgress(line);
+      const progress = progressOf(told);
+      if (progress !== undefined) onProgress(progress.line);
+      if (progress?.status === failed) outcome = 'failed';
+      else if (progress?.table === table && !whole.includes(progress.status)) {
+        throw refused(table, progress.status);
+      }
       // Requests queue up, and what is told in between bears the id of the last one.
-      if (told?.['type'] === 'COMPLETED' && told['id'] === id) return;
+      if (told?.['type'] === 'COMPLETED' && told['id'] === id) return outcome;
     }
     seen = records.length;
-    if (clock.now() - movedMs >= waitMsMax) throw stalled(tables, options);
+    if (clock.now() - movedMs >= waitMsMax) throw stalled(table, options);
   }
 }
 
 /** Gives the id of the request, which Debezium's notifications of it bear. */
-async function askFor(
-  { config, topics }: FirstLoadOptions,
-  tables: readonly string[],
-): Promise<string> {
+async function askFor({ config, topics }: FirstLoadOptions, table: string): Promise<string> {
   const id = `tributary-${randomUUID()}`;
   const value = JSON.stringify({
     id,
     type: 'execute-snapshot',
-    data: { 'data-collections': tables, type: 'incremental' },
+    data: { 'data-collections': [table], type: 'incremental' },
   });
   // Debezium obeys signals whose key is its topic prefix.
   await topics.appendRecord(signalTopic(config), { key: config.topics.prefix, value });
   return id;
 }
 
-/** A line where the notification is worth one. Errors: `config` where one of the tables cannot be read. */
-function progressOf(
-  notification: Struct | undefined,
-  tables: readonly string[],
-): string | undefined {
+type Progress = { line: string; table: string; status: string };
+
+/** What a notification tells of the reading of a table; the status is that of a whole one while it goes on. */
+function progressOf(notification: Struct | undefined): Progress | undefined {
   if (notification?.['aggregate_type'] !== 'Incremental Snapshot') return undefined;
   const told = (notification['additional_data'] ?? {}) as Readonly<Record<string, string>>;
   switch (notification['type']) {
     case 'IN_PROGRESS': {
-      const { current_collection_in_progress: table, last_processed_key: key } = told;
-      return `${table}: reading its rows, up to key ${key} of ${told['maximum_key']}`;
+      const { current_collection_in_progress: table = '', last_processed_key: key } = told;
+      const line = `${table}: reading its rows, up to key ${key} of ${told['maximum_key']}`;
+      return { line, table, status: 'SUCCEEDED' };
     }
     case 'TABLE_SCAN_COMPLETED': {
       const { scanned_collection: table = '', status = '', total_rows_scanned: rows } = told;
-      if (tables.includes(table) && !whole.includes(status)) throw refused(table, status);
-      return `${table}: ${rows} rows read`;
+      const line = whole.includes(status) ? `${table}: ${rows} rows read` : `${table}: ${status}`;
+      return { line, table, status };
     }
     default:
       return undefined;
@@ -121,17 +138,16 @@ function refused(table: string, status: string): ConnectorsError {
   });
 }
 
-function stalled(missing: readonly string[], options: FirstLoadOptions): ConnectorsError {
+function stalled(table: string, options: FirstLoadOptions): ConnectorsError {
   const { config, waitMsMax } = options;
-  const tables = missing.join(', ');
   const fix =
     config.database.heartbeatTable === undefined
       ? 'it goes on with the next write to a published table: set database.heartbeat_table, or write to one'
       : 'look at the worker’s log, then run the command again';
   return new ConnectorsError(
     'unavailable',
-    `Debezium has told nothing of the rows of ${tables} for ${waitMsMax / 1000} s; ${fix}`,
-    { context: { tables: missing, waitMsMax } },
+    `Debezium has told nothing of the rows of ${table} for ${waitMsMax / 1000} s; ${fix}`,
+    { context: { table, waitMsMax } },
   );
 }
 

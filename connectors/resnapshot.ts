@@ -6,11 +6,13 @@ import {
 } from './connector-runs.ts';
 import type { ConnectorWait } from './connector-runs.ts';
 import type { ConnectorsConfig } from './connectors-config.ts';
+import { createChangeDecoder } from './decode-change.ts';
 import { ConnectorsError } from './error.ts';
 import { loadTables } from './first-loads.ts';
 import type { TopicAdmin } from './kafka-admin.ts';
 import { beginNewSlot, dueTables, forgetDue, inspectSlot } from './new-slot.ts';
 import type { SlotAccess } from './new-slot.ts';
+import type { RowKey, findInSource } from './source-rows.ts';
 import { tableTopic } from './topics.ts';
 import { findVanished, withoutPresent } from './vanished-rows.ts';
 import type { ChangeLog, LogRange, ReadTable, VanishedRow } from './vanished-rows.ts';
@@ -21,6 +23,12 @@ export type ResnapshotOptions = ConnectorWait & {
   topics: TopicAdmin;
   log: ChangeLog;
   slot: SlotAccess;
+  /** Which keys stand in a table, see `findInSource`. */
+  findRows: (
+    config: ConnectorsConfig,
+    table: string,
+    keys: readonly RowKey[],
+  ) => ReturnType<typeof findInSource>;
   /** The Avro schema behind an id, see `loadTables`. */
   loadSchema: (schemaId: number) => Promise<object | undefined>;
   /** Rows that are compared at once; 4 million by default, at about 100 bytes each. */
@@ -72,7 +80,7 @@ export async function resnapshotTables(options: ResnapshotOptions): Promise<void
         'rows come back while they are called gone: run it again',
       );
     }
-    onProgress('a row came back in that moment: the tables are read once more');
+    onProgress('a row came in that moment: the tables are read once more');
   }
   await forgetDue(options);
   await waitUntilRunning(options);
@@ -137,13 +145,59 @@ async function bury(
       told.map(({ topic }) => topic),
     );
     const since = told.map((read) => ({ ...read, after: ends.get(read.topic) ?? new Map() }));
-    const gone = await withoutPresent(log, suspects, rangesOf(since));
+    const untold = await withoutPresent(log, suspects, rangesOf(since));
+    const gone = await withoutThoseInSource(options, untold);
     await topics.appendTombstones(gone);
     onProgress(`${gone.length} tombstones written`);
-    return !(await cameBack(log, gone, ends));
+    return gone.length === untold.length && !(await cameBack(log, gone, ends));
   } finally {
     await resume(options);
   }
+}
+
+/**
+ * A last look: a row that is in the table has come this moment, or was left out by the reading. Either way it is
+ * not gone. Tables with keys that cannot be looked up, and a database out of reach, leave it to the reading.
+ */
+async function withoutThoseInSource(
+  options: ResnapshotOptions,
+  rows: readonly VanishedRow[],
+): Promise<VanishedRow[]> {
+  const { config, tables, findRows, onProgress } = options;
+  const gone: VanishedRow[] = [];
+  for (const table of tables) {
+    const own = rows.filter(({ topic }) => topic === tableTopic(config, table));
+    if (own.length === 0) continue;
+    const keys = await decodeKeys(options, own);
+    const found = keys === undefined ? undefined : await findRows(config, table, keys);
+    if (found === undefined || 'kind' in found) {
+      onProgress(`${table}: not compared with the database`);
+      gone.push(...own);
+      continue;
+    }
+    if (found.size > 0) onProgress(`${table}: ${found.size} of them are in the table after all`);
+    gone.push(...own.filter((_row, index) => !found.has(index)));
+  }
+  return gone;
+}
+
+/** Undefined where one of them cannot be read. */
+async function decodeKeys(
+  { loadSchema }: ResnapshotOptions,
+  rows: readonly VanishedRow[],
+): Promise<RowKey[] | undefined> {
+  const schemas = new Map<number, object>();
+  const decoder = createChangeDecoder({ resolve: (id) => schemas.get(id) });
+  const keys: RowKey[] = [];
+  for (const { key } of rows) {
+    const record = { key, value: null };
+    for (const id of decoder.missingSchemaIds(record))
+      schemas.set(id, (await loadSchema(id)) ?? {});
+    const change = decoder.decode(record);
+    if (change.kind !== 'tombstone') return undefined;
+    keys.push(change.rowKey);
+  }
+  return keys;
 }
 
 async function resume(options: ResnapshotOptions): Promise<void> {

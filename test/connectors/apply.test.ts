@@ -35,6 +35,7 @@ function memoryConnect(
     async restartFailed() {
       this.restarts++;
     },
+    restart: async () => {},
     stop: async () => {},
     resume: async () => {},
     readOffset: async () => undefined,
@@ -250,6 +251,16 @@ describe('a table that is added after the initial snapshot', () => {
     await expect(failure).rejects.toMatchObject({ kind: 'config' });
     await expect(failure).rejects.toThrow(topic);
     expect(await given.topics.readRecords(signalTopic(config))).toEqual([]);
+  });
+
+  it('is read again after a restart where Debezium failed in the middle', async () => {
+    const statuses = ['SQL_EXCEPTION', 'SUCCEEDED'];
+    const given = await applied(debezium(() => statuses.shift()));
+    let restarts = 0;
+    given.connect.restart = async () => void restarts++;
+    const steps = await applyConnectors({ ...given, config: added });
+    expect(steps.at(-1)?.outcome).toBe('loaded');
+    expect([restarts, statuses]).toEqual([1, []]);
   });
 
   it('is named where Debezium cannot read it', async () => {

@@ -12,6 +12,7 @@ import type { TopicAdmin } from '../../connectors/kafka-admin.ts';
 import { dropSlot, readSlot } from '../../connectors/replication-slot.ts';
 import { resnapshotTables } from '../../connectors/resnapshot.ts';
 import type { ResnapshotOptions } from '../../connectors/resnapshot.ts';
+import { findInSource } from '../../connectors/source-rows.ts';
 import { readConnectorsStatus } from '../../connectors/status.ts';
 import type { ConnectorsReport } from '../../connectors/status.ts';
 import { tableTopic } from '../../connectors/topics.ts';
@@ -84,6 +85,7 @@ function options(lines: string[] = []) {
     topics,
     log: openChangeLog(log, new AbortController().signal),
     slot: { read: readSlot, drop: dropSlot },
+    findRows: findInSource,
     checkSource,
     loadSchema,
     clock: { now: Date.now, sleep },
@@ -205,6 +207,23 @@ afterAll(async () => {
   const ours = (await admin.listTopics()).filter((topic) => topic.includes(name));
   await admin.deleteTopics({ topics: ours });
   await admin.disconnect();
+});
+
+describe('a last look at the source', () => {
+  it('finds the keys that stand in a table, of one column and of several', async () => {
+    const found = await findInSource(config, table, [{ id: 5n }, { id: -1n }, { id: 20_000 }]);
+    expect(found).toEqual(new Set([0, 2]));
+    await database.query(`
+      create table ${table}_pair (a text, "B b" uuid, day date, primary key (a, "B b"));
+      grant select on ${table}_pair to cdc;
+      insert into ${table}_pair values ('x''y', '6b1f7c9e-0000-4000-8000-000000000001', '2026-01-01')`);
+    const pair = { a: "x'y", 'B b': '6b1f7c9e-0000-4000-8000-000000000001' };
+    expect(await findInSource(config, `${table}_pair`, [{ ...pair, a: 'no' }, pair])).toEqual(
+      new Set([1]),
+    );
+    expect(await findInSource(config, `${table}_pair`, [{ day: 20_454 }])).toBeUndefined();
+    await database.query(`drop table ${table}_pair`);
+  });
 });
 
 describe('resnapshot', () => {
