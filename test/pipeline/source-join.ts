@@ -59,7 +59,7 @@ export type JoinedRows = Map<string, readonly (string | null)[]>;
  * are now; of rows with the same url the one with the lowest primary key.
  */
 export async function joinAtSource(
-  lake: Lake,
+  lake: Pick<Lake, 'database' | 'ledger'>,
   from: ReadonlyMap<number, bigint>,
 ): Promise<JoinedRows> {
   const { database } = lake;
@@ -101,7 +101,7 @@ export async function joinAtSource(
 
 /** The same of the table's rows, read through Trino. */
 export async function readJoined(
-  lake: Lake,
+  lake: Pick<Lake, 'trino' | 'table'>,
   from: ReadonlyMap<number, bigint>,
 ): Promise<JoinedRows> {
   const { rows } = await lake.trino.query(
