@@ -10,18 +10,23 @@ const DUMP_BYTES_MAX = 512;
 
 /** JSON with 64-bit numbers as text and bytes as base64. */
 export function jsonText(value: unknown): string {
-  return JSON.stringify(
-    value,
-    (_name, part: unknown) => {
-      if (typeof part === 'bigint') return String(part);
-      return part instanceof Uint8Array ? Buffer.from(part).toString('base64') : part;
-    },
-    2,
-  );
+  return JSON.stringify(value, replaceForJson, 2);
+}
+
+/** A Buffer comes as what its own `toJSON` has made of it; the holder has it as it is. */
+function replaceForJson(this: Readonly<Record<string, unknown>>, name: string): unknown {
+  const part = this[name];
+  if (typeof part === 'bigint') return String(part);
+  return part instanceof Uint8Array ? Buffer.from(part).toString('base64') : part;
 }
 
 function timeText(us: bigint): string {
   return new Date(Number(us / 1000n)).toISOString();
+}
+
+/** Text out of a record may hold what a terminal obeys. */
+function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, '\ufffd');
 }
 
 /** The name of a record that `dlq show` takes. */
@@ -42,7 +47,7 @@ export function renderSummary({ count, groups, newest }: DeadLetterSummary): str
     newest.map((letter) => {
       const { ingestedAtUs, kind, schemaId, replayed, message } = letter;
       const done = replayed ? 'yes' : 'no';
-      return [timeText(ingestedAtUs), placeOf(letter), kind, schemaId, done, message];
+      return [timeText(ingestedAtUs), placeOf(letter), kind, schemaId, done, printable(message)];
     }),
   );
   return `${count} dead letters\n\n${byKind}\n\nthe newest ${newest.length}\n\n${listed}`;
@@ -66,7 +71,7 @@ export function renderLetter(of: {
       ['replayed', replayed ? 'yes' : 'no'],
       ['schema id', schemaId],
       ['error', kind],
-      ['message', message],
+      ['message', printable(message)],
     ].map(([what, text]) => [what, text === undefined ? undefined : String(text)]),
   );
   return [
@@ -85,10 +90,10 @@ function bytesText(what: string, bytes: Uint8Array | null): string {
 }
 
 function inspectionText({ fields, stoppedBy }: Inspection): string {
-  const rows = fields.map(({ name, text, end }) => [name, text, end]);
+  const rows = fields.map(({ name, text, end }) => [printable(name), printable(text), end]);
   const read = renderTable(['field', 'value', 'ends at byte'], rows);
   const sound = 'the bytes are sound by the schema that they name';
-  return `as far as it can be read\n\n${read}\n\n  ${stoppedBy ?? sound}`;
+  return `as far as it can be read\n\n${read}\n\n  ${printable(stoppedBy ?? sound)}`;
 }
 
 export function renderReplay(
@@ -101,7 +106,9 @@ export function renderReplay(
   ];
   for (const { reason, count, examples } of leftOut) {
     const named = examples.map(placeOf).join(', ');
-    lines.push(`${count} stay: ${reason} (${named}${count > examples.length ? ', ...' : ''})`);
+    lines.push(
+      `${count} stay: ${printable(reason)} (${named}${count > examples.length ? ', ...' : ''})`,
+    );
   }
   return lines.join('\n');
 }

@@ -41,6 +41,18 @@ describe('a usage error', () => {
   });
 });
 
+describe('a wrong argument', () => {
+  it.each([
+    [['dlq', 'list', '--since', 'yesterday'], /--since.*expected a time such as/],
+    [['dlq', 'list', '--limit', 'many'], /--limit.*expected a whole number/],
+    [['dlq', 'show'], /missing required argument 'record'/],
+  ])('of %j ends with 2 and says what is expected', async (args, message) => {
+    const { code, stderr } = await runCli(args);
+    expect(stderr).toMatch(message);
+    expect(code).toBe(2);
+  });
+});
+
 describe('a mistake in the environment', () => {
   it.each([
     [
