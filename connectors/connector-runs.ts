@@ -4,7 +4,7 @@ import { ConnectorsError } from './error.ts';
 import { passwordVariable } from './postgres.ts';
 
 /** Time as the caller has it: epoch ms, and a wait. */
-export type Clock = { now: () => number; sleep: (ms: number) => Promise<void> };
+type Clock = { now: () => number; sleep: (ms: number) => Promise<void> };
 
 /** What waiting for a connector needs. */
 export type ConnectorWait = {

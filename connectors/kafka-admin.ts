@@ -13,7 +13,7 @@ export type TopicState = {
 };
 
 /** Where records of a key stand. */
-export type RecordPlace = { topic: string; partition: number; key: Uint8Array };
+type RecordPlace = { topic: string; partition: number; key: Uint8Array };
 
 /** What `apply`, `status` and `resnapshot` need of a Kafka cluster. Errors: `unavailable` where it cannot be reached. */
 export interface TopicAdmin {
