@@ -1,4 +1,6 @@
 import avsc from 'avsc';
+import { parseAvroType } from '../schemas/avro-type.ts';
+import { createSkip, type Skip } from '../schemas/avro-wire.ts';
 import { VerifyError } from './error.ts';
 
 /** A value of a source row in the form in which it is compared: text that is equal when values are. */
@@ -27,7 +29,7 @@ export const UNAVAILABLE = '__debezium_unavailable_value';
 
 const FRAME_BYTES = 5;
 
-type Reader = { type: avsc.Type; columnKinds: ReadonlyMap<string, string> };
+type Reader = { type: avsc.Type; skip: Skip; columnKinds: ReadonlyMap<string, string> };
 
 type Envelope = {
   op: string;
@@ -65,19 +67,27 @@ export function openEnvelopeDecoder(fetchAvroSchema: FetchAvroSchema): EnvelopeD
   async function decodeChange(key: Buffer | null, value: Buffer | null): Promise<ReplayedChange> {
     if (key === null) throw new VerifyError('corrupt', 'a change record without a key');
     const keyReader = await readerOf(key);
-    const keyRow = keyReader.type.fromBuffer(key.subarray(FRAME_BYTES)) as Record<string, unknown>;
+    const keyRow = readFramed(keyReader, key) as Record<string, unknown>;
     const rowKey = Object.values(keyRow).map(String).join('\u0000');
     if (value === null) return { rowKey, lsn: null, row: null, startsRow: false };
-    const { type, columnKinds } = await readerOf(value);
-    const { op, after, source } = type.fromBuffer(value.subarray(FRAME_BYTES)) as Envelope;
+    const valueReader = await readerOf(value);
+    const { op, after, source } = readFramed(valueReader, value) as Envelope;
     const lsn = source.snapshot === 'incremental' ? null : (source.lsn ?? 0n);
     if (op === 'd') return { rowKey, lsn, row: null, startsRow: false };
     if (after === null) throw new VerifyError('corrupt', `a change "${op}" without a row`);
     const row = Object.entries(after).map(
-      ([name, cell]) => [name, canonicalOf(columnKinds.get(name) ?? '', cell)] as const,
+      ([name, cell]) => [name, canonicalOf(valueReader.columnKinds.get(name) ?? '', cell)] as const,
     );
     return { rowKey, lsn, row: new Map(row), startsRow: op === 'c' || op === 'r' };
   }
+}
+
+/** avsc takes a length for what it claims to be, and would count to 2^53: the bytes are walked first. */
+function readFramed({ type, skip }: Reader, framed: Buffer): unknown {
+  if (skip(framed, FRAME_BYTES, framed.length, 0) !== framed.length) {
+    throw new VerifyError('corrupt', 'a change record is not of its schema');
+  }
+  return type.fromBuffer(framed.subarray(FRAME_BYTES));
 }
 
 function openReader(schemaId: number, avroSchema: unknown): Reader {
@@ -87,7 +97,8 @@ function openReader(schemaId: number, avroSchema: unknown): Reader {
       logicalTypes: {},
       typeHook: (schema) => (isLong(schema) ? long : undefined),
     });
-    return { type, columnKinds: columnKindsOf(avroSchema) };
+    const skip = createSkip(parseAvroType(avroSchema));
+    return { type, skip, columnKinds: columnKindsOf(avroSchema) };
   } catch (cause) {
     throw new VerifyError('corrupt', `schema id ${schemaId} is no Avro schema`, { cause });
   }
