@@ -6,7 +6,7 @@ import { createJsonLogger } from '../enrich/log.ts';
 import type { Logger } from '../enrich/log.ts';
 import { createMetrics } from '../enrich/metrics.ts';
 import { KAFKA, PipelineStatus } from '../enrich/pipeline/pipeline-status.ts';
-import { isUnavailable, retryUntilAvailable } from '../enrich/pipeline/retry.ts';
+import { isCutShort, retryUntilAvailable } from '../enrich/pipeline/retry.ts';
 import { runOnState } from '../enrich/pipeline/run-on-state.ts';
 import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { openPlatformaticLog } from '../enrich/source/platformatic-log.ts';
@@ -61,7 +61,7 @@ async function run(options: RunOptions): Promise<void> {
       signal,
     );
   } catch (error) {
-    if (signal.aborted && isUnavailable(error)) {
+    if (isCutShort(error, signal)) {
       logger.info('stopped while it waited', { error });
       return;
     }

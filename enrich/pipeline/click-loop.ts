@@ -7,7 +7,7 @@ import type { GroupMember, Log } from '../source/log.ts';
 import type { ClickIntake } from './click-intake.ts';
 import { flushBatch, settleRejects } from './flush.ts';
 import type { FlushContext, FlushOutcome } from './flush.ts';
-import { errorKind, isUnavailable, retryUntilAvailable } from './retry.ts';
+import { errorKind, isCutShort, isUnavailable, retryUntilAvailable } from './retry.ts';
 import { reloadTable } from './tables.ts';
 
 const POLL_WAIT_MS_MAX = 250;
@@ -76,7 +76,7 @@ export class ClickLoop {
         } catch (error) {
           if (errorKind(error) === 'corrupt') await this.#drain(drainWaitMsMax);
           // What was being waited for when the signal came is no failure.
-          if (!signal.aborted || !isUnavailable(error)) throw error;
+          if (!isCutShort(error, signal)) throw error;
         }
       }
       await this.#drain(drainWaitMsMax);

@@ -5,10 +5,20 @@ import type { PipelineStatus } from './pipeline-status.ts';
 const BACKOFF_MS_MIN = 200;
 const BACKOFF_MS_MAX = 10_000;
 const REMIND_EVERY_MS = 30_000;
+/** Kinds of error that are waited out while the pipeline runs. */
+const WAITED_FOR: ReadonlySet<string> = new Set(['unavailable', 'commit-unknown', 'conflict']);
 
 /** True for a fault of the infrastructure, which waits and is tried again; it never makes a reject. */
 export function isUnavailable(error: unknown): boolean {
   return errorKind(error) === 'unavailable';
+}
+
+/**
+ * True for what only ended because the signal came: a wait for what is away or for the outcome of a commit, or work
+ * that the signal itself has broken off.
+ */
+export function isCutShort(error: unknown, signal: AbortSignal): boolean {
+  return signal.aborted && (error === signal.reason || WAITED_FOR.has(errorKind(error) ?? ''));
 }
 
 /** The `kind` of one of our typed errors, or undefined. */

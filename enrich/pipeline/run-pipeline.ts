@@ -28,7 +28,7 @@ import { deadLetterOwner, findLostCommits } from './forgotten-commits.ts';
 import type { ForgottenCommits } from './forgotten-commits.ts';
 import { PipelineStatus } from './pipeline-status.ts';
 import { waitUntilReady } from './readiness.ts';
-import { errorKind, retryUntilAvailable } from './retry.ts';
+import { isCutShort, retryUntilAvailable } from './retry.ts';
 import { openKeptSchemas } from './kept-schemas.ts';
 import { SchemaLoads } from './schema-loads.ts';
 import { openTables } from './tables.ts';
@@ -36,8 +36,6 @@ import { SnapshotCompletion } from './snapshot-completion.ts';
 import type { PipelineTables } from './tables.ts';
 
 const DRAIN_WAIT_MS_MAX = 30_000;
-/** Kinds of error that are waited out while the pipeline runs. */
-const WAITED_FOR: ReadonlySet<string> = new Set(['unavailable', 'commit-unknown', 'conflict']);
 const MEMBER_NAME = 'member-name';
 
 /** Everything that a pipeline runs on; each is a port with an in-memory twin. */
@@ -77,7 +75,7 @@ export async function runPipeline(options: PipelineOptions, signal: AbortSignal)
     await runLoops(options, signal);
   } catch (error) {
     // A stop ends the wait for what is away: that is no failure.
-    if (!signal.aborted || !WAITED_FOR.has(errorKind(error) ?? '')) {
+    if (!isCutShort(error, signal)) {
       // The caller opens the state again: no failure either.
       if (!isStateFault(error)) status.fail(error instanceof Error ? error.message : String(error));
       throw error;

@@ -66,6 +66,30 @@ describe('a reject', () => {
 
 // INVARIANTS.md 5
 describe('rejects reach the dead-letter table once', () => {
+  it('a stop while a successor makes up for that ends it cleanly', async () => {
+    const { world, process } = await World.started();
+    world.faults.commit = ({ identifier }) =>
+      identifier.name === 'clicks' ? 'apply' : 'crash-before';
+    world.reject(0, [null]);
+    await world.run(3_000);
+    process.kill();
+    world.faults.commit = () => 'apply';
+    const load = world.catalog.loadTable.bind(world.catalog);
+    let loads = 0;
+    world.catalog.loadTable = async (identifier) => {
+      const loaded = await load(identifier);
+      // The first load opens the table, the second one is the commit's.
+      if (identifier.name === 'clicks_dead_letter' && ++loads === 2) successor.stop();
+      return loaded;
+    };
+    const successor = await world.start();
+    await world.run(QUIET_MS);
+    expect({ loads: loads >= 2, ended: successor.ended() }).toEqual({
+      loads: true,
+      ended: 'stopped',
+    });
+  });
+
   it.each(['crash-before', 'crash-after'] as const)(
     'when the process dies between its two commits: %s the second',
     async (fault) => {
