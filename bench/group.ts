@@ -89,30 +89,32 @@ async function startMember(wish: Wish, load: LiveLoad, index: number): Promise<M
   return { ...member, url };
 }
 
-/** The sum of a metric over all its series that have these labels, and over all members. */
-async function metric(members: readonly Member[], name: string, labels = ''): Promise<number> {
-  let sum = 0;
-  for (const { url } of members) {
-    const text = await (await fetch(`${url}/metrics`)).text();
-    for (const line of text.split('\n')) {
-      const isIt = line.startsWith(`${name}{`) || line.startsWith(`${name} `);
-      if (isIt && line.includes(labels)) sum += Number(line.slice(line.lastIndexOf(' ') + 1));
-    }
-  }
-  return sum;
+type Series = { name: string; value: number };
+
+/** Every series of every member, each member asked once. */
+async function series(members: readonly Member[]): Promise<Series[]> {
+  const texts = await Promise.all(
+    members.map(async ({ url }) => (await fetch(`${url}/metrics`)).text()),
+  );
+  return texts.flatMap((text) =>
+    text.split('\n').map((line) => {
+      const end = line.lastIndexOf(' ');
+      return { name: line.slice(0, end), value: Number(line.slice(end + 1)) };
+    }),
+  );
 }
 
 async function counts(members: readonly Member[], table: string) {
-  const ofTable = `table="${table}"`;
-  const buckets: number[] = [];
-  for (const bound of COMMIT_BOUNDS) {
-    const labels = `le="${bound}",step="commit"`;
-    buckets.push(await metric(members, 'tributary_commit_duration_seconds_bucket', labels));
-  }
+  const all = await series(members);
+  const sum = (name: string, ...labels: string[]): number =>
+    all
+      .filter((one) => one.name.startsWith(`${name}{`) && labels.every((l) => one.name.includes(l)))
+      .reduce((total, { value }) => total + value, 0);
+  const duration = 'tributary_commit_duration_seconds_bucket';
   return {
-    commits: await metric(members, 'tributary_commits_total', ofTable),
-    conflicts: await metric(members, 'tributary_commit_conflicts_total', ofTable),
-    buckets,
+    commits: sum('tributary_commits_total', `table="${table}"`),
+    conflicts: sum('tributary_commit_conflicts_total', `table="${table}"`),
+    buckets: COMMIT_BOUNDS.map((bound) => sum(duration, `le="${bound}"`, 'step="commit"')),
   };
 }
 

@@ -78,6 +78,10 @@ export class ClickIntake {
     return this.#next;
   }
 
+  get intervalMs(): number {
+    return this.#limits.intervalMs;
+  }
+
   isFull(batch: ClickBatch): boolean {
     return recordCount(batch) >= this.#limits.rowsMax || batchBytes(batch) >= this.#limits.bytesMax;
   }

@@ -15,6 +15,8 @@ const POLL_BACKOFF_MS = 500;
 const WAIT_TURN_MS_MAX = 10_000;
 /** How long a revocation waits for the flush of what it takes away; then the batch is given up. */
 const REVOKE_WAIT_MS_MAX = 15_000;
+/** After a lost race, the most that the next flush comes early, as a share of the interval. */
+const HASTE_SHARE_MAX = 0.5;
 const EMPTY_LOG = { startOffset: 0n, endOffset: 0n };
 
 /** A batch on its way into the table. */
@@ -38,6 +40,8 @@ export class ClickLoop {
   #spare: ClickBatch | undefined;
   #flight: Flight | undefined;
   #generation = -1;
+  /** How much earlier than an interval after its first record the filling batch is due. */
+  #hasteMs = 0;
   #startOver = false;
   /** What a flush failed with for good; the next turn throws it. */
   #failure: unknown;
@@ -98,7 +102,7 @@ export class ClickLoop {
       await this.#reassign(signal);
       return;
     }
-    const dueInMs = this.#intake.dueInMs(this.#filling, clock.elapsedMs());
+    const dueInMs = this.#dueInMs();
     if (dueInMs === 0 && this.#spare !== undefined) this.#startFlush();
     if (this.#intake.isFull(this.#filling)) {
       // Only so long that the loop is seen to turn.
@@ -145,12 +149,18 @@ export class ClickLoop {
     }
   }
 
+  #dueInMs(): number | undefined {
+    const dueInMs = this.#intake.dueInMs(this.#filling, this.#context.clock.elapsedMs());
+    return dueInMs === undefined ? undefined : Math.max(0, dueInMs - this.#hasteMs);
+  }
+
   #startFlush(): void {
     const batch = this.#filling;
     const spare = this.#spare;
     if (spare === undefined || isEmpty(batch)) return;
     this.#filling = spare;
     this.#spare = undefined;
+    this.#hasteMs = 0;
     const abandon = new AbortController();
     this.#flight = { abandon, done: this.#fly(batch, abandon.signal) };
   }
@@ -168,12 +178,20 @@ export class ClickLoop {
     clearClickBatch(batch);
     this.#spare = batch;
     this.#flight = undefined;
-    if (outcome?.kind === 'committed') void this.#storeGroupOffsets(position);
+    if (outcome?.kind === 'committed') this.#committed(outcome, position);
     else this.#startOver = true;
     if (outcome?.kind === 'dropped') {
       const { reason } = outcome;
       this.#context.logger.warn('batch dropped: the table has moved on without it', { reason });
     }
+  }
+
+  #committed({ lostRaces }: { lostRaces: number }, position: ReadonlyMap<number, bigint>): void {
+    void this.#storeGroupOffsets(position);
+    if (lostRaces === 0) return;
+    // Two that flush at the same moment would do so again, an interval later.
+    const { clock } = this.#context;
+    this.#hasteMs = clock.random() * HASTE_SHARE_MAX * this.#intake.intervalMs;
   }
 
   /** For lag displays only: nothing waits for it. */

@@ -24,7 +24,9 @@ export type FlushContext = LakeContext & {
   settled: Set<string>;
 };
 
-export type FlushOutcome = { kind: 'committed' } | { kind: 'dropped'; reason: string };
+/** `lostRaces` counts the commits of others that came first. */
+export type FlushOutcome =
+  { kind: 'committed'; lostRaces: number } | { kind: 'dropped'; reason: string };
 
 /**
  * Joins a batch, writes its files and commits it: exactly once, or dropped because the table has moved on
@@ -66,7 +68,7 @@ export async function flushBatch(
   observeCommit(context, batch, hits);
   tellOfRejects(context, batch);
   if (pending !== undefined) await settleRejects(context, pending, signal);
-  return { kind: 'committed' };
+  return { kind: 'committed', lostRaces: Math.max(0, outcome.attempts - 1) };
 }
 
 /** Appends pending rejects to the dead-letter table, once: found there already is as good. */
