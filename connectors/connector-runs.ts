@@ -138,6 +138,12 @@ export function withoutSecrets(config: ConnectorsConfig, subject: string, error:
 
 /** The password that Connect uses is the worker's; where there is none, PostgreSQL refuses the variable's name. */
 function withHint(message: string): string {
+  if (/no longer available on the server|replication slot.*(ahead|mismatch)/is.test(message)) {
+    return (
+      `${message.trimEnd()}\nThe replication slot has lost its place: run ` +
+      '`tributary connectors resnapshot --all`'
+    );
+  }
   if (!/password authentication failed/i.test(message)) return message;
   return (
     `${message.trimEnd()}\nKafka Connect takes the password from the environment of its worker: ` +

@@ -119,6 +119,12 @@ describe('apply', () => {
     expect(connect.restarts).toBe(1);
   });
 
+  it('names the way out where the replication slot has lost its place', async () => {
+    const trace = 'DebeziumException: lsn=LSN{0/1}, but this is no longer available on the server.';
+    const failure = applyConnectors(options(memoryConnect(['FAILED'], trace)));
+    await expect(failure).rejects.toThrow('tributary connectors resnapshot --all');
+  });
+
   it('gives up waiting after a bounded time', async () => {
     const failure = applyConnectors(options(memoryConnect(['UNASSIGNED'])));
     await expect(failure).rejects.toMatchObject({ kind: 'unavailable' });
