@@ -39,7 +39,9 @@ export type DecodeFailure = {
 /** Bound of one bytes column: offsets are 32-bit. Callers flush by size long before. */
 const columnBytesMax = 1 << 30;
 
+/** What a bytes column starts with: this, or so much for each row where that is less. */
 const columnBytesInitial = 1 << 16;
+const rowBytesInitial = 64;
 
 /**
  * Empty columns for the fields of a contract, in its order, with room for `rowsMax` rows. Bytes columns
@@ -88,7 +90,7 @@ function createColumn(field: ContractField, rowsMax: number): BufferColumn {
       return {
         kind,
         name,
-        bytes: new Uint8Array(columnBytesInitial),
+        bytes: new Uint8Array(Math.min(columnBytesInitial, rowsMax * rowBytesInitial)),
         offsets: new Int32Array(rowsMax + 1),
         valid,
       };

@@ -3,7 +3,7 @@ import type { ClickBatch } from '../core/click-batch.ts';
 import { batchBytes, isEmpty, recordCount } from '../core/click-batch.ts';
 import { skipTo, takeRecords } from '../core/take-records.ts';
 import type { TakeResult } from '../core/take-records.ts';
-import type { LogReader, PartitionProgress, RecordColumns } from '../source/log.ts';
+import type { LogReader, PartitionProgress, RecordColumns, RecordSink } from '../source/log.ts';
 import type { SchemaLoads } from './schema-loads.ts';
 
 /** Rows that one poll may add beyond the flush bound, where that is larger than this. */
@@ -104,10 +104,7 @@ export class ClickIntake {
     const sink = (_topic: string, partition: number, records: RecordColumns): void => {
       if (!stopped.has(partition)) this.#take(batch, partition, records, stopped);
     };
-    const progress = await this.#reader.poll(sink, {
-      waitMsMax: options.waitMsMax,
-      bytesMax: POLL_BYTES_MAX,
-    });
+    const progress = await this.#read(sink, options.waitMsMax);
     for (const entry of progress) this.#advance(batch, entry, stopped);
     if (!isEmpty(batch)) batch.openedAtMs ??= options.elapsedMs;
     if (this.#hasCaughtUp() && !isEmpty(batch)) batch.openedAtMs = Number.NEGATIVE_INFINITY;
@@ -121,6 +118,16 @@ export class ClickIntake {
       if ((this.#next.get(partition) ?? endOffset) >= endOffset) this.#overdue.delete(partition);
     }
     return this.#overdue.size === 0;
+  }
+
+  /** After an error the reader may be past what was handed over and not taken: that is read again. */
+  async #read(sink: RecordSink, waitMsMax: number): Promise<readonly PartitionProgress[]> {
+    try {
+      return await this.#reader.poll(sink, { waitMsMax, bytesMax: POLL_BYTES_MAX });
+    } catch (error) {
+      this.#seek();
+      throw error;
+    }
   }
 
   #take(

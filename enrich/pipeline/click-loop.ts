@@ -249,7 +249,7 @@ export class ClickLoop {
     assignment: readonly number[],
     signal: AbortSignal,
   ): Promise<{ position: Map<number, bigint>; bounds: Awaited<ReturnType<Log['bounds']>> }> {
-    const { clock, logger, status, identity } = this.#context;
+    const { clock, logger, status } = this.#context;
     const retry = { clock, logger, status, signal };
     const committed = await retryUntilAvailable({
       what: "reading the table's position",
@@ -266,7 +266,7 @@ export class ClickLoop {
       what: "reading the log's bounds",
       attempt: () => {
         this.#onTurn();
-        return this.#log.bounds(identity.topic);
+        return this.#boundsOfSameLog();
       },
       ...retry,
     });
@@ -287,6 +287,14 @@ export class ClickLoop {
     const committed = readCommitted(events.metadata, pipeline, forgotten.get(pipeline));
     if (committed !== undefined) assertSameLog(committed.identity, identity);
     return committed;
+  }
+
+  /** The topic may have been recreated since it was last read (INVARIANTS.md 9). */
+  async #boundsOfSameLog() {
+    const { identity } = this.#context;
+    const found = await this.#log.describeTopic(identity.topic);
+    if (found !== undefined) assertSameLog(identity, found);
+    return this.#log.bounds(identity.topic);
   }
 
   async #drain(waitMsMax: number): Promise<void> {
