@@ -41,6 +41,14 @@ type StoredTopic = {
 
 const DELETE_RETENTION_MS = 7 * 86_400_000;
 
+/** What all clients of a cluster share. */
+type MemoryCluster = {
+  topics: Map<string, StoredTopic>;
+  groups: Map<string, MemoryGroup>;
+  readers: Set<MemoryReader>;
+  topicsCreated: number;
+};
+
 /**
  * The in-memory twin of the Kafka log: same promises, under the same contract suite, and deterministic.
  * Its extra methods do what producers, operators and retention do to a real log. Topic ids count up, so
@@ -48,14 +56,26 @@ const DELETE_RETENTION_MS = 7 * 86_400_000;
  */
 export class MemoryLog implements Log {
   readonly #options: MemoryLogOptions;
-  readonly #topics = new Map<string, StoredTopic>();
-  readonly #groups = new Map<string, MemoryGroup>();
+  readonly #cluster: MemoryCluster;
+  /** Ids of topics as this client has met them. */
   readonly #knownTopicIds = new Map<string, string>();
-  readonly #readers = new Set<MemoryReader>();
-  #topicsCreated = 0;
 
-  constructor(options: MemoryLogOptions) {
+  constructor(
+    options: MemoryLogOptions,
+    cluster: MemoryCluster = {
+      topics: new Map(),
+      groups: new Map(),
+      readers: new Set(),
+      topicsCreated: 0,
+    },
+  ) {
     this.#options = options;
+    this.#cluster = cluster;
+  }
+
+  /** Another client of the same cluster, as another process has. */
+  connect(): MemoryLog {
+    return new MemoryLog(this.#options, this.#cluster);
   }
 
   createTopic(
@@ -63,10 +83,10 @@ export class MemoryLog implements Log {
     partitionCount: number,
     deleteRetentionMs = DELETE_RETENTION_MS,
   ): void {
-    if (this.#topics.has(topic)) throw new Error(`topic ${topic} exists already`);
-    this.#topicsCreated += 1;
-    this.#topics.set(topic, {
-      topicId: `00000000-0000-4000-8000-${String(this.#topicsCreated).padStart(12, '0')}`,
+    if (this.#cluster.topics.has(topic)) throw new Error(`topic ${topic} exists already`);
+    this.#cluster.topicsCreated += 1;
+    this.#cluster.topics.set(topic, {
+      topicId: `00000000-0000-4000-8000-${String(this.#cluster.topicsCreated).padStart(12, '0')}`,
       partitions: Array.from({ length: partitionCount }, emptyPartition),
       deleteRetentionMs,
     });
@@ -74,13 +94,13 @@ export class MemoryLog implements Log {
 
   /** Adds empty partitions, as an operator does; a group's members do not learn of them. */
   addPartitions(topic: string, count: number): void {
-    const stored = this.#topics.get(topic);
+    const stored = this.#cluster.topics.get(topic);
     if (stored === undefined) throw new Error(`topic ${topic} does not exist`);
     stored.partitions.push(...Array.from({ length: count }, emptyPartition));
   }
 
   deleteTopic(topic: string): void {
-    this.#topics.delete(topic);
+    this.#cluster.topics.delete(topic);
     this.#wakeReaders();
   }
 
@@ -136,7 +156,7 @@ export class MemoryLog implements Log {
   }
 
   async describeTopic(topic: string): Promise<TopicDescription | undefined> {
-    const stored = this.#topics.get(topic);
+    const stored = this.#cluster.topics.get(topic);
     if (stored === undefined) return undefined;
     this.#knownTopicIds.set(topic, stored.topicId);
     return {
@@ -151,7 +171,7 @@ export class MemoryLog implements Log {
   async bounds(
     topic: string,
   ): Promise<ReadonlyMap<number, { startOffset: bigint; endOffset: bigint }>> {
-    const stored = this.#topics.get(topic);
+    const stored = this.#cluster.topics.get(topic);
     if (stored === undefined) {
       throw new EnrichError('config', `topic ${topic} does not exist; create it first`, {
         context: { topic },
@@ -164,11 +184,11 @@ export class MemoryLog implements Log {
 
   async openReader(): Promise<LogReader> {
     const reader = new MemoryReader({
-      topics: this.#topics,
+      topics: this.#cluster.topics,
       knownTopicIds: this.#knownTopicIds,
       pause: this.#options.pause ?? realPause,
     });
-    this.#readers.add(reader);
+    this.#cluster.readers.add(reader);
     return reader;
   }
 
@@ -177,7 +197,7 @@ export class MemoryLog implements Log {
     topic: string;
     clientId: string;
   }): Promise<GroupMember> {
-    const partitionCount = this.#topics.get(options.topic)?.partitions.length ?? 0;
+    const partitionCount = this.#cluster.topics.get(options.topic)?.partitions.length ?? 0;
     return this.#group(options.groupId).join(options.clientId, partitionCount);
   }
 
@@ -187,23 +207,23 @@ export class MemoryLog implements Log {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#readers].map((reader) => reader.close()));
+    await Promise.all([...this.#cluster.readers].map((reader) => reader.close()));
   }
 
   #partition(topic: string, partition: number): StoredPartition {
-    const stored = this.#topics.get(topic)?.partitions[partition];
+    const stored = this.#cluster.topics.get(topic)?.partitions[partition];
     if (stored === undefined) throw new Error(`${topic}-${partition} does not exist`);
     return stored;
   }
 
   #group(groupId: string): MemoryGroup {
-    const group = this.#groups.get(groupId) ?? new MemoryGroup();
-    this.#groups.set(groupId, group);
+    const group = this.#cluster.groups.get(groupId) ?? new MemoryGroup();
+    this.#cluster.groups.set(groupId, group);
     return group;
   }
 
   #wakeReaders(): void {
-    for (const reader of this.#readers) reader.wake();
+    for (const reader of this.#cluster.readers) reader.wake();
   }
 }
 

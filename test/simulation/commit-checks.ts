@@ -5,6 +5,7 @@ import type { DimensionName } from '../enrich/pipeline/records.ts';
 import type { LiveRows, StateModel } from './state-model.ts';
 import { readPosition, sameNext, toNumbers } from './table-model.ts';
 import type { CommitSummary, NamedRow, PipelineState, TableModel } from './table-model.ts';
+import { streamKey } from './truth.ts';
 import type { SourceValue, StreamEntry, Truth } from './truth.ts';
 import { Violation } from './violation.ts';
 
@@ -18,7 +19,6 @@ export type Sender = {
 /** What the checks know of the world. */
 export type Surroundings = {
   truth: Truth;
-  clusterId: string;
   dimensions: readonly DimensionName[];
   events: TableModel;
   deadLetters: TableModel | undefined;
@@ -76,10 +76,10 @@ export function checkEventsCommit(around: Surroundings, landed: Landed): Pipelin
       throw new Violation(2, `commit ${commitId} left another position in the table property`);
     }
   }
-  const identity = `${position.cluster} ${position.topic} ${position.topicId}`;
+  const stream = streamKey(position.cluster, position.topicId);
   const committed = around.events.statesAt(snapshot.parentSnapshotId).get(pipeline);
-  if (committed !== undefined && committed.identity !== identity) {
-    throw new Violation(9, `the position of ${committed.identity} went on as one of ${identity}`);
+  if (committed !== undefined && committed.stream !== stream) {
+    throw new Violation(9, `the position of ${committed.stream} went on as one of ${stream}`);
   }
   const next = new Map(committed?.next);
   for (const [partition, [start, end]] of entriesOf(ranges)) {
@@ -102,8 +102,7 @@ export function checkEventsCommit(around: Surroundings, landed: Landed): Pipelin
   checkOffsets(around, summary, rows);
   const sender = around.senderOf(commitId);
   if (sender !== undefined) checkJoins(around, { summary, rows, sender });
-  const pending = summary.state.pending.map((entry) => entry.commitId);
-  return { commitId, identity, next, pending };
+  return { commitId, stream, next };
 }
 
 /** Every offset of the ranges is one row, one reject or one counted filter (INVARIANTS.md 5). */
@@ -113,6 +112,7 @@ function checkOffsets(
   rows: readonly NamedRow[],
 ): void {
   const { commitId, position, ranges, counts } = summary;
+  const stream = streamKey(position.cluster, position.topicId);
   const places = new Map<string, NamedRow>();
   for (const row of rows) {
     const place = placeOf(row);
@@ -122,7 +122,7 @@ function checkOffsets(
   let rejected: ReadonlySet<string> | undefined;
   let rejects = 0;
   for (const [partition, [start, end]] of entriesOf(ranges)) {
-    const log = around.truth.stream(position.topicId, partition);
+    const log = around.truth.stream(stream, partition);
     let filtered = 0;
     for (let offset = start; offset < end; offset += 1) {
       const place = `${partition}/${offset}`;
@@ -277,24 +277,25 @@ export function checkDeadLetterCommit(around: Surroundings, landed: Landed): Pip
   if (snapshot.parentSnapshotId !== before.currentSnapshotId) {
     throw new Violation(3, `commit ${commitId} took main from a head that it did not build on`);
   }
-  const known = new Set(
-    model
-      .liveAt(snapshot.parentSnapshotId)
-      .flatMap((location) => model.named(location).map(letterOf)),
-  );
+  const stream = streamKey(position.cluster, position.topicId);
+  // Each name has dead letters of its own: those of changes come again under another name.
+  model.own(addedFiles, pipeline);
+  const ownFiles = model
+    .liveAt(snapshot.parentSnapshotId)
+    .filter((location) => model.ownerOf(location) === pipeline);
+  const known = new Set(ownFiles.flatMap((location) => model.named(location).map(letterOf)));
   for (const row of addedFiles.flatMap((location) => model.named(location))) {
     const letter = letterOf(row);
     if (known.has(letter)) throw new Violation(5, `the dead letter ${letter} is there twice`);
     known.add(letter);
-    checkLetter(around, row, position.topicId);
+    checkLetter(around, row, stream);
   }
   const next = new Map(model.statesAt(snapshot.parentSnapshotId).get(pipeline)?.next);
   for (const [partition, [, end]] of entriesOf(ranges)) next.set(partition, end);
-  const identity = `${position.cluster} ${position.topic} ${position.topicId}`;
-  return { commitId, identity, next, pending: [] };
+  return { commitId, stream, next };
 }
 
-function checkLetter(around: Surroundings, row: NamedRow, topicId: string): void {
+function checkLetter(around: Surroundings, row: NamedRow, stream: string): void {
   const partition = Number(row['_kafka_partition']);
   const offset = Number(row['_kafka_offset']);
   const topic = String(row['_kafka_topic']);
@@ -306,10 +307,10 @@ function checkLetter(around: Surroundings, row: NamedRow, topicId: string): void
       `the change ${topic} ${partition}/${offset} is a dead letter and no reject`,
     );
   }
-  if (around.truth.stream(topicId, partition)[offset]?.kind !== 'reject') {
+  if (around.truth.stream(stream, partition)[offset]?.kind !== 'reject') {
     throw new Violation(5, `the record ${partition}/${offset} is a dead letter and no reject`);
   }
-  if (offset >= around.events.everTaken(topicId, partition)) {
+  if (offset >= around.events.everTaken(stream, partition)) {
     throw new Violation(5, `the dead letter ${partition}/${offset} came before its events`);
   }
 }
@@ -322,10 +323,9 @@ export function checkComplete(around: Surroundings): void {
     for (const row of events.named(location)) count(rows, placeOf(row), 1);
   }
   const letters = lettersOf(around);
-  for (const { identity, next } of events.states.values()) {
-    const topicId = identity.split(' ')[2] ?? '';
+  for (const { stream, next } of events.states.values()) {
     for (const [partition, end] of next) {
-      const log = truth.stream(topicId, partition);
+      const log = truth.stream(stream, partition);
       for (const [offset, { kind }] of log.slice(0, end).entries()) {
         if (kind === 'click') count(rows, `${partition}/${offset}`, -1);
         if (kind === 'reject') count(letters, `clicks/${partition}/${offset}`, -1);
@@ -352,7 +352,7 @@ export function checkChangeRejects(around: Surroundings): void {
     for (const [partition, log] of (around.truth.changes.get(name) ?? []).entries()) {
       for (const [offset, { kind }] of log.entries()) {
         const dead = letters.get(`${topicOf[name]}/${partition}/${offset}`) ?? 0;
-        if (dead === (kind === 'reject' ? 1 : 0)) continue;
+        if (kind === 'reject' ? dead > 0 : dead === 0) continue;
         throw new Violation(5, `the change ${name} ${partition}/${offset} is ${dead} dead letters`);
       }
     }

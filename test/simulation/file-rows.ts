@@ -1,4 +1,4 @@
-import type { DataFile, PartitionValue } from '@iceberg-js/rest-client-shim/manifest/data-file.ts';
+import type { PartitionValue } from '@iceberg-js/rest-client-shim/manifest/data-file.ts';
 import { columnValue } from '@iceberg-js/rest-client-shim/parquet/column-value.ts';
 import type { ColumnBatch } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
 import type {
@@ -9,6 +9,7 @@ import {
   compareValues,
   encodeSingleValue,
 } from '@iceberg-js/rest-client-shim/spec/single-value.ts';
+import type { PrimitiveValue } from '@iceberg-js/rest-client-shim/spec/single-value.ts';
 import type { PrimitiveType, TableSchema } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 
 /** The rows of a data file: `rows[i][j]` is the value of the field `fieldIds[j]`. */
@@ -87,12 +88,14 @@ function metricsOf(tableSchema: TableSchema, batch: ColumnBatch): Omit<EncodedFi
     const column = batch.columns.get(id);
     if (column === undefined || !BOUNDED.has(type)) continue;
     const primitive = type as PrimitiveType;
-    const values = Array.from({ length: batch.rowCount }, (_, row) =>
-      columnValue(column, primitive, row),
-    )
-      .filter((value) => value !== null)
-      .toSorted((a, b) => compareValues(a, b));
-    const [lowest, highest] = [values[0], values.at(-1)];
+    let lowest: PrimitiveValue | undefined;
+    let highest: PrimitiveValue | undefined;
+    for (let row = 0; row < batch.rowCount; row += 1) {
+      const value = columnValue(column, primitive, row);
+      if (value === null) continue;
+      if (lowest === undefined || compareValues(value, lowest) < 0) lowest = value;
+      if (highest === undefined || compareValues(value, highest) > 0) highest = value;
+    }
     if (lowest === undefined || highest === undefined) continue;
     lowerBounds.set(id, encodeSingleValue(primitive, lowest));
     upperBounds.set(id, encodeSingleValue(primitive, highest));
@@ -107,10 +110,4 @@ function metricsOf(tableSchema: TableSchema, batch: ColumnBatch): Omit<EncodedFi
     upperBounds,
     splitOffsets: [BigInt(HEADER.length)],
   };
-}
-
-/** Files as `DataFile` lists them, for a file that someone else than the pipeline has written. */
-export function dataFileOf(like: DataFile, location: string, encoded: EncodedFile): DataFile {
-  const { bytes, ...metrics } = encoded;
-  return { ...like, ...metrics, location, fileSizeBytes: BigInt(bytes.byteLength) };
 }

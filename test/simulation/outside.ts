@@ -38,6 +38,9 @@ export const SPECIAL_FAULTS = ['conflict', 'unauthorized', 'delay', 'partial'] a
 export type Fault = (typeof FAULTS)[number] | (typeof SPECIAL_FAULTS)[number];
 
 const LATE_MS_MAX = 4_000;
+/** Now and then later than anyone waits for a batch that is taken away. */
+const VERY_LATE_MS = 16_000;
+const VERY_LATE_CHANCE = 0.15;
 const NEVER_MS = 20_000;
 
 /** The faults of one schedule: some are drawn at each call, some wait for the next call of a port. */
@@ -78,7 +81,8 @@ export class Weather {
   }
 
   lateMs(): number {
-    return 1 + this.#random.below(LATE_MS_MAX);
+    const lateMs = 1 + this.#random.below(LATE_MS_MAX);
+    return this.#random.chance(VERY_LATE_CHANCE) ? VERY_LATE_MS + lateMs : lateMs;
   }
 }
 

@@ -81,7 +81,8 @@ export function startProcess(world: World, options: ProcessOptions): Process {
     outside.life.kill();
     for (const member of members) void member.leave();
   };
-  const stop = (): void => stopping.abort();
+  // With a reason: an exception of its own is dear, and nobody reads it.
+  const stop = (): void => stopping.abort('stopped');
   return { name, state, groupId, outside, ended: () => ended, stop, kill };
 }
 
@@ -109,7 +110,7 @@ async function open(
       config,
       contracts,
       ports: {
-        log: simulatedLog(world.log, outside, {
+        log: simulatedLog(world.log.connect(), outside, {
           seek: (topic, partition, nextOffset) => {
             const dimension = dimensionByTopic.get(topic);
             if (dimension !== undefined) model.seek(dimension, partition, nextOffset);

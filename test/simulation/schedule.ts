@@ -2,14 +2,13 @@ import type { DataFileWriter } from '@iceberg-js/rest-client-shim/parquet/data-f
 import { openRandom } from '../../generate/random.ts';
 import type { Random } from '../../generate/random.ts';
 import type { DimensionName } from '../enrich/pipeline/records.ts';
-import { checkChangeRejects, checkComplete } from './commit-checks.ts';
+import { deliverAll, endSchedule } from './ending.ts';
 import { DEVICE_IDS, URL_VARIANTS, URLS, USER_IDS, VALUES } from './keys.ts';
 import { maintain, rollBack } from './others.ts';
 import type { Maintenance } from './others.ts';
 import { FAULTS, PORTS } from './outside.ts';
 import type { Fault, Port } from './outside.ts';
-import { startProcess } from './process.ts';
-import type { Process } from './process.ts';
+import { Supervisor } from './supervisor.ts';
 import type { SourceValue, StreamEntry } from './truth.ts';
 import { Violation } from './violation.ts';
 import { DIMENSIONS, World } from './world.ts';
@@ -19,10 +18,6 @@ const STEPS_MIN = 4;
 const STEPS_MAX = 16;
 const EVENT_TIME_MS = 1_700_000_000_000;
 const DAY_MS = 86_400_000;
-/** Virtual time in which a healed world must have taken everything; longer than any back-off and unknown outcome. */
-const HEAL_MS_MAX = 180_000;
-const HEAL_STEP_MS = 400;
-
 const MAINTENANCE: readonly Maintenance[] = [
   'append',
   'optimize',
@@ -50,9 +45,13 @@ export async function playSchedule(options: {
   const world = new World({ ...options, size: sizeOf(random), random });
   const schedule = new Schedule(world, random);
   const steps = STEPS_MIN + random.below(STEPS_MAX - STEPS_MIN + 1);
-  await schedule.begin();
-  for (let step = 0; step < steps; step += 1) await schedule.step();
-  await schedule.end();
+  try {
+    await schedule.begin();
+    for (let step = 0; step < steps; step += 1) await schedule.step();
+    await schedule.end();
+  } finally {
+    schedule.close();
+  }
   return { commits: world.commits, steps };
 }
 
@@ -71,33 +70,26 @@ function sizeOf(random: Random): WorldSize {
 class Schedule {
   readonly #world: World;
   readonly #random: Random;
-  readonly #slots: Process[] = [];
-  readonly #old: Process[] = [];
+  readonly #supervisor: Supervisor;
   #actions: readonly Action[] = [];
-  #topicId = '';
-  #pipeline = 'clicks';
-  #acceptRollback = false;
-  #names = 0;
-  #states = 0;
-  /** Rolled back: the pipeline must stop, until the roll-back is accepted. */
-  #mustStop = false;
+  #stream = '';
 
   constructor(world: World, random: Random) {
     this.#world = world;
     this.#random = random;
+    this.#supervisor = new Supervisor(world, random);
   }
 
   async begin(): Promise<void> {
     const world = this.#world;
-    this.#topicId = await world.topicId();
-    world.truth.addStream(this.#topicId, world.size.streamPartitions);
+    this.#stream = await world.openStream();
     this.#actions = this.#drawActions();
     this.#drawWeather();
     for (let n = this.#random.below(4); n > 0; n -= 1) this.#change(true);
     if (this.#random.chance(0.8)) world.notify('COMPLETED');
     else world.notify('STARTED');
     const slots = 1 + this.#random.below(2);
-    for (let slot = 0; slot < slots; slot += 1) this.#start(slot, undefined);
+    for (let slot = 0; slot < slots; slot += 1) this.#supervisor.start(slot, undefined);
   }
 
   /** Each schedule has its own mixture: what all of them do a little, none does much. */
@@ -114,11 +106,11 @@ class Schedule {
       { weight: often(4), play: () => this.#arm() },
       { weight: often(3), play: () => this.#replace() },
       { weight: often(2), play: () => this.#freeze() },
-      { weight: often(2), play: () => this.#thaw() },
+      { weight: often(2), play: () => this.#supervisor.thaw() },
       { weight: often(2), play: () => this.#rebalance() },
       { weight: often(3), play: () => this.#maintain() },
       { weight: often(1), play: () => this.#away() },
-      { weight: often(2), play: () => this.#deliver() },
+      { weight: often(2), play: () => deliverAll(this.#world) },
       { weight: often(1), play: () => this.#rollBack() },
     ];
   }
@@ -143,7 +135,7 @@ class Schedule {
     }
     const waits = [0, 20, 150, 400, 1_200];
     await this.#world.run(waits[this.#random.below(waits.length)] ?? 0);
-    await this.#revive();
+    this.#supervisor.revive();
     this.#checkBounds();
   }
 
@@ -152,7 +144,7 @@ class Schedule {
   #clicks(): void {
     const partition = this.#random.below(this.#world.size.streamPartitions);
     const clicks = Array.from({ length: 1 + this.#random.below(6) }, () => this.#aClick());
-    this.#world.click(partition, clicks, this.#topicId);
+    this.#world.click(partition, clicks, this.#stream);
   }
 
   #aClick(): StreamEntry & { kind: 'click' } {
@@ -170,12 +162,12 @@ class Schedule {
     const values = [null, Buffer.from('no frame'), Buffer.from([0, 0, 0, 3, 231, 1])];
     const count = 1 + this.#random.below(2);
     const drawn = Array.from({ length: count }, () => this.#pick(values));
-    this.#world.reject(partition, drawn, this.#topicId);
+    this.#world.reject(partition, drawn, this.#stream);
   }
 
   #invisible(): void {
     const partition = this.#random.below(this.#world.size.streamPartitions);
-    this.#world.invisible(partition, 1 + this.#random.below(3), this.#topicId);
+    this.#world.invisible(partition, 1 + this.#random.below(3), this.#stream);
   }
 
   #change(initialSnapshot: boolean): void {
@@ -246,36 +238,20 @@ class Schedule {
     else away.add(port);
   }
 
-  async #replace(): Promise<void> {
-    const slot = this.#random.below(this.#slots.length);
-    const old = this.#slots[slot];
-    if (old === undefined) return;
-    const gently = this.#random.chance(0.3) && old.outside.life.alive;
-    const zombie = !gently && this.#random.chance(0.3);
-    this.#world.tell(`${old.name} is ${gently ? 'stopped' : zombie ? 'taken for dead' : 'killed'}`);
-    if (gently) old.stop();
-    else if (zombie) old.outside.life.freeze();
-    else old.kill();
-    this.#old.push(old);
-    // A state belongs to one process: only a killed one has let go of it.
-    const keeps = !gently && !zombie && this.#random.chance(0.7);
-    this.#start(slot, keeps ? old.state : undefined);
+  #replace(): void {
+    this.#supervisor.replace(this.#random.below(this.#supervisor.slots.length));
   }
 
   #freeze(): void {
-    const process = this.#pick(this.#slots);
+    const process = this.#pick(this.#supervisor.slots);
     this.#world.tell(`${process.name} freezes`);
     process.outside.life.freeze();
-  }
-
-  #thaw(): void {
-    for (const { outside } of [...this.#slots, ...this.#old]) outside.life.thaw();
   }
 
   #rebalance(): void {
     const assignment: Record<string, number[]> = {};
     for (let partition = 0; partition < this.#world.size.streamPartitions; partition += 1) {
-      const { name } = this.#pick(this.#slots);
+      const { name } = this.#pick(this.#supervisor.slots);
       (assignment[name] ??= []).push(partition);
     }
     this.#world.tell(`rebalance: ${JSON.stringify(assignment)}`);
@@ -285,184 +261,43 @@ class Schedule {
   async #maintain(): Promise<void> {
     const what = this.#pick(MAINTENANCE);
     // Expiry after a roll-back takes away what tells of it.
-    if (what !== 'expire' || !this.#mustStop) await maintain(this.#world, what);
-  }
-
-  async #deliver(): Promise<void> {
-    await this.#deliverAll();
-  }
-
-  async #deliverAll(): Promise<void> {
-    for (const { send } of this.#world.delayed.splice(0)) {
-      this.#world.tell('a delayed commit arrives');
-      await send().catch(() => undefined);
-    }
+    if (what === 'expire' && this.#supervisor.mustStop !== undefined) return;
+    await maintain(this.#world, what);
   }
 
   /** Somebody rolls main back. Whoever commits must stop; with the roll-back accepted all goes on. */
   async #rollBack(): Promise<void> {
-    if (this.#mustStop || !(await rollBack(this.#world))) return;
-    this.#mustStop = true;
-  }
-
-  #start(slot: number, state: string | undefined): void {
-    const name = `p${this.#names++}`;
-    const world = this.#world;
-    const process = startProcess(world, {
-      name,
-      state: state ?? `state-${this.#states++}`,
-      pipeline: this.#pipeline,
-      groupId: slot > 0 && this.#random.chance(0.2) ? 'another-group' : 'tributary-clicks',
-      acceptRollback: this.#acceptRollback,
-    });
-    world.tell(`${name} starts on ${process.state}`);
-    this.#slots[slot] = process;
-  }
-
-  /** Starts anew what has died at a fault. What has ended by itself must have had a reason to. */
-  async #revive(): Promise<void> {
-    for (const [slot, process] of this.#slots.entries()) {
-      const ended = process.ended();
-      if (ended !== undefined) this.#judgeEnd(process, ended.error);
-      if (process.outside.life.alive && ended === undefined) continue;
-      if (this.#mustStop && ended !== undefined) continue;
-      process.kill();
-      this.#old.push(process);
-      this.#start(slot, process.state);
-    }
-  }
-
-  #judgeEnd(process: Process, error: unknown): void {
-    const { kind, message } = (error ?? {}) as { kind?: string; message?: string };
-    if (this.#mustStop && kind === 'fenced' && /rolled back/.test(message ?? '')) return;
-    // A disk that is full when the state is opened.
-    if (kind === 'unavailable') return;
-    const reason = error instanceof Error ? (error.stack ?? message) : String(error);
-    throw new Violation(0, `${process.name} ended: ${reason}`);
+    const { mustStop } = this.#supervisor;
+    if (mustStop !== undefined || !(await rollBack(this.#world))) return;
+    this.#supervisor.mustStop = /rolled back/;
   }
 
   /** INVARIANTS.md 12: nobody waits for more than a few things at a time. */
   #checkBounds(): void {
-    const living = [...this.#slots, ...this.#old].length;
+    const living = this.#supervisor.all.length;
     const { sleeping } = this.#world.time;
     if (sleeping > 20 * living)
       throw new Violation(12, `${sleeping} timers for ${living} processes`);
   }
 
-  // The end.
-
-  /** All heals; what is meant to stop the pipeline has stopped it, and its remedy works. */
-  async end(): Promise<void> {
-    const world = this.#world;
-    world.tell('all heals');
-    world.weather.clear();
-    if (world.loadedEnds === undefined || this.#random.chance(0.3)) world.notify('COMPLETED');
-    this.#thaw();
-    await this.#deliverAll();
-    await world.run(HEAL_STEP_MS);
-    if (this.#mustStop) await this.#acceptTheRollBack();
-    world.log.rebalance('tributary-clicks', {
-      [this.#slots[0]?.name ?? '']: Array.from(
-        { length: world.size.streamPartitions },
-        (_, partition) => partition,
-      ),
+  /** All heals, and everything comes to its end. */
+  end(): Promise<void> {
+    return endSchedule({
+      world: this.#world,
+      random: this.#random,
+      supervisor: this.#supervisor,
+      stream: this.#stream,
+      clickAll: (stream) => {
+        for (let partition = 0; partition < this.#world.size.streamPartitions; partition += 1) {
+          this.#world.click(partition, [this.#aClick()], stream);
+        }
+      },
+      change: () => this.#change(false),
     });
-    const untilMs = world.time.nowMs() + HEAL_MS_MAX;
-    let calm = 0;
-    while (calm < 2) {
-      await this.#deliverAll();
-      await world.run(HEAL_STEP_MS);
-      await this.#revive();
-      calm = this.#isDone() ? calm + 1 : 0;
-      if (world.time.nowMs() > untilMs) throw new Violation(0, this.#whatIsLeft());
-    }
-    this.#checkEnd();
   }
 
-  async #acceptTheRollBack(): Promise<void> {
-    const world = this.#world;
-    for (let partition = 0; partition < world.size.streamPartitions; partition += 1) {
-      world.click(partition, [this.#aClick()], this.#topicId);
-    }
-    // One without partitions has nothing to commit, and need not notice.
-    for (let waitedMs = 0; !this.#slots.some((process) => process.ended());) {
-      await world.run(HEAL_STEP_MS);
-      waitedMs += HEAL_STEP_MS;
-      if (this.#slots.every(({ outside }) => !outside.life.alive)) break;
-      if (waitedMs > HEAL_MS_MAX) throw new Violation(0, 'a roll-back did not stop the pipeline');
-    }
-    for (const process of this.#slots) {
-      const ended = process.ended();
-      if (ended !== undefined) this.#judgeEnd(process, ended.error);
-      process.kill();
-    }
-    for (const process of this.#old) process.kill();
-    world.tell('the roll-back is accepted');
-    this.#mustStop = false;
-    this.#acceptRollback = true;
-    world.rolledBack = false;
-    for (const slot of this.#slots.keys()) this.#start(slot, this.#slots[slot]?.state);
-    await world.run(HEAL_STEP_MS);
-  }
-
-  #isDone(): boolean {
-    return this.#whatIsLeft() === '';
-  }
-
-  /** Why the world is not at rest yet; empty once it is. */
-  #whatIsLeft(): string {
-    const world = this.#world;
-    const around = world.surroundings;
-    const log = world.truth.streams.get(this.#topicId) ?? [];
-    const state = around?.events.states.get(this.#pipeline);
-    for (const [partition, entries] of log.entries()) {
-      if (entries.length > 0 && (state?.next.get(partition) ?? 0) < entries.length) {
-        return `partition ${partition} stands at ${state?.next.get(partition)} of ${entries.length}`;
-      }
-    }
-    for (const process of this.#slots) {
-      const { model } = world.state(process.state);
-      for (const dimension of world.size.dimensions) {
-        for (const [partition, entries] of (world.truth.changes.get(dimension) ?? []).entries()) {
-          if (model.next(dimension, partition) < entries.length) {
-            return `${process.state} has not read ${dimension}-${partition}`;
-          }
-        }
-      }
-    }
-    if (around === undefined) return '';
-    return this.#lettersLeft();
-  }
-
-  #lettersLeft(): string {
-    const around = this.#world.surroundings;
-    if (around === undefined) return '';
-    try {
-      checkChangeRejects(around);
-      checkComplete(around);
-      return '';
-    } catch (error) {
-      if (!(error instanceof Violation)) throw error;
-      return `${error.invariant}: ${error.message}`;
-    }
-  }
-
-  #checkEnd(): void {
-    const world = this.#world;
-    for (const process of this.#slots) {
-      const { model } = world.state(process.state);
-      for (const dimension of world.size.dimensions) {
-        const live = model.liveRows(dimension);
-        for (const [rowKey, { row }] of world.truth.rows(dimension)) {
-          if (live.get(rowKey)?.value === row?.value) continue;
-          throw new Violation(
-            8,
-            `${process.state} has ${live.get(rowKey)?.value ?? 'no row'} for ${dimension} ${rowKey}, the source ` +
-              `has ${row?.value ?? 'none'}`,
-          );
-        }
-      }
-    }
+  close(): void {
+    this.#supervisor.close();
   }
 
   #pick<T>(choices: readonly T[]): T {

@@ -19,11 +19,9 @@ export type NamedRow = Readonly<Record<string, PartitionValue>>;
 /** What a pipeline has committed, as the ranges and not the rows tell. */
 export type PipelineState = {
   commitId: string;
-  /** `cluster topic topicId`. */
-  identity: string;
+  /** The `streamKey` of what the position counts in. */
+  stream: string;
   next: ReadonlyMap<number, number>;
-  /** Commits whose rejects may still be missing in the dead-letter table. */
-  pending: readonly string[];
 };
 
 /** One commit of ours as its snapshot's summary tells. */
@@ -63,12 +61,17 @@ export class TableModel {
   readonly #live = new Map<bigint, readonly string[]>();
   readonly #entries = new Map<string, readonly ManifestEntry[]>();
   readonly #fields = new Map<number, string>();
-  /** The highest position that any commit ever had, rolled back ones too, by topic id and partition. */
-  readonly #taken = new Map<string, number>();
+  readonly #owners = new Map<string, string>();
+  readonly #taken: Map<string, number>;
   metadata: TableMetadata;
 
-  constructor(files: TableFiles, metadata: TableMetadata) {
+  /**
+   * `taken` is the highest position that any commit to a table of the name ever had, rolled back ones too, by
+   * stream and partition.
+   */
+  constructor(files: TableFiles, metadata: TableMetadata, taken: Map<string, number>) {
     this.#files = files;
+    this.#taken = taken;
     this.metadata = metadata;
     this.#noteFields(metadata);
   }
@@ -100,6 +103,15 @@ export class TableModel {
     return rows.map((row) => Object.fromEntries(names.map((name, j) => [name, row[j] ?? null])));
   }
 
+  /** The pipeline that a file was committed by. */
+  ownerOf(location: string): string {
+    return this.#owners.get(location) ?? '';
+  }
+
+  own(locations: readonly string[], pipeline: string): void {
+    for (const location of locations) this.#owners.set(location, pipeline);
+  }
+
   /** Takes over new metadata; returns the files that a new snapshot has added. */
   advance(after: TableMetadata, snapshot: Snapshot | undefined): readonly string[] {
     const before = this.metadata;
@@ -117,16 +129,15 @@ export class TableModel {
   /** Notes what a commit of ours has made of the position. */
   note(snapshotId: bigint, pipeline: string, state: PipelineState): void {
     this.#states.set(snapshotId, new Map(this.statesAt(snapshotId)).set(pipeline, state));
-    const topicId = state.identity.split(' ')[2] ?? '';
     for (const [partition, next] of state.next) {
-      const key = `${topicId}/${partition}`;
+      const key = `${state.stream}/${partition}`;
       this.#taken.set(key, Math.max(next, this.#taken.get(key) ?? 0));
     }
   }
 
   /** Below this offset every record was taken by some commit, even if that was rolled back since. */
-  everTaken(topicId: string, partition: number): number {
-    return this.#taken.get(`${topicId}/${partition}`) ?? 0;
+  everTaken(stream: string, partition: number): number {
+    return this.#taken.get(`${stream}/${partition}`) ?? 0;
   }
 
   /** Every file that a snapshot names is there, whole, and named once (INVARIANTS.md 10). */

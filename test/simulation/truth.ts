@@ -19,16 +19,21 @@ export type ChangeEntry =
 /** The source's own row: what a dimension must hold once everything has been read. */
 export type SourceRow = { lsn: number; row: SourceValue | undefined };
 
+/** Which stream: topics of one cluster and of another may have one id. */
+export function streamKey(clusterId: string, topicId: string): string {
+  return `${clusterId}/${topicId}`;
+}
+
 /** What was written to the logs, by whom writes to them: the oracle of every check. */
 export class Truth {
-  /** By topic id, then by partition; the index of an entry is its offset. */
+  /** By `streamKey`, then by partition; the index of an entry is its offset. */
   readonly streams = new Map<string, StreamEntry[][]>();
   readonly changes = new Map<DimensionName, ChangeEntry[][]>();
   readonly source = new Map<DimensionName, Map<string | number, SourceRow>>();
 
-  addStream(topicId: string, partitions: number): void {
+  addStream(key: string, partitions: number): void {
     this.streams.set(
-      topicId,
+      key,
       Array.from({ length: partitions }, () => []),
     );
   }
@@ -41,8 +46,8 @@ export class Truth {
     this.source.set(dimension, new Map());
   }
 
-  stream(topicId: string, partition: number): StreamEntry[] {
-    return this.streams.get(topicId)?.[partition] ?? [];
+  stream(key: string, partition: number): StreamEntry[] {
+    return this.streams.get(key)?.[partition] ?? [];
   }
 
   change(dimension: DimensionName, partition: number): ChangeEntry[] {

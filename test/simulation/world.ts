@@ -38,7 +38,7 @@ import { Weather } from './outside.ts';
 import type { DelayedCommit } from './ports.ts';
 import { StateModel } from './state-model.ts';
 import { readSummary, TableModel } from './table-model.ts';
-import { Truth } from './truth.ts';
+import { streamKey, Truth } from './truth.ts';
 import type { SourceRow, SourceValue, StreamEntry } from './truth.ts';
 import { Violation } from './violation.ts';
 
@@ -108,6 +108,7 @@ export class World {
   loadedEnds: Map<DimensionName, number[]> | undefined;
   readonly senders = new Map<string, Sender>();
   #lsn = 1_000;
+  readonly #taken = new Map<string, Map<string, number>>();
   /** All changes of a row, by dimension and key. */
   readonly #history = new Map<string, SourceRow[]>();
   readonly #states = new Map<string, StateDirectory>();
@@ -194,8 +195,48 @@ export class World {
     } while (seen !== this.activity && this.violation === undefined);
   }
 
-  topicId(): Promise<string> {
-    return this.log.describeTopic('clicks').then((found) => found?.topicId ?? '');
+  /** The stream that is written to now. */
+  async openStream(): Promise<string> {
+    const found = await this.log.describeTopic('clicks');
+    const key = streamKey(this.clusterId, found?.topicId ?? '');
+    this.truth.addStream(key, this.size.streamPartitions);
+    return key;
+  }
+
+  /** The stream's topic is deleted and made again. */
+  recreateStream(): Promise<string> {
+    this.log.deleteTopic('clicks');
+    this.log.createTopic('clicks', this.size.streamPartitions);
+    return this.openStream();
+  }
+
+  /** All bootstrap addresses lead to another cluster, in which everything begins anew. */
+  async changeCluster(): Promise<string> {
+    this.clusterId = 'cluster-2';
+    this.truth.changes.clear();
+    this.truth.source.clear();
+    this.#history.clear();
+    this.loadedEnds = undefined;
+    this.log = this.openLog();
+    this.notify('COMPLETED');
+    return this.openStream();
+  }
+
+  /** Somebody drops the events table and makes an empty one of its name. */
+  async recreateTable(): Promise<boolean> {
+    const metadata = (await this.catalog.loadTable(EVENTS))?.metadata;
+    const [schema, partitionSpec, sortOrder] = [
+      metadata?.schemas[0],
+      metadata?.partitionSpecs[0],
+      metadata?.sortOrders[0],
+    ];
+    if (schema === undefined || partitionSpec === undefined || sortOrder === undefined)
+      return false;
+    await this.catalog.dropTable(EVENTS);
+    const properties = { 'format-version': '2' };
+    const table = { identifier: EVENTS, schema, partitionSpec, sortOrder, properties };
+    await this.catalog.createTable(table);
+    return true;
   }
 
   state(name: string): StateDirectory {
@@ -221,7 +262,6 @@ export class World {
     if (events === undefined) return undefined;
     return {
       truth: this.truth,
-      clusterId: this.clusterId,
       dimensions: this.size.dimensions,
       events,
       deadLetters: this.models.get(DEAD_LETTERS),
@@ -236,7 +276,9 @@ export class World {
       bytes: (location: string) => this.objects.get(location)?.bytes,
       rows: (location: string) => this.fileRows.get(location),
     };
-    const model = new TableModel(files, metadata);
+    const taken = this.#taken.get(name) ?? new Map<string, number>();
+    this.#taken.set(name, taken);
+    const model = new TableModel(files, metadata, taken);
     this.models.set(name, model);
     return model;
   }
@@ -272,7 +314,7 @@ export class World {
   click(
     partition: number,
     clicks: readonly (StreamEntry & { kind: 'click' })[],
-    topicId: string,
+    stream: string,
   ): void {
     const timestampMs = this.time.nowMs();
     const values = clicks.map((click) => encodeClick(clickSchemaId, click));
@@ -281,23 +323,23 @@ export class World {
       partition,
       values.map((value) => ({ key: null, value, timestampMs })),
     );
-    this.truth.stream(topicId, partition).push(...clicks);
+    this.truth.stream(stream, partition).push(...clicks);
   }
 
-  reject(partition: number, values: readonly (Uint8Array | null)[], topicId: string): void {
+  reject(partition: number, values: readonly (Uint8Array | null)[], stream: string): void {
     const timestampMs = this.time.nowMs();
     this.log.append(
       'clicks',
       partition,
       values.map((value) => ({ key: null, value, timestampMs })),
     );
-    this.truth.stream(topicId, partition).push(...values.map(() => ({ kind: 'reject' as const })));
+    this.truth.stream(stream, partition).push(...values.map(() => ({ kind: 'reject' as const })));
   }
 
-  invisible(partition: number, count: number, topicId: string): void {
+  invisible(partition: number, count: number, stream: string): void {
     this.log.appendInvisible('clicks', partition, count);
     const entries = Array.from({ length: count }, () => ({ kind: 'invisible' as const }));
-    this.truth.stream(topicId, partition).push(...entries);
+    this.truth.stream(stream, partition).push(...entries);
   }
 
   /** A change of a source row; without a row its deletion, with the tombstone behind it. */

@@ -1,0 +1,184 @@
+import type { Random } from '../../generate/random.ts';
+import { checkChangeRejects, checkComplete } from './commit-checks.ts';
+import { LOOK_EVERY_MS, PATIENCE_MS } from './supervisor.ts';
+import type { Supervisor } from './supervisor.ts';
+import { Violation } from './violation.ts';
+import type { World } from './world.ts';
+
+/** What a schedule hands over to its ending. */
+export type Ending = {
+  world: World;
+  random: Random;
+  supervisor: Supervisor;
+  /** The stream that is written to. */
+  stream: string;
+  /** Writes a click to every partition of a stream. */
+  clickAll: (stream: string) => void;
+  /** Writes a change of some row. */
+  change: () => void;
+};
+
+/**
+ * All heals. What the pipeline must not survive has stopped it, and the remedy that its error names works. Then
+ * everything comes to rest: every offset one row or one dead letter, every state what the source is.
+ */
+export async function endSchedule(ending: Ending): Promise<void> {
+  const { world, random, supervisor } = ending;
+  world.tell('all heals');
+  world.weather.clear();
+  if (world.loadedEnds === undefined || random.chance(0.3)) world.notify('COMPLETED');
+  supervisor.thaw();
+  await deliverAll(world);
+  await world.run(LOOK_EVERY_MS);
+  supervisor.revive();
+  const stream = await catastrophe(ending);
+  supervisor.giveAllToFirst();
+  await comeToRest({ ...ending, stream });
+  checkStates(ending);
+}
+
+/** Lets every commit arrive that is on its way. */
+export async function deliverAll(world: World): Promise<void> {
+  for (const { send } of world.delayed.splice(0)) {
+    world.tell('a delayed commit arrives');
+    await send().catch(() => undefined);
+  }
+}
+
+/** At most one thing that stops the pipeline; returns the stream to be read after it. */
+async function catastrophe(ending: Ending): Promise<string> {
+  const { world, random, supervisor, stream } = ending;
+  if (supervisor.mustStop !== undefined) return acceptRollBack(ending);
+  const hasCommitted = world.surroundings?.events.states.has(supervisor.pipeline) === true;
+  switch (hasCommitted ? random.below(20) : -1) {
+    case 0:
+      return recreateTopic(ending);
+    case 1:
+      return changeCluster(ending);
+    case 2:
+      return recreateTable(ending);
+    default:
+      return stream;
+  }
+}
+
+async function acceptRollBack({ world, supervisor, stream, clickAll }: Ending): Promise<string> {
+  clickAll(stream);
+  supervisor.giveAllToFirst();
+  await supervisor.expectStop(3);
+  world.tell('the roll-back is accepted');
+  supervisor.acceptRollback = true;
+  world.rolledBack = false;
+  startAll(supervisor);
+  return stream;
+}
+
+/** Fewer, as many or more records than before: another topic all the same (INVARIANTS.md 9). */
+async function recreateTopic({ world, random, supervisor, clickAll }: Ending): Promise<string> {
+  world.tell('the topic is recreated');
+  supervisor.mustStop = /recreated|deleted/;
+  const stream = await world.recreateStream();
+  for (let n = random.below(6); n >= 0; n -= 1) clickAll(stream);
+  await supervisor.expectStop(9);
+  supervisor.pipeline = 'clicks-2';
+  startAll(supervisor);
+  return stream;
+}
+
+async function changeCluster(ending: Ending): Promise<string> {
+  const { world, random, supervisor, clickAll, change } = ending;
+  world.tell('another cluster answers');
+  supervisor.killAll();
+  supervisor.mustStop = /is not the cluster|was built from another/;
+  const stream = await world.changeCluster();
+  for (let n = random.below(6); n >= 0; n -= 1) clickAll(stream);
+  for (let n = random.below(3); n > 0; n -= 1) change();
+  const keepsState = random.chance(0.3);
+  for (const [slot, { state }] of supervisor.slots.entries()) {
+    supervisor.restart(slot, keepsState ? state : undefined);
+  }
+  supervisor.giveAllToFirst();
+  await supervisor.expectStop(9);
+  supervisor.pipeline = 'clicks-2';
+  for (const slot of supervisor.slots.keys()) supervisor.restart(slot, undefined);
+  return stream;
+}
+
+async function recreateTable({ world, supervisor, stream, clickAll }: Ending): Promise<string> {
+  // What is on its way to the old one must not be met by the new one's checks.
+  if (!(await world.recreateTable())) return stream;
+  world.tell('the table is recreated');
+  supervisor.mustStop = /recreated|is gone/;
+  clickAll(stream);
+  supervisor.giveAllToFirst();
+  await supervisor.expectOneEnd(9);
+  startAll(supervisor);
+  return stream;
+}
+
+function startAll(supervisor: Supervisor): void {
+  for (const [slot, { state }] of supervisor.slots.entries()) supervisor.restart(slot, state);
+}
+
+async function comeToRest(ending: Ending): Promise<void> {
+  const { world, supervisor } = ending;
+  const untilMs = world.time.nowMs() + PATIENCE_MS;
+  for (let calm = 0; calm < 2;) {
+    await deliverAll(world);
+    // Also what met its freeze only when it went on.
+    supervisor.thaw();
+    await world.run(LOOK_EVERY_MS);
+    supervisor.revive();
+    const left = whatIsLeft(ending);
+    calm = left === '' ? calm + 1 : 0;
+    if (world.time.nowMs() > untilMs) throw new Violation(0, left);
+  }
+}
+
+/** Why the world is not at rest yet; empty once it is. */
+function whatIsLeft({ world, supervisor, stream }: Ending): string {
+  const { surroundings, truth } = world;
+  const next = surroundings?.events.states.get(supervisor.pipeline)?.next;
+  for (const [partition, entries] of (truth.streams.get(stream) ?? []).entries()) {
+    if ((next?.get(partition) ?? 0) < entries.length) {
+      return `partition ${partition} stands at ${next?.get(partition)} of ${entries.length}`;
+    }
+  }
+  for (const { state } of supervisor.slots) {
+    const { model } = world.state(state);
+    for (const dimension of world.size.dimensions) {
+      for (const [partition, entries] of (truth.changes.get(dimension) ?? []).entries()) {
+        if (model.next(dimension, partition) < entries.length) {
+          return `${state} has not read ${dimension}-${partition}`;
+        }
+      }
+    }
+  }
+  if (surroundings === undefined) return '';
+  try {
+    // Dead letters of another cluster's topics bear the same names.
+    if (world.clusterId === 'cluster-1') checkChangeRejects(surroundings);
+    checkComplete(surroundings);
+    return '';
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error;
+    return error.message;
+  }
+}
+
+function checkStates({ world, supervisor }: Ending): void {
+  for (const { state } of supervisor.slots) {
+    const { model } = world.state(state);
+    for (const dimension of world.size.dimensions) {
+      const live = model.liveRows(dimension);
+      for (const [rowKey, { row }] of world.truth.rows(dimension)) {
+        if (live.get(rowKey)?.value === row?.value) continue;
+        throw new Violation(
+          8,
+          `${state} has ${live.get(rowKey)?.value ?? 'no row'} for ${dimension} ${rowKey}, the source has ` +
+            (row?.value ?? 'none'),
+        );
+      }
+    }
+  }
+}
