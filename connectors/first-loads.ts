@@ -24,6 +24,7 @@ const pollMs = 1000;
 const whole = ['SUCCEEDED', 'EMPTY'];
 const failed = 'SQL_EXCEPTION';
 const triesMax = 3;
+const askAgainMs = 10_000;
 
 /**
  * The tables whose earlier rows no snapshot has read: those in `added`, and all that no notification
@@ -76,13 +77,17 @@ async function loadTable(options: FirstLoadOptions, table: string): Promise<'rea
   let outcome: 'read' | 'failed' = 'read';
   let seen = (await readTold(options)).records.length;
   let movedMs = clock.now();
-  const id = await askFor(options, table);
+  const id = `tributary-${randomUUID()}`;
+  let askedMs = clock.now();
+  let isHeard = false;
+  await askFor(options, table, id);
   for (;;) {
     await clock.sleep(pollMs);
     const { records, resolve } = await readTold(options);
     if (records.length > seen) movedMs = clock.now();
     for (const { value } of records.slice(seen)) {
       const told = readNotification(value, resolve);
+      isHeard ||= told?.['id'] === id;
       const progress = progressOf(told);
       if (progress !== undefined) onProgress(progress.line);
       if (progress?.status === failed) outcome = 'failed';
@@ -94,12 +99,19 @@ async function loadTable(options: FirstLoadOptions, table: string): Promise<'rea
     }
     seen = records.length;
     if (clock.now() - movedMs >= waitMsMax) throw stalled(table, options);
+    if (isHeard || clock.now() - askedMs < askAgainMs) continue;
+    // A task that has just started does not hear what was said before it listened.
+    askedMs = clock.now();
+    await askFor(options, table, id);
   }
 }
 
-/** Gives the id of the request, which Debezium's notifications of it bear. */
-async function askFor({ config, topics }: FirstLoadOptions, table: string): Promise<string> {
-  const id = `tributary-${randomUUID()}`;
+/** The id is what Debezium's notifications of the request bear; asking twice under one id does no harm. */
+async function askFor(
+  { config, topics }: FirstLoadOptions,
+  table: string,
+  id: string,
+): Promise<void> {
   const value = JSON.stringify({
     id,
     type: 'execute-snapshot',
@@ -107,7 +119,6 @@ async function askFor({ config, topics }: FirstLoadOptions, table: string): Prom
   });
   // Debezium obeys signals whose key is its topic prefix.
   await topics.appendRecord(signalTopic(config), { key: config.topics.prefix, value });
-  return id;
 }
 
 type Progress = { line: string; table: string; status: string };

@@ -269,6 +269,20 @@ describe('a table that is added after the initial snapshot', () => {
     expect([restarts, statuses]).toEqual([1, []]);
   });
 
+  it('is asked for again where Debezium was not listening yet', async () => {
+    const topics = debezium(() => 'SUCCEEDED');
+    const given = { ...(await applied(topics)), config: added };
+    const { appendRecord } = topics;
+    let lost = 0;
+    const append: TopicAdmin['appendRecord'] = async (topic, record) => {
+      if (topic === signalTopic(config) && lost++ < 2) return;
+      await appendRecord(topic, record);
+    };
+    const steps = await applyConnectors({ ...given, topics: { ...topics, appendRecord: append } });
+    expect(steps.at(-1)?.outcome).toBe('loaded');
+    expect(lost).toBe(3);
+  });
+
   it('is named where Debezium cannot read it', async () => {
     const given = await applied(debezium(() => 'NO_PRIMARY_KEY'));
     const failure = applyConnectors({ ...given, config: added });
