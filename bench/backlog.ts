@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parse, stringify } from 'yaml';
 import { DEFAULT_CLICK_SHAPE } from '../generate/clicks.ts';
 import { writeDimensionTopics } from '../generate/dimension-topic.ts';
 import { openKafkaProducer } from '../generate/kafka-producer.ts';
@@ -10,6 +9,7 @@ import { runGenerate } from '../generate/run.ts';
 import { kafkajsSecurity, openSchemaRegistry } from '../cli/open-lake.ts';
 import { loadConfig } from '../cli/load-config.ts';
 import { systemClock } from '../cli/environment.ts';
+import { writePipelineFile } from './pipeline-file.ts';
 
 /** What a run reads: topics of these sizes, filled once and used again by later runs. */
 export type BacklogSize = { clicks: number; users: number; devices: number; urls: number };
@@ -19,6 +19,7 @@ export type Backlog = { pipelineFile: string; ledger: string; stateDirectory: st
 const PARTITIONS = 24;
 const DIMENSION_PARTITIONS = 12;
 const SEED = 11;
+const HTTP_PORT = 18_098;
 
 /**
  * Fills the topics of a backlog, unless an earlier run into the same Kafka did, and writes a pipeline file
@@ -48,7 +49,14 @@ export async function prepareBacklog(options: {
       ledger: join(folder, 'clicks.ndjson'),
       stateDirectory: join(folder, `state-${runId}`),
     };
-    await writePipelineFile({ base, runId, ...backlog });
+    await writePipelineFile(backlog.pipelineFile, {
+      name: `bench-${runId}`,
+      streamTopic: `${base}-clicks`,
+      dimensionBase: base,
+      table: `bench.clicks_${runId}`,
+      stateDirectory: backlog.stateDirectory,
+      httpPort: HTTP_PORT,
+    });
     const done = join(folder, 'filled');
     if (!existsSync(done)) {
       await fillTopics({ size, base, producer, progress, ...backlog });
@@ -58,26 +66,6 @@ export async function prepareBacklog(options: {
   } finally {
     await producer.close();
   }
-}
-
-async function writePipelineFile(options: {
-  base: string;
-  runId: string;
-  pipelineFile: string;
-  stateDirectory: string;
-}): Promise<void> {
-  const { base, runId, stateDirectory } = options;
-  const config = parse(await readFile('pipeline.yaml', 'utf8'));
-  config.pipeline = `bench-${runId}`;
-  config.kafka.group = `bench-${runId}`;
-  config.stream.topic = `${base}-clicks`;
-  for (const dimension of config.dimensions) dimension.topic = `${base}.${dimension.name}`;
-  config.readiness.notification_topic = `${base}-notifications`;
-  config.table.name = `bench.clicks_${runId}`;
-  config.table.dead_letter = `bench.clicks_${runId}_dead_letter`;
-  config.state.directory = stateDirectory;
-  config.http.port = 18_098;
-  await writeFile(options.pipelineFile, stringify(config));
 }
 
 async function fillTopics(options: {

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parse, stringify } from 'yaml';
 import { systemClock } from '../cli/environment.ts';
 import { loadConfig } from '../cli/load-config.ts';
 import type { LoadedConfig } from '../cli/load-config.ts';
@@ -11,6 +10,7 @@ import { writeDimensionTopics } from '../generate/dimension-topic.ts';
 import { openKafkaProducer } from '../generate/kafka-producer.ts';
 import type { RecordProducer } from '../generate/kafka-producer.ts';
 import { runGenerate } from '../generate/run.ts';
+import { writePipelineFile } from './pipeline-file.ts';
 
 export type LiveSize = { users: number; devices: number; urls: number };
 
@@ -25,6 +25,7 @@ export type LiveLoad = LoadedConfig & {
 };
 
 const SEED = 11;
+const HTTP_PORT = 18_098;
 const DIMENSION_PARTITIONS = 12;
 
 /** Fills the dimension topics unless an earlier run did, and makes a stream topic. */
@@ -49,7 +50,14 @@ export async function prepareLiveLoad(options: {
   const folder = join(shared, runId);
   await mkdir(folder, { recursive: true });
   const pipelineFile = join(folder, 'pipeline.yaml');
-  await writePipelineFile({ base, runId, pipelineFile, stateDirectory: join(folder, 'state') });
+  await writePipelineFile(pipelineFile, {
+    name: `bench-${runId}`,
+    streamTopic: `bench_live_${runId}-clicks`,
+    dimensionBase: base,
+    table: `bench.live_${runId}`,
+    stateDirectory: join(folder, 'state'),
+    httpPort: HTTP_PORT,
+  });
   const loaded = await loadConfig({ config: pipelineFile, contracts: 'schemas' });
   const done = join(shared, 'filled');
   if (!existsSync(done)) {
@@ -66,27 +74,6 @@ export async function prepareLiveLoad(options: {
     clicks: (wish) => sendClicks({ ...loaded, size, producer, ledger, progress, ...wish }),
     close: () => producer.close(),
   };
-}
-
-async function writePipelineFile(options: {
-  base: string;
-  runId: string;
-  pipelineFile: string;
-  stateDirectory: string;
-}): Promise<void> {
-  const { base, runId, pipelineFile, stateDirectory } = options;
-  const config = parse(await readFile('pipeline.yaml', 'utf8'));
-  config.pipeline = `bench-${runId}`;
-  config.kafka.group = `bench-${runId}`;
-  config.stream.topic = `bench_live_${runId}-clicks`;
-  for (const dimension of config.dimensions) dimension.topic = `${base}.${dimension.name}`;
-  config.readiness.notification_topic = `${base}-notifications`;
-  config.table.name = `bench.live_${runId}`;
-  config.table.dead_letter = `bench.live_${runId}_dead_letter`;
-  // Each process has one of its own; the first takes the default.
-  config.state.directory = `\${STATE_DIRECTORY:-${stateDirectory}}`;
-  config.http.port = '${HTTP_PORT:-18098}';
-  await writeFile(pipelineFile, stringify(config));
 }
 
 type Register = Parameters<typeof runGenerate>[0]['register'];

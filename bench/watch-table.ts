@@ -1,13 +1,14 @@
-import type { Catalog } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
-import kafkajs from 'kafkajs';
 import { systemClock } from '../cli/environment.ts';
-import { kafkajsSecurity } from '../cli/open-lake.ts';
+import { openToolLog } from '../cli/lag.ts';
+import type { openCatalog } from '../cli/open-lake.ts';
 import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
+import type { RecordColumns } from '../enrich/source/log.ts';
 import { recordedState } from '../verify/recorded.ts';
 
 const POLL_MS = 100;
 /** Every n-th record of a partition is followed until it is in the table. */
 const SAMPLE_EVERY = 10;
+const READ_LIMITS = { waitMsMax: 250, bytesMax: 4 * 1024 ** 2 };
 
 export type TableWatch = {
   /** When each commit was seen, epoch ms; the poll may be `POLL_MS` late. */
@@ -26,7 +27,10 @@ export type TableWatch = {
 type Sample = { offset: bigint; timestampMs: number };
 
 /** Watches a pipeline's table from outside: what a reader of the table sees, and when. */
-export function watchTable(options: { config: PipelineConfig; catalog: Catalog }): TableWatch {
+export function watchTable(options: {
+  config: PipelineConfig;
+  catalog: Awaited<ReturnType<typeof openCatalog>>;
+}): TableWatch {
   const { config, catalog } = options;
   const { namespace, name } = config.table;
   const samples = new Map<number, Sample[]>();
@@ -81,34 +85,41 @@ export function watchTable(options: { config: PipelineConfig; catalog: Catalog }
   };
 }
 
-/** Reads the stream topic beside the pipeline, for the timestamps of its records. */
+/** Reads the stream topic beside the pipeline, from its end on, for the timestamps of its records. */
 function openSampler(config: PipelineConfig, samples: Map<number, Sample[]>) {
-  const kafka = new kafkajs.Kafka({
-    ...kafkajsSecurity(config),
-    brokers: [...config.kafka.brokers],
-    logLevel: kafkajs.logLevel.NOTHING,
-  });
-  const consumer = kafka.consumer({ groupId: `${config.kafka.groupId}-watch` });
+  const stopping = new AbortController();
+  let reading: Promise<void> | undefined;
+  const { topic } = config.stream;
+  const take = (_topic: string, partition: number, records: RecordColumns): void => {
+    const waiting = samples.get(partition) ?? [];
+    samples.set(partition, waiting);
+    for (let index = 0; index < records.count; index += 1) {
+      const offset = records.baseOffset + BigInt(records.offsetDelta[index] ?? 0);
+      if (offset % BigInt(SAMPLE_EVERY) !== 0n) continue;
+      const timestampMs = records.baseTimestampMs + (records.timestampDeltaMs[index] ?? 0);
+      waiting.push({ offset, timestampMs });
+    }
+  };
   return {
     start: async (): Promise<void> => {
-      const { promise: joined, resolve } = Promise.withResolvers<void>();
-      consumer.on('consumer.group_join', () => resolve());
-      await consumer.connect();
-      await consumer.subscribe({ topic: config.stream.topic, fromBeginning: false });
-      await consumer.run({
-        eachBatch: async ({ batch }) => {
-          const waiting = samples.get(batch.partition) ?? [];
-          samples.set(batch.partition, waiting);
-          for (const { offset, timestamp } of batch.messages) {
-            const at = BigInt(offset);
-            if (at % BigInt(SAMPLE_EVERY) === 0n) {
-              waiting.push({ offset: at, timestampMs: Number(timestamp) });
-            }
-          }
-        },
-      });
-      await joined;
+      const log = await openToolLog(config);
+      const bounds = await log.bounds(topic);
+      const reader = await log.openReader();
+      reader.assign(
+        [...bounds].map(([partition, { endOffset }]) => ({
+          topic,
+          partition,
+          nextOffset: endOffset,
+        })),
+      );
+      reading = (async (): Promise<void> => {
+        while (!stopping.signal.aborted) await reader.poll(take, READ_LIMITS);
+        await log.close();
+      })();
     },
-    stop: () => consumer.disconnect(),
+    stop: async (): Promise<void> => {
+      stopping.abort();
+      await reading;
+    },
   };
 }

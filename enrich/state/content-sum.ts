@@ -6,7 +6,7 @@ import { murmur3 } from '@iceberg-js/rest-client-shim/spec/murmur3.ts';
  * It stands in the dimension's record, so it enters the store with the rows, and is compared with the rows that
  * a scan finds. RocksDB guards the bytes of each file with checksums, but takes a MANIFEST whose end is damaged
  * for one that was being written when the process died: it opens without the files that were named there, and
- * with the newer changes of its log all the same. Such a state has a hole that nothing else shows.
+ * with the newer changes of its log all the same. Such a state has a hole that nothing else shows (INVARIANTS.md 7).
  */
 export class ContentSum {
   rows: number;
