@@ -47,6 +47,8 @@ export type Kind = {
    */
   dimensions?: 'topics' | 'debezium';
   load?: LoadWish;
+  /** The longest that a round may take; five minutes by default. */
+  roundMsMax?: number;
   inject: (round: Round) => Promise<void>;
   /** In place of `Round.prove()`, for what is meant to leave records out or to start over under another name. */
   prove?: (round: Round) => Promise<Proof>;

@@ -84,7 +84,7 @@ async function runRound(options: {
       return prove(round);
     };
     directory = round.directory;
-    proof = await within(roundMsMax, work());
+    proof = await within(planned.kind.roundMsMax ?? roundMsMax, work());
     if (!isKept(proof)) failure = proof.findings.join('\n');
   } catch (error) {
     failure = describe(error);
