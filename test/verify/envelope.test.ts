@@ -13,7 +13,7 @@ function row(): { key: Buffer; value: Buffer } {
   return { key: Buffer.from(record.key), value: Buffer.from(record.value) };
 }
 
-describe('a change record of the join check', () => {
+describe('a change record of the join check', { timeout: 60_000 }, () => {
   it('is read as it was written', async () => {
     const { key, value } = row();
     expect((await decoder.decode(key, value)).row?.size).toBeGreaterThan(10);
@@ -34,6 +34,6 @@ describe('a change record of the join check', () => {
     }
     expect(kinds.length).toBeGreaterThan(100);
     expect(new Set(kinds)).toEqual(new Set(['corrupt']));
-    expect(performance.now() - startMs).toBeLessThan(5_000);
+    expect(performance.now() - startMs).toBeLessThan(30_000);
   });
 });

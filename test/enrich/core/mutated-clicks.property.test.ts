@@ -154,7 +154,7 @@ function* chosenByChance(): Generator<Mutation> {
   }
 }
 
-describe('a click whose bytes are wrong', () => {
+describe('a click whose bytes are wrong', { timeout: 60_000 }, () => {
   const ids = { unknown: UNKNOWN_ID, others };
 
   it.each([
@@ -172,7 +172,7 @@ describe('a click whose bytes are wrong', () => {
     },
   );
 
-  it(`by chance, seed ${seed} (MUTATION_SEED), likewise`, { timeout: 60_000 }, async () => {
+  it(`by chance, seed ${seed} (MUTATION_SEED), likewise`, async () => {
     const { count, grownBytes, taker } = await takeAll(chosenByChance());
     expect(count).toBe(RANDOM_MUTATIONS);
     expect(grownBytes).toBeLessThan(256 * 1024 ** 2);
@@ -196,7 +196,7 @@ function double(value: number): Uint8Array {
   return bytes;
 }
 
-describe('a click at the edge', () => {
+describe('a click at the edge', { timeout: 60_000 }, () => {
   const mega = 'm'.repeat(1 << 20);
   const cases: [name: string, bytes: Uint8Array, outcome: string][] = [
     ['NaN', richWith('score', double(Number.NaN)), 'row'],
