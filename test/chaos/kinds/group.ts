@@ -4,6 +4,8 @@ import { stopCleanly } from '../../pipeline/command.ts';
 import type { Kind, Round } from '../round.ts';
 
 const rebalanceEveryMs = 2_000;
+/** Processes start one after the other, and each must be seen to commit. */
+const roundMsMax = 600_000;
 const stateOf = (n: number): { state?: string } => (n === 1 ? {} : { state: `state-${n}` });
 
 /** Starts so many processes one after the other, each with a state directory of its own. */
@@ -53,6 +55,7 @@ const kinds: Kind[] = [
   {
     name: 'group-grow-and-shrink',
     does: 'one process becomes four, one after the other, and one again, under load',
+    roundMsMax,
     promise: 'each commits its share, and hands it over',
     inject: async (round) => {
       const [first, ...others] = await grow(round, 4);
@@ -65,6 +68,7 @@ const kinds: Kind[] = [
   {
     name: 'group-kill-one-of-three',
     does: 'kill -9 of one of three processes, which comes back later',
+    roundMsMax,
     promise: 'the others go on meanwhile; it takes its share again',
     inject: async (round) => {
       const [first, second, third] = await grow(round, 3);
@@ -99,7 +103,7 @@ const kinds: Kind[] = [
   {
     name: 'group-hundred-rebalances',
     does: 'a hundred rebalances two seconds apart',
-    roundMsMax: 600_000,
+    roundMsMax,
     promise: 'commits go on in between',
     inject: async (round) => {
       await round.startCommitting();
