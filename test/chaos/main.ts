@@ -83,6 +83,17 @@ function moveToOwnStack(): void {
   process.env['TRIBUTARY_PORT_OFFSET'] ??= portOffset;
 }
 
+/** Says every two seconds how long something has been under way. */
+async function saying(what: string, act: () => Promise<void>): Promise<void> {
+  let seconds = 0;
+  const ticker = setInterval(() => print(`  ${what}: ${(seconds += 2)} s`), 2_000);
+  try {
+    await act();
+  } finally {
+    clearInterval(ticker);
+  }
+}
+
 /** Brings the stack up, runs, takes it down; the results are told by the caller, as the last lines. */
 async function onOwnStack<T>(
   { keep }: Wish,
@@ -98,8 +109,10 @@ async function onOwnStack<T>(
     process.once(signal, () => void end().finally(() => process.exit(130)));
   }
   try {
-    if (!keep) await launch('down', '--wipe');
-    await launch('up', ...components);
+    await saying('the stack starts', async () => {
+      if (!keep) await launch('down', '--wipe');
+      await launch('up', ...components);
+    });
     return await run();
   } finally {
     await end();

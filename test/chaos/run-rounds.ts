@@ -26,7 +26,7 @@ export type RoundResult = PlannedRound & {
 };
 
 const progressEveryMs = 2_000;
-const roundMsMax = 300_000;
+const roundMsMax = 600_000;
 /** A recovery that takes longer is worth a look: what the pipelines said is kept. */
 const slowRecoverySeconds = 30;
 
