@@ -28,12 +28,12 @@ export type FileRowsRecorder = {
 /** Records what a writer is given, and tells of each encoding first. */
 export function recordRows(
   inner: DataFileWriter,
-  onEncode: (batch: ColumnBatch) => void,
+  onEncode: (tableSchema: TableSchema, batch: ColumnBatch) => void,
 ): FileRowsRecorder {
   const encoded = new WeakMap<Uint8Array, FileRows>();
   const writer: DataFileWriter = {
     encode(tableSchema, batch) {
-      onEncode(batch);
+      onEncode(tableSchema, batch);
       const file = inner.encode(tableSchema, batch);
       encoded.set(file.bytes, rowsOfBatch(tableSchema, batch));
       return file;

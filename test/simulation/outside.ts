@@ -33,14 +33,13 @@ export const FAULTS = [
   'late-answer',
   'never',
 ] as const;
-/** `conflict`, `unauthorized` and `delay` are for commits, `partial` for uploads alone. */
-export const SPECIAL_FAULTS = ['conflict', 'unauthorized', 'delay', 'partial'] as const;
-export type Fault = (typeof FAULTS)[number] | (typeof SPECIAL_FAULTS)[number];
+/** `conflict`, `unauthorized` and `delay` are for commits, `partial` and `hang` for uploads alone. */
+export type Fault =
+  (typeof FAULTS)[number] | 'conflict' | 'unauthorized' | 'delay' | 'partial' | 'hang';
 
 const LATE_MS_MAX = 4_000;
-/** Now and then later than anyone waits for a batch that is taken away. */
-const VERY_LATE_MS = 16_000;
-const VERY_LATE_CHANCE = 0.15;
+/** Later than anyone waits for a batch that is taken away. */
+const HANG_MS = 16_000;
 const NEVER_MS = 20_000;
 
 /** The faults of one schedule: some are drawn at each call, some wait for the next call of a port. */
@@ -81,8 +80,7 @@ export class Weather {
   }
 
   lateMs(): number {
-    const lateMs = 1 + this.#random.below(LATE_MS_MAX);
-    return this.#random.chance(VERY_LATE_CHANCE) ? VERY_LATE_MS + lateMs : lateMs;
+    return 1 + this.#random.below(LATE_MS_MAX);
   }
 }
 
@@ -159,6 +157,9 @@ export class Outside {
         return effect();
       case 'late':
         await this.#time.sleep(this.#weather.lateMs());
+        return effect();
+      case 'hang':
+        await this.#time.sleep(HANG_MS + this.#weather.lateMs());
         return effect();
       case 'late-answer': {
         const answer = await effect();

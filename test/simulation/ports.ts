@@ -18,8 +18,14 @@ const unknownOutcome = (message: string): Error => new CatalogError('commit-unkn
 const logAway = (message: string): Error => new EnrichError('unavailable', message);
 const registryAway = (message: string): Error => new ContractError('unavailable', message);
 
-/** Dimension readers wait longer for their next record: an append wakes them all the same. */
-const DIMENSION_WAIT_FACTOR = 20;
+/**
+ * Readers that have nothing to do wait longer for their next record than in production: an append wakes them all
+ * the same, and a second of virtual time costs less.
+ */
+const DIMENSION_WAIT_FACTOR = 30;
+const IDLE_WAIT_FACTOR = 4;
+/** What the click loop waits while nothing is due. */
+const IDLE_WAIT_MS = 250;
 
 /** A commit that is on its way and arrives when the schedule says so. */
 export type DelayedCommit = { send: () => Promise<unknown> };
@@ -196,10 +202,9 @@ function watchedReader(reader: LogReader, outside: Outside, watch: LogWatch): Lo
       }
     },
     poll(sink, { waitMsMax, bytesMax }) {
-      const limits = {
-        waitMsMax: isDimension ? waitMsMax * DIMENSION_WAIT_FACTOR : waitMsMax,
-        bytesMax,
-      };
+      const idle = waitMsMax === IDLE_WAIT_MS ? IDLE_WAIT_FACTOR : 1;
+      const factor = isDimension ? DIMENSION_WAIT_FACTOR : idle;
+      const limits = { waitMsMax: waitMsMax * factor, bytesMax };
       const poll = () =>
         reader.poll((topic, partition, records) => {
           // A killed process takes nothing in any more.

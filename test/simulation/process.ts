@@ -119,7 +119,11 @@ async function open(
             const dimension = dimensionByTopic.get(topic);
             if (dimension !== undefined) model.deliver(dimension, partition, offset);
           },
-          joined: (member) => members.push(member),
+          joined: (member) => {
+            // A member keeps its name: who joins under it again takes the place of the one before.
+            for (const before of members.splice(0)) void before.leave();
+            members.push(member);
+          },
         }),
         registry: simulatedRegistry(registry, outside),
         catalog: simulatedCatalog(world.catalog, outside, {

@@ -8,6 +8,7 @@ import { maintain, rollBack } from './others.ts';
 import type { Maintenance } from './others.ts';
 import { FAULTS, PORTS } from './outside.ts';
 import type { Fault, Port } from './outside.ts';
+import { readBack } from './read-back.ts';
 import { Supervisor } from './supervisor.ts';
 import type { SourceValue, StreamEntry } from './truth.ts';
 import { Violation } from './violation.ts';
@@ -49,6 +50,7 @@ export async function playSchedule(options: {
     await schedule.begin();
     for (let step = 0; step < steps; step += 1) await schedule.step();
     await schedule.end();
+    if (options.writer !== undefined) await readBack(world);
   } finally {
     schedule.close();
   }
@@ -86,6 +88,7 @@ class Schedule {
     this.#actions = this.#drawActions();
     this.#drawWeather();
     for (let n = this.#random.below(4); n > 0; n -= 1) this.#change(true);
+    if (this.#random.chance(0.2)) await world.createTableByHand();
     if (this.#random.chance(0.8)) world.notify('COMPLETED');
     else world.notify('STARTED');
     const slots = 1 + this.#random.below(2);
@@ -112,6 +115,7 @@ class Schedule {
       { weight: often(1), play: () => this.#away() },
       { weight: often(2), play: () => deliverAll(this.#world) },
       { weight: often(1), play: () => this.#rollBack() },
+      { weight: often(1), play: () => this.#hang() },
     ];
   }
 
@@ -185,10 +189,11 @@ class Schedule {
       : { value };
   }
 
-  #repeat(): void {
+  #repeat(): Promise<void> {
     const dimension = this.#pick(this.#world.size.dimensions);
     const key = rowKeyOf(dimension, this.#random.below(4));
-    this.#world.repeat(dimension, key, 1 + this.#random.below(4));
+    const pauseMs = this.#random.chance(0.5) ? 20 : 0;
+    return this.#world.repeat(dimension, key, { count: 1 + this.#random.below(4), pauseMs });
   }
 
   #rejectChange(): void {
@@ -258,6 +263,20 @@ class Schedule {
     this.#world.log.rebalance('tributary-clicks', assignment);
   }
 
+  /** An upload hangs while partitions change hands, for longer than its batch is waited for. */
+  async #hang(): Promise<void> {
+    if (!this.#random.chance(0.3)) return;
+    const world = this.#world;
+    world.weather.arm('store put', 'hang');
+    this.#clicks();
+    await world.run(2 * world.size.intervalMs);
+    this.#rebalance();
+    this.#clicks();
+    await world.run(15_500);
+    this.#clicks();
+    await world.run(2_000);
+  }
+
   async #maintain(): Promise<void> {
     const what = this.#pick(MAINTENANCE);
     // Expiry after a roll-back takes away what tells of it.
@@ -269,7 +288,7 @@ class Schedule {
   async #rollBack(): Promise<void> {
     const { mustStop } = this.#supervisor;
     if (mustStop !== undefined || !(await rollBack(this.#world))) return;
-    this.#supervisor.mustStop = /rolled back/;
+    this.#supervisor.mustStop = { message: /rolled back/, invariant: 3 };
   }
 
   /** INVARIANTS.md 12: nobody waits for more than a few things at a time. */

@@ -23,7 +23,7 @@ export class Supervisor {
   pipeline = 'clicks';
   acceptRollback = false;
   /** What the pipeline must end with; undefined while nothing has happened that it must not survive. */
-  mustStop: RegExp | undefined;
+  mustStop: { message: RegExp; invariant: number } | undefined;
 
   constructor(world: World, random: Random) {
     this.#world = world;
@@ -88,11 +88,11 @@ export class Supervisor {
 
   judge(process: Process, error: unknown): void {
     const { kind, message = '' } = (error ?? {}) as { kind?: string; message?: string };
-    if (kind === 'fenced' && this.mustStop?.test(message) === true) return;
+    if (kind === 'fenced' && this.mustStop?.message.test(message) === true) return;
     // A disk that is full when the state is opened.
     if (kind === 'unavailable') return;
     const reason = error instanceof Error ? (error.stack ?? message) : String(error);
-    throw new Violation(0, `${process.name} ended: ${reason}`);
+    throw new Violation(this.mustStop?.invariant ?? 0, `${process.name} ended: ${reason}`);
   }
 
   /** Gives every partition to the first process. */
@@ -106,28 +106,29 @@ export class Supervisor {
    * Whoever runs must end, with the error that this calls for, and so must whoever starts after it. Ends with all
    * dead. Where nobody is left to notice, or nothing was ever committed, nothing is asked.
    */
-  async expectStop(invariant: number): Promise<void> {
-    await this.#untilOneEnds(invariant);
+  async expectStop(): Promise<void> {
+    await this.#untilOneEnds();
     this.restart(0, this.slots[0]?.state);
     this.giveAllToFirst();
-    await this.expectOneEnd(invariant);
+    await this.expectOneEnd();
   }
 
   /** As `expectStop`, where a start after it is the remedy. */
-  async expectOneEnd(invariant: number): Promise<void> {
-    await this.#untilOneEnds(invariant);
+  async expectOneEnd(): Promise<void> {
+    await this.#untilOneEnds();
     this.killAll();
     this.mustStop = undefined;
   }
 
-  async #untilOneEnds(invariant: number): Promise<void> {
+  async #untilOneEnds(): Promise<void> {
     for (let waitedMs = 0; !this.slots.some((process) => process.ended());) {
       this.thaw();
       await this.#world.run(LOOK_EVERY_MS);
       waitedMs += LOOK_EVERY_MS;
       if (this.slots.every(({ outside }) => !outside.life.alive)) return;
       if (waitedMs > PATIENCE_MS) {
-        throw new Violation(invariant, `nothing stopped the pipeline: ${String(this.mustStop)}`);
+        const { message, invariant = 0 } = this.mustStop ?? {};
+        throw new Violation(invariant, `nothing stopped the pipeline: ${String(message)}`);
       }
     }
     for (const process of this.slots) {

@@ -140,7 +140,7 @@ export const VARIANTS: readonly Variant[] = [
         put: 'if (',
       },
       {
-        file: 'enrich/pipeline/dimension-feed.ts',
+        file: 'enrich/pipeline/topic-fences.ts',
         find: 'if (stored.clusterId === clusterId && ',
         put: 'if (',
       },
@@ -260,9 +260,9 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       {
         file: DIMENSION,
-        find: 'await this.#store.applyBatch([...writes, this.#recordWrite(record), ...entries]);',
+        find: 'await this.#store.applyBatch([...writes, this.#recordWrite(summed), ...entries]);',
         put: `await this.#store.applyBatch(writes);
-    await this.#store.applyBatch([this.#recordWrite(record), ...entries]);`,
+    await this.#store.applyBatch([this.#recordWrite(summed), ...entries]);`,
       },
     ],
   },
@@ -272,8 +272,8 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       {
         file: DIMENSION,
-        find: 'await this.#store.applyBatch([...writes, this.#recordWrite(record), ...entries]);',
-        put: `await this.#store.applyBatch([...writes, this.#recordWrite(record)]);
+        find: 'await this.#store.applyBatch([...writes, this.#recordWrite(summed), ...entries]);',
+        put: `await this.#store.applyBatch([...writes, this.#recordWrite(summed)]);
     await this.#store.applyBatch([...entries]);`,
       },
     ],
@@ -284,9 +284,9 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       {
         file: DIMENSION,
-        find: '    await this.#store.applyBatch([...writes, this.#recordWrite(record), ...entries]);\n    await this.#project(changed, bytes, record);',
-        put: `    await this.#project(changed, bytes, record);
-    await this.#store.applyBatch([...writes, this.#recordWrite(record), ...entries]);`,
+        find: '    await this.#store.applyBatch([...writes, this.#recordWrite(summed), ...entries]);\n    await this.#project(changed, bytes, summed);',
+        put: `    await this.#project(changed, bytes, summed);
+    await this.#store.applyBatch([...writes, this.#recordWrite(summed), ...entries]);`,
       },
     ],
   },

@@ -3,13 +3,16 @@ import { createMemoryCatalog } from '@iceberg-js/rest-client-shim/memory/memory-
 import type { AppliedCommit } from '@iceberg-js/rest-client-shim/memory/memory-catalog.ts';
 import { createMemoryStore } from '@iceberg-js/rest-client-shim/memory/memory-store.ts';
 import type { StoredObject } from '@iceberg-js/rest-client-shim/memory/memory-store.ts';
+import type { ColumnBatch } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
 import type { DataFileWriter } from '@iceberg-js/rest-client-shim/parquet/data-file-writer.ts';
 import type { Catalog, CreateTableRequest } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
 import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
+import type { TableSchema } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import type { ContractSet } from '../../enrich/config/check-contracts.ts';
 import { parsePipelineFile } from '../../enrich/config/load-pipeline.ts';
 import type { PipelineConfig } from '../../enrich/config/pipeline-config.ts';
+import { eventFields } from '../../enrich/pipeline/tables.ts';
 import { MemoryLog } from '../../enrich/source/memory-log.ts';
 import type { KeyValueStore } from '../../enrich/state/key-value-store.ts';
 import { openMemoryStore } from '../../enrich/state/memory-store.ts';
@@ -126,9 +129,9 @@ export class World {
     this.time = new VirtualTime(START_MS, () => this.#settle());
     this.weather = new Weather(random);
     this.config = configOf(size);
-    this.recorder = recordRows(options.writer ?? createTwinWriter(), ({ rowCount }) => {
+    this.recorder = recordRows(options.writer ?? createTwinWriter(), (schema, batch) => {
       this.activity += 1;
-      this.check(() => this.#checkBatch(rowCount));
+      this.check(() => this.#checkBatch(schema, batch));
     });
     this.store = createMemoryStore({ nowMs: this.time.nowMs, objects: this.objects });
     let tables = 0;
@@ -250,8 +253,13 @@ export class World {
     return opened;
   }
 
-  /** INVARIANTS.md 12: a batch holds what its bound says, and one poll. */
-  #checkBatch(rowCount: number): void {
+  /**
+   * INVARIANTS.md 12: a batch holds what its bound says, and one poll. INVARIANTS.md 11: its columns go by the ids
+   * that the table gave them.
+   */
+  #checkBatch({ fields }: TableSchema, { rowCount, columns }: ColumnBatch): void {
+    const lacking = fields.find(({ id, required }) => required && !columns.has(id));
+    if (lacking !== undefined) throw new Violation(11, `no column has the id of ${lacking.name}`);
     const rowsMax = 2 * this.size.rowsMax;
     if (rowCount > rowsMax)
       throw new Violation(12, `a batch of ${rowCount} rows, ${rowsMax} at most`);
@@ -358,12 +366,17 @@ export class World {
   }
 
   /** The newest changes of a row once more, in their order, as a connector that starts again writes them. */
-  repeat(dimension: DimensionName, rowKey: string | number, count: number): void {
+  async repeat(
+    dimension: DimensionName,
+    rowKey: string | number,
+    { count, pauseMs }: { count: number; pauseMs: number },
+  ): Promise<void> {
     const history = this.#history.get(`${dimension}/${rowKey}`) ?? [];
+    if (history.length > 0) this.complete();
     for (const { lsn, row } of history.slice(-count)) {
       this.#write(dimension, { rowKey, row, lsn, initialSnapshot: false });
+      if (pauseMs > 0) await this.run(pauseMs);
     }
-    if (history.length > 0) this.complete();
   }
 
   #write(
@@ -402,6 +415,23 @@ export class World {
     this.log.appendInvisible(topicOf[dimension], partition, count);
     const entries = Array.from({ length: count }, () => ({ kind: 'invisible' as const }));
     this.truth.change(dimension, partition).push(...entries);
+  }
+
+  /** An operator makes the table before the pipeline does, with its columns in another order. */
+  async createTableByHand(): Promise<void> {
+    const fields = eventFields({ config: this.config, ...contracts }).toReversed();
+    const eventTime = fields.find(({ name }) => name === 'event_time')?.id ?? 0;
+    await this.catalog.ensureNamespace(EVENTS.namespace);
+    await this.catalog.createTable({
+      identifier: EVENTS,
+      schema: { schemaId: 0, fields },
+      partitionSpec: {
+        specId: 0,
+        fields: [{ sourceId: eventTime, fieldId: 1000, name: 'day', transform: 'day' }],
+      },
+      sortOrder: { orderId: 0, fields: [] },
+      properties: { 'format-version': '2' },
+    });
   }
 
   /** Keeps the newest record of each key. */

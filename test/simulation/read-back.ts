@@ -1,0 +1,30 @@
+import { isDeepStrictEqual } from 'node:util';
+import { readDataFile } from '@iceberg-js/rest-client-shim/read/read-columns.ts';
+import { Violation } from './violation.ts';
+import type { World } from './world.ts';
+
+/** Reads the Parquet files of every table and compares them with the rows that were given to the writer. */
+export async function readBack(world: World): Promise<void> {
+  for (const model of world.models.values()) {
+    const { schemas, currentSchemaId, currentSnapshotId } = model.metadata;
+    const tableSchema = schemas.find(({ schemaId }) => schemaId === currentSchemaId);
+    if (tableSchema === undefined) continue;
+    for (const location of model.liveAt(currentSnapshotId)) {
+      // The simulated maintenance writes no Parquet.
+      if (location.includes('/optimized-')) continue;
+      const expected = model.named(location);
+      const columnNames = Object.keys(expected[0] ?? {});
+      const fileSizeBytes = BigInt(world.objects.get(location)?.bytes.byteLength ?? 0);
+      const dataFile = { location, fileSizeBytes };
+      const { store } = world;
+      const file = await readDataFile({ store, dataFile, tableSchema, columnNames });
+      const found = expected.map((_, row) =>
+        Object.fromEntries(
+          columnNames.map((name) => [name, file.columns.get(name)?.[row] ?? null]),
+        ),
+      );
+      if (file.rowCount === expected.length && isDeepStrictEqual(found, expected)) continue;
+      throw new Violation(5, `${location} reads back as other rows`);
+    }
+  }
+}
