@@ -180,6 +180,6 @@ export class Outside {
 }
 
 /** Waits for an effect whose outcome nobody learns. */
-export async function settled(effect: Promise<unknown>): Promise<void> {
+async function settled(effect: Promise<unknown>): Promise<void> {
   await effect.catch(() => undefined);
 }

@@ -45,10 +45,10 @@ import { streamKey, Truth } from './truth.ts';
 import type { SourceRow, SourceValue, StreamEntry } from './truth.ts';
 import { Violation } from './violation.ts';
 
-export const START_MS = 1_800_000_000_000;
+const START_MS = 1_800_000_000_000;
 export const EVENTS = { namespace: ['lake'], name: 'clicks' };
 const DEAD_LETTERS = 'clicks_dead_letter';
-export const NOTIFICATIONS = '__debezium-notifications.app';
+const NOTIFICATIONS = '__debezium-notifications.app';
 export const DIMENSIONS: readonly DimensionName[] = ['users', 'devices', 'urls'];
 /** One carried column for each dimension. */
 const COLUMN: Record<DimensionName, string> = { users: 'name', devices: 'os', urls: 'title' };
