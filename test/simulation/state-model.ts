@@ -10,9 +10,8 @@ type ModelRow = {
   lsn: number;
   row: SourceValue | undefined;
   partition: number;
+  /** Up to here its partition has told of it. */
   offset: number;
-  /** The newest record of the key was a delete, new or old: a tombstone behind it adds nothing. */
-  afterDelete: boolean;
 };
 
 /** A row as the store has it. */
@@ -167,14 +166,21 @@ function applyEntry(
 ): void {
   if (entry.kind === 'reject' || entry.kind === 'invisible') return;
   const known = rows.get(entry.rowKey);
+  const followsLive =
+    known?.row !== undefined && known.partition === partition && offset > known.offset;
   if (entry.kind === 'row') {
     const { lsn, row } = entry;
-    const afterDelete = row === undefined;
     if (known === undefined || lsn > known.lsn) {
-      rows.set(entry.rowKey, { lsn, row, partition, offset, afterDelete });
-    } else {
-      known.afterDelete = afterDelete;
+      rows.set(entry.rowKey, { lsn, row, partition, offset });
+    } else if (row === undefined && followsLive) {
+      // An old delete, repeated: the tombstone right behind it is as old.
+      known.offset = offset + 1;
     }
+    return;
+  }
+  // Its delete was compacted away. Should the row come once more as it was, it is there again.
+  if (followsLive) {
+    rows.set(entry.rowKey, { lsn: known.lsn - 1, row: undefined, partition, offset });
   }
 }
 
