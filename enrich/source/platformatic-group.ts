@@ -1,9 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { consumerHeartbeatChannel, findErrorBy, type Consumer } from '@platformatic/kafka';
+import {
+  consumerHeartbeatChannel,
+  findErrorBy,
+  offsetCommitV8,
+  type Connection,
+  type Consumer,
+} from '@platformatic/kafka';
 import { EnrichError } from '../error.ts';
 import { backOffMs } from './back-off.ts';
 import type { GroupMember } from './log.ts';
-import { fromClientError } from './platformatic-fault.ts';
+import { fromClientError, unavailable } from './platformatic-fault.ts';
 
 /** What the client publishes about a heartbeat that failed. */
 type FailedHeartbeat = { client: unknown; error?: unknown };
@@ -82,17 +88,29 @@ export class ConsumerGroupMember implements GroupMember {
   }
 
   async commitOffsets(position: ReadonlyMap<number, bigint>): Promise<void> {
-    const topic = this.#topic;
-    const offsets = Array.from(position, ([partition, offset]) => ({
-      topic,
-      partition,
-      offset,
-      leaderEpoch: -1,
+    const consumer = this.#consumer;
+    const { groupId, generationId, memberId, groupInstanceId } = consumer;
+    // While the group assigns anew it takes no offsets; those of the next commit will do.
+    if (memberId === null || !consumer.isActive()) return;
+    const partitions = Array.from(position, ([partitionIndex, committedOffset]) => ({
+      partitionIndex,
+      committedOffset,
+      committedLeaderEpoch: -1,
     }));
+    const topics = [{ name: this.#topic, partitions }];
     try {
-      await this.#consumer.commit({ offsets });
+      const connection = await this.#connectToCoordinator();
+      // Not by the client's own commit, which joins again where it is refused: a rebalance would bring the next.
+      await offsetCommitV8.api.async(
+        connection,
+        groupId,
+        generationId,
+        memberId,
+        groupInstanceId,
+        topics,
+      );
     } catch (error) {
-      throw fromClientError(`group ${this.#consumer.groupId}`, error);
+      throw fromClientError(`group ${groupId}`, error);
     }
   }
 
@@ -130,6 +148,14 @@ export class ConsumerGroupMember implements GroupMember {
     this.#final ??= final;
     void this.leave();
     for (const listener of this.#listeners) listener();
+  }
+
+  async #connectToCoordinator(): Promise<Connection> {
+    const nodeId = await this.#consumer.findGroupCoordinator();
+    const { brokers } = await this.#consumer.metadata({ topics: [this.#topic] });
+    const broker = brokers.get(nodeId);
+    if (broker === undefined) throw unavailable(`broker ${nodeId} is not in the cluster`);
+    return this.#consumer.connections.get(broker);
   }
 
   async #countPartitions(): Promise<number> {
