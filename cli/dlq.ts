@@ -16,6 +16,7 @@ import type { ReplayReport } from '../enrich/dead-letters/replay.ts';
 import { summarise } from '../enrich/dead-letters/summarise.ts';
 import { EnrichError } from '../enrich/error.ts';
 import { isUnavailable } from '../enrich/pipeline/retry.ts';
+import { openKafkajsProducer } from '../enrich/source/kafkajs-producer.ts';
 import { jsonText, renderLetter, renderReplay, renderSummary } from './dlq-text.ts';
 import { systemClock } from './environment.ts';
 import { openToolLog } from './lag.ts';
@@ -134,10 +135,10 @@ async function openDeadLetterTable(config: PipelineConfig): Promise<Table> {
 }
 
 /** What was replayed. Errors: `unavailable`. */
-async function loadMarks(config: PipelineConfig): Promise<ReplayMarks> {
+async function loadMarks(config: PipelineConfig, mustExist = false): Promise<ReplayMarks> {
   const log = await look(`Kafka at ${config.kafka.brokers.join(', ')}`, openToolLog(config));
   try {
-    return await readMarks(log, marksTopic(config.pipeline), systemClock);
+    return await readMarks(log, marksTopic(config.pipeline), { clock: systemClock, mustExist });
   } finally {
     await log.close();
   }
@@ -263,11 +264,12 @@ async function send(
 ): Promise<ReplayReport> {
   const { config } = loaded;
   const { brokers, clientId } = config.kafka;
+  const security = kafkajsSecurity(config);
   const producer = await openReplayProducer({
-    brokers,
-    security: kafkajsSecurity(config),
-    clientId,
+    open: (transactionalId) =>
+      openKafkajsProducer({ brokers, security, clientId, transactionalId }),
     pipeline: config.pipeline,
+    streamTopic: config.stream.topic,
     nowMs: systemClock.nowMs,
   });
   const progress = occasionally(2_000, systemClock.nowMs);
@@ -275,8 +277,9 @@ async function send(
     return await replay({
       ...judged(loaded),
       files,
-      marks: await loadMarks(config),
+      marks: await loadMarks(config, true),
       send: (batch) => producer.send(batch),
+      batchBytesMax: producer.batchBytesMax,
       onSent: (count) => progress(`${count} records sent`),
     });
   } finally {

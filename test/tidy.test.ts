@@ -43,7 +43,7 @@ const SOLE_IMPORTERS: Record<string, readonly string[]> = {
   kafkajs: [
     'connectors/kafka-admin.ts',
     // Transactions: a replay and its marks are there together or not at all.
-    'enrich/dead-letters/replay-producer.ts',
+    'enrich/source/kafkajs-producer.ts',
     'generate/kafka-producer.ts',
     'verify/topic-reader.ts',
   ],

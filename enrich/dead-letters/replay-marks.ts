@@ -20,9 +20,10 @@ export function markOf({ topic, topicId, partition, offset }: DeadLetter): strin
   return `${topicId ?? topic}/${partition}/${offset}`;
 }
 
-/** The records that were replayed. Memory: one entry for each that ever was. */
+/** The records that were replayed. Memory grows with each that ever was, by some 30 bytes. */
 export class ReplayMarks {
-  readonly #offsets = new Map<string, Set<bigint>>();
+  /** Offsets as numbers, of which Kafka has fewer than 2^53: a third of the memory of bigints. */
+  readonly #offsets = new Map<string, Set<number>>();
 
   has(letter: DeadLetter): boolean {
     const { partitionName, offset } = parse(markOf(letter));
@@ -36,18 +37,27 @@ export class ReplayMarks {
   }
 }
 
-function parse(mark: string): { partitionName: string; offset: bigint } {
+function parse(mark: string): { partitionName: string; offset: number } {
   const at = mark.lastIndexOf('/');
-  return { partitionName: mark.slice(0, at), offset: BigInt(mark.slice(at + 1)) };
+  return { partitionName: mark.slice(0, at), offset: Number(mark.slice(at + 1)) };
 }
 
 /**
- * Reads the marks to the end that the topic has now, committed ones only; none where it does not exist.
- * Errors: `unavailable` where Kafka stops answering.
+ * Reads the marks to the end that the topic has now, committed ones only. Where the broker that is asked knows no
+ * such topic there are none; not so with `mustExist`, for one that was made just now may be on its way to it.
+ * Errors: `unavailable` where Kafka stops answering, or does not come to know a topic that must exist.
  */
-export async function readMarks(log: Log, topic: string, clock: Clock): Promise<ReplayMarks> {
+export async function readMarks(
+  log: Log,
+  topic: string,
+  { clock, mustExist = false }: { clock: Clock; mustExist?: boolean },
+): Promise<ReplayMarks> {
   const marks = new ReplayMarks();
-  if ((await log.describeTopic(topic)) === undefined) return marks;
+  if (!(await exists(log, topic, { clock, waitMsMax: mustExist ? STANDSTILL_MS_MAX : 0 }))) {
+    if (!mustExist) return marks;
+    const message = `Kafka does not know topic ${topic}, which names what was replayed: run it again`;
+    throw new EnrichError('unavailable', message);
+  }
   const ends = new Map<number, bigint>();
   const positions: { topic: string; partition: number; nextOffset: bigint }[] = [];
   for (const [partition, { startOffset, endOffset }] of await log.bounds(topic)) {
@@ -80,4 +90,17 @@ export async function readMarks(log: Log, topic: string, clock: Clock): Promise<
     await reader.close();
   }
   return marks;
+}
+
+async function exists(
+  log: Log,
+  topic: string,
+  { clock, waitMsMax }: { clock: Clock; waitMsMax: number },
+): Promise<boolean> {
+  const endMs = clock.elapsedMs() + waitMsMax;
+  while ((await log.describeTopic(topic)) === undefined) {
+    if (clock.elapsedMs() >= endMs) return false;
+    await clock.sleep(POLL.waitMsMax);
+  }
+  return true;
 }

@@ -1,10 +1,14 @@
 import type { DeadLetter, RawDeadLetter } from './read-dead-letters.ts';
 import { markOf } from './replay-marks.ts';
+import { letterBytes } from './replay-producer.ts';
 import type { ReplayMarks } from './replay-marks.ts';
 
 /** One transaction: all of these records and their marks, or nothing. */
 const BATCH_RECORDS_MAX = 500;
-const BATCH_BYTES_MAX = 4 * 1024 ** 2;
+/** Half of what a partition takes in one batch unless its topic says otherwise. */
+const BATCH_BYTES_MAX = 512 * 1024;
+const TOO_LARGE =
+  'with its header it is larger than max.message.bytes of its topic allows: raise that, then replay it';
 const EXAMPLES_MAX = 3;
 
 /** Why records stay where they are, with some of them. */
@@ -30,10 +34,12 @@ export async function replay(options: {
   /** Why the record still cannot become a row; undefined where it can. */
   problemOf: (letter: RawDeadLetter) => Promise<string | undefined>;
   send?: (batch: readonly RawDeadLetter[]) => Promise<void>;
+  /** What `send` takes of one partition, counted by `letterBytes`; no bound where it is not known. */
+  batchBytesMax?: number;
   /** Told of each batch: how many were sent so far. */
   onSent?: (count: number) => void;
 }): Promise<ReplayReport> {
-  const { files, marks, problemOf, send, onSent } = options;
+  const { files, marks, problemOf, send, onSent, batchBytesMax = Infinity } = options;
   const report: ReplayReport = { replayed: 0, alreadyReplayed: 0, leftOut: [] };
   let batch: RawDeadLetter[] = [];
   let bytes = 0;
@@ -51,16 +57,18 @@ export async function replay(options: {
         report.alreadyReplayed++;
         continue;
       }
-      const problem = await problemOf(letter);
+      const size = letterBytes(letter);
+      const problem = (await problemOf(letter)) ?? (size > batchBytesMax ? TOO_LARGE : undefined);
       if (problem !== undefined) {
         leaveOut(report, problem, letter);
         continue;
       }
       // Here already: the table may hold a letter twice, where maintenance went wrong.
       marks.add(markOf(letter));
+      if (bytes + size > Math.min(BATCH_BYTES_MAX, batchBytesMax)) await flush();
       batch.push(letter);
-      bytes += (letter.key?.length ?? 0) + (letter.value?.length ?? 0);
-      if (batch.length >= BATCH_RECORDS_MAX || bytes >= BATCH_BYTES_MAX) await flush();
+      bytes += size;
+      if (batch.length >= BATCH_RECORDS_MAX) await flush();
     }
   }
   await flush();

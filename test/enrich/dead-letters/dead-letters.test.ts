@@ -19,6 +19,7 @@ import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-stor
 import { World } from '../pipeline/harness.ts';
 import { encodeClick, frame } from '../pipeline/records.ts';
 import { virtualClock, VirtualTime } from '../pipeline/virtual-time.ts';
+import { letterAt } from './letters.ts';
 
 /** A world whose dead-letter table has three files: two commits of clicks, then one of another topic. */
 async function worldWithLetters(): Promise<World> {
@@ -106,23 +107,6 @@ describe('dead letters are read', () => {
   });
 });
 
-function letterAt(offset: number, more: Partial<RawDeadLetter> = {}): RawDeadLetter {
-  return {
-    topic: 'clicks',
-    topicId: 'id-1',
-    partition: 0,
-    offset: BigInt(offset),
-    timestampUs: 0n,
-    ingestedAtUs: BigInt(offset),
-    schemaId: 1,
-    kind: 'truncated',
-    message: 'field url: the record ends inside it',
-    key: null,
-    value: Buffer.from('v'),
-    ...more,
-  };
-}
-
 async function* filesOf<T>(...files: T[][]): AsyncGenerator<T[]> {
   yield* files;
 }
@@ -139,6 +123,11 @@ describe('a summary', () => {
     ]);
     expect(summary.newest.map(({ offset }) => offset)).toEqual([4_999n, 4_998n, 4_997n]);
   });
+});
+
+const markRecord = (offset: number) => ({
+  key: Buffer.from(markOf(letterAt(offset))),
+  value: Buffer.from('{}'),
 });
 
 const fine = async (): Promise<undefined> => undefined;
@@ -173,16 +162,16 @@ describe('a replay', () => {
     expect(await run(filesOf(letters))).toMatchObject({ replayed: 0, alreadyReplayed: 1_287 });
   });
 
-  it('keeps a batch below four mebibytes, one large record aside', async () => {
+  it('keeps a batch within what a partition takes at once, one large record aside', async () => {
     const batches: number[] = [];
-    const value = Buffer.alloc(1024 ** 2);
+    const sizes = [250, 250, 250, 900, 10, 10, 500].map((kib) => Buffer.alloc(kib * 1024));
     await replay({
-      files: filesOf(Array.from({ length: 9 }, (_, i) => letterAt(i, { value }))),
+      files: filesOf(sizes.map((value, i) => letterAt(i, { value }))),
       marks: new ReplayMarks(),
       problemOf: fine,
       send: async (batch) => void batches.push(batch.length),
     });
-    expect(batches).toEqual([4, 4, 1]);
+    expect(batches).toEqual([2, 1, 1, 2, 1]);
   });
 
   it('ends at the first batch that cannot be sent', async () => {
@@ -209,18 +198,30 @@ describe('a replay', () => {
     expect(marks.has(letterAt(2, { topicId: undefined }))).toBe(true);
   });
 
+  it('waits for marks that must be there, and takes a broker that does not know them for no answer', async () => {
+    const log = new MemoryLog({ clusterId: 'c' });
+    const time = new VirtualTime(0);
+    const clock = virtualClock(time);
+    const absent = readMarks(log, 'p-replayed', { clock, mustExist: true });
+    const outcome = absent.catch((error: EnrichError) => error.kind);
+    await time.run(40_000);
+    expect(await outcome).toBe('unavailable');
+    const late = readMarks(log, 'p-replayed', { clock, mustExist: true });
+    await time.run(5_000);
+    log.createTopic('p-replayed', 1);
+    log.append('p-replayed', 0, [markRecord(1)]);
+    await time.run(5_000);
+    expect((await late).has(letterAt(1))).toBe(true);
+  });
+
   it('reads the marks of earlier runs to their end', async () => {
     const log = new MemoryLog({ clusterId: 'c' });
     const clock = virtualClock(new VirtualTime(0));
-    expect((await readMarks(log, 'p-replayed', clock)).has(letterAt(1))).toBe(false);
+    expect((await readMarks(log, 'p-replayed', { clock })).has(letterAt(1))).toBe(false);
     log.createTopic('p-replayed', 1);
-    const record = (offset: number) => ({
-      key: Buffer.from(markOf(letterAt(offset))),
-      value: Buffer.from('{}'),
-    });
-    log.append('p-replayed', 0, [record(1), record(2)]);
-    log.append('p-replayed', 0, [record(1), record(9_007_199)]);
-    const marks = await readMarks(log, 'p-replayed', clock);
+    log.append('p-replayed', 0, [markRecord(1), markRecord(2)]);
+    log.append('p-replayed', 0, [markRecord(1), markRecord(9_007_199)]);
+    const marks = await readMarks(log, 'p-replayed', { clock });
     expect([1, 2, 9_007_199, 3].map((offset) => marks.has(letterAt(offset)))).toEqual([
       true,
       true,
