@@ -54,6 +54,17 @@ describe('a member of a consumer group', () => {
     expect([first.generation(), second.generation()]).toEqual(generations);
   });
 
+  it('whose offsets are refused does not join again for them', async () => {
+    const first = await join('its-name');
+    const second = await join('its-name');
+    // The broker knows the first no more, which has not heard of it yet.
+    await first.commitOffsets(new Map([[0, 0n]])).catch(() => undefined);
+    const generation = second.generation();
+    await sleep(3000);
+    expect(second.assignment()).toEqual([0, 1]);
+    expect(second.generation()).toBe(generation);
+  });
+
   it('whose name another process has taken ends as fenced, and lets the other be', async () => {
     const first = await join('one-name');
     expect(first.assignment()).toEqual([0, 1]);
