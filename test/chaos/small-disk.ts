@@ -34,7 +34,8 @@ export async function mountSmallDisk(directory: string): Promise<SmallDisk> {
     takeAway: async () => {
       const copy = `${directory}-copy`;
       await cp(directory, copy, { recursive: true });
-      await run('umount', [directory]);
+      // Lazily: where the round has failed, a process may still hold files of it.
+      await run('umount', ['--lazy', directory]);
       await cp(copy, directory, { recursive: true });
       await rm(copy, { recursive: true });
     },

@@ -13,19 +13,22 @@ const full: Kind = {
   promise: 'it waits, says so in the log and on /readyz, and goes on by itself once there is room',
   inject: async (round) => {
     const disk = await mountSmallDisk(round.stateDirectory);
-    const pipeline = await round.startCommitting();
-    await disk.fill();
-    await round.until('it says what is full', () => pipeline.output().includes(fullDisk));
-    await round.until('/readyz says what is full', async () =>
-      (await health(pipeline, 'readyz')).text.includes(fullDisk),
-    );
-    await round.sleep(10_000);
-    if ((await health(pipeline, 'livez')).status !== 200) throw new Error('/livez has failed');
-    await disk.free();
-    await pipeline.ready();
-    await round.nextCommit();
-    await pipeline.stop('SIGTERM');
-    await disk.takeAway();
+    try {
+      const pipeline = await round.startCommitting();
+      await disk.fill();
+      await round.until('it says what is full', () => pipeline.output().includes(fullDisk));
+      await round.until('/readyz says what is full', async () =>
+        (await health(pipeline, 'readyz')).text.includes(fullDisk),
+      );
+      await round.sleep(10_000);
+      if ((await health(pipeline, 'livez')).status !== 200) throw new Error('/livez has failed');
+      await disk.free();
+      await pipeline.ready();
+      await round.nextCommit();
+      await pipeline.stop('SIGTERM');
+    } finally {
+      await disk.takeAway();
+    }
   },
 };
 
