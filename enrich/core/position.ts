@@ -65,7 +65,10 @@ export function readCommitted(
   const fromProperty = mirroredState(metadata, pipeline, forgottenCommitId);
   const { own, complete } = newestOwnSnapshot(metadata, pipeline);
   const fromSnapshot = own === undefined ? undefined : stateOfSnapshot(own);
-  if (fromProperty === undefined) return fromSnapshot;
+  if (fromProperty === undefined) {
+    const isLost = forgottenCommitId !== undefined && own === undefined && !complete;
+    return isLost ? stateBeforeLost(metadata, pipeline, forgottenCommitId) : fromSnapshot;
+  }
   if (fromSnapshot !== undefined) {
     if (fromSnapshot.commitId === fromProperty.commitId) return fromSnapshot;
     throw rolledBack(metadata, pipeline, fromProperty, fromSnapshot);
@@ -127,6 +130,39 @@ function newestOwnSnapshot(
   return { own: undefined, complete: last === undefined || last.parentSnapshotId === undefined };
 }
 
+/**
+ * The position at the current snapshot, after a roll-back to one of somebody else's whose own ancestors are
+ * expired: what stood before the oldest commit of ours that the roll-back took away.
+ */
+function stateBeforeLost(
+  metadata: TableMetadata,
+  pipeline: string,
+  lostCommitId: string,
+): CommittedState | undefined {
+  const kept = new Set([...boundedAncestors(metadata)].map(({ snapshotId }) => snapshotId));
+  const byId = new Map(metadata.snapshots.map((snapshot) => [snapshot.snapshotId, snapshot]));
+  let oldest: Snapshot | undefined;
+  let lost = metadata.snapshots.find(
+    (snapshot) =>
+      isOwn(snapshot, pipeline) && snapshot.summary[`${SUMMARY_PREFIX}commit-id`] === lostCommitId,
+  );
+  while (lost !== undefined && !kept.has(lost.snapshotId)) {
+    if (isOwn(lost, pipeline)) oldest = lost;
+    const { parentSnapshotId } = lost;
+    if (parentSnapshotId !== undefined && kept.has(parentSnapshotId)) {
+      const text = oldest?.summary[`${SUMMARY_PREFIX}before`];
+      return text === undefined ? undefined : parseState(text, `snapshot ${oldest?.snapshotId}`);
+    }
+    lost = parentSnapshotId === undefined ? undefined : byId.get(parentSnapshotId);
+  }
+  throw new EnrichError(
+    'fenced',
+    'the position at the current snapshot cannot be told: the snapshots that held it are expired. Roll the ' +
+      'table forward again, or give the pipeline another name and a new table in pipeline.yaml',
+    { context: { tableUuid: metadata.tableUuid, pipeline, lostCommitId } },
+  );
+}
+
 function rolledBack(
   metadata: TableMetadata,
   pipeline: string,
@@ -148,11 +184,13 @@ function rolledBack(
 export function describeCommit(options: {
   pipeline: string;
   state: CommittedState;
+  /** What the table held before; undefined at the first commit. */
+  before: CommittedState | undefined;
   ranges: ReadonlyMap<number, OffsetRange>;
   counts: { rows: number; rejects: number; filtered: ReadonlyMap<number, bigint> };
   dimensions: ReadonlyMap<string, { topicId: string; next: Position }>;
 }): { summary: Record<string, string>; properties: Record<string, string> } {
-  const { pipeline, state, ranges, counts, dimensions } = options;
+  const { pipeline, state, before, ranges, counts, dimensions } = options;
   const dimensionPositions = Object.fromEntries(
     [...dimensions].map(([name, at]) => [name, { topicId: at.topicId, next: toJson(at.next) }]),
   );
@@ -163,6 +201,10 @@ export function describeCommit(options: {
       [`${SUMMARY_PREFIX}commit-id`]: state.commitId,
       [`${SUMMARY_PREFIX}position`]: JSON.stringify(formatPosition(state)),
       [`${SUMMARY_PREFIX}state`]: text,
+      // A roll-back may lead to a snapshot that nothing else tells the position of.
+      ...(before === undefined
+        ? {}
+        : { [`${SUMMARY_PREFIX}before`]: JSON.stringify(formatState(before)) }),
       [`${SUMMARY_PREFIX}ranges`]: JSON.stringify(rangesToJson(ranges)),
       [`${SUMMARY_PREFIX}counts`]: JSON.stringify({
         rows: counts.rows,

@@ -143,6 +143,39 @@ describe('a table that was rolled back', () => {
     expect(await expectExactlyOnce(world)).toHaveLength(4);
   });
 
+  it('to a snapshot of somebody else, with ours expired, is read on from where that one stood', async () => {
+    const world = await committed();
+    await world.commitByOthers();
+    await world.expireAllButHead();
+    const { currentSnapshotId = 0n } = await world.metadata();
+    for (let round = 0; round < 2; round += 1) {
+      world.click(0, [{}]);
+      const process = await startAndWait(world);
+      process.stop();
+      await world.run(5_000);
+    }
+    await world.rollBack(currentSnapshotId);
+    expectFenced(await startAndWait(world), /was rolled back/);
+    const accepting = await startAndWait(world, { acceptRollback: true });
+    expect(accepting.ended()).toBeUndefined();
+    expect(await expectExactlyOnce(world)).toHaveLength(4);
+  });
+
+  it('and whose lost commits are expired too cannot be accepted: nothing tells the position', async () => {
+    const world = await committed();
+    await world.commitByOthers();
+    await world.expireAllButHead();
+    const { currentSnapshotId = 0n } = await world.metadata();
+    world.click(0, [{}]);
+    const process = await startAndWait(world);
+    process.stop();
+    await world.run(5_000);
+    await world.rollBack(currentSnapshotId);
+    await world.expireAllButHead();
+    expectFenced(await startAndWait(world, { acceptRollback: true }), /cannot be told/);
+    expect(await world.rows()).toHaveLength(2);
+  });
+
   it('stops a running pipeline at its next commit', async () => {
     const { world, process } = await World.started();
     world.click(0, [{}]);
