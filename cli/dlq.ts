@@ -252,7 +252,7 @@ function judged({ config, contracts }: LoadedConfig) {
     registry,
     contract: contracts.stream,
     streamTopic: config.stream.topic,
-    now: systemClock.elapsedMs,
+    elapsedMs: systemClock.elapsedMs,
   });
   return { problemOf };
 }

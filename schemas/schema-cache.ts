@@ -9,8 +9,17 @@ export type SchemaCache = {
   resolve(schemaId: number): AvroObject | undefined;
   /** True for a while after the registry has said that it has no such Avro schema. */
   isUnknown(schemaId: number): boolean;
-  /** Asks the registry; calls for one id at a time share one request. Errors: `unavailable`, `config`. */
-  load(schemaId: number): Promise<void>;
+  /**
+   * Asks the registry; calls for one id at a time share one request. `kept` says that the registry had no answer,
+   * none in time, or has forgotten the id, and that what was kept counts until `confirm` says otherwise.
+   * Errors: `unavailable`; `config`, also for another schema than the one that was kept.
+   */
+  load(schemaId: number): Promise<'answered' | 'kept'>;
+  /**
+   * Asks the registry about an id that `load` gave as `kept`; false while it has none of that id.
+   * Errors: `unavailable`; `config`, also where its schema is another one.
+   */
+  confirm(schemaId: number): Promise<boolean>;
 };
 
 /** Schemas that outlive the process: those of one registry, whose ids mean nothing to another. */
@@ -29,43 +38,43 @@ const unknownRetryMs = 30_000;
 const keptWaitMsMax = 1_000;
 
 /**
- * Asks the registry once for each id and remembers. The registry's word comes first: what was kept counts
- * where it is away, or has forgotten the id. That it has no such schema holds for 30 s, for a schema may be
- * registered late. `now` gives epoch ms.
+ * Asks the registry once for each id and remembers. What was kept counts where the registry is away, is slow, or has
+ * forgotten the id; where it has another schema, records under that id mean two things, and nobody can tell which:
+ * that is an error. That it has no such schema holds for 30 s, for a schema may be registered late.
+ * `elapsedMs` is a monotonic clock, `sleep` one that waits.
  */
 export function createSchemaCache(options: {
   registry: Pick<Registry, 'schemaById'>;
-  now: () => number;
+  elapsedMs: () => number;
   kept?: KeptSchemas;
   sleep?: (ms: number) => Promise<void>;
-  /** Told of an id whose schema is not the one that was kept: the registry is another one. */
-  onReplaced?: (schemaId: number) => void;
 }): SchemaCache {
-  const { registry, now, kept, sleep, onReplaced } = options;
+  const { registry, elapsedMs, kept, sleep } = options;
   const known = new Map<number, AvroObject>();
   const unknownSinceMs = new Map<number, number>();
-  const loading = new Map<number, Promise<void>>();
-  const ask = async (schemaId: number): Promise<void> => {
+  const loading = new Map<number, Promise<'answered' | 'kept'>>();
+  const ask = async (schemaId: number): Promise<'answered' | 'kept'> => {
     const before = kept?.get(schemaId);
     const asked = registry.schemaById(schemaId);
-    const answer = before === undefined ? await asked : await orKept(asked, before, sleep);
+    const answer = before === undefined ? await asked : await inTime(asked, sleep);
     unknownSinceMs.delete(schemaId);
-    if (answer === 'unknown') {
-      unknownSinceMs.set(schemaId, now());
+    const counts = answer === 'none' || answer === 'unknown' ? before : answer;
+    if (counts === undefined) {
+      unknownSinceMs.set(schemaId, elapsedMs());
       dropOldest(unknownSinceMs, unknownIdsMax);
-      return;
+      return 'answered';
     }
-    known.set(schemaId, answer);
+    assertSame(schemaId, before, counts);
+    known.set(schemaId, counts);
     dropOldest(known, schemasMax);
-    if (answer === before || isDeepStrictEqual(answer, before)) return;
-    if (before !== undefined) onReplaced?.(schemaId);
-    kept?.put(schemaId, answer);
+    if (before === undefined) kept?.put(schemaId, counts);
+    return counts === answer ? 'answered' : 'kept';
   };
   return {
     resolve: (schemaId) => known.get(schemaId),
     isUnknown(schemaId) {
       const sinceMs = unknownSinceMs.get(schemaId);
-      return sinceMs !== undefined && now() - sinceMs < unknownRetryMs;
+      return sinceMs !== undefined && elapsedMs() - sinceMs < unknownRetryMs;
     },
     load(schemaId) {
       const underWay = loading.get(schemaId);
@@ -74,23 +83,35 @@ export function createSchemaCache(options: {
       loading.set(schemaId, asked);
       return asked;
     },
+    async confirm(schemaId) {
+      const answer = await registry.schemaById(schemaId);
+      if (answer !== 'unknown') assertSame(schemaId, known.get(schemaId), answer);
+      return answer !== 'unknown';
+    },
   };
 }
 
-/** The registry's answer, or the kept one where it has none, or none in time. Ids are never given out twice. */
-async function orKept(
+/** The registry's answer; `none` where it has none, or none in time. */
+async function inTime(
   asked: Promise<AvroObject | 'unknown'>,
-  kept: AvroObject,
   sleep: (ms: number) => Promise<void> = () => new Promise(() => undefined),
-): Promise<AvroObject> {
-  const answered = asked.then(
-    (answer) => (answer === 'unknown' ? kept : answer),
-    (error: unknown) => {
-      if (error instanceof ContractError && error.kind === 'unavailable') return kept;
-      throw error;
-    },
+): Promise<AvroObject | 'unknown' | 'none'> {
+  const answered = asked.catch((error: unknown) => {
+    if (error instanceof ContractError && error.kind === 'unavailable') return 'none' as const;
+    throw error;
+  });
+  return Promise.race([answered, sleep(keptWaitMsMax).then(() => 'none' as const)]);
+}
+
+function assertSame(schemaId: number, before: AvroObject | undefined, now: AvroObject): void {
+  if (before === undefined || isDeepStrictEqual(before, now)) return;
+  throw new ContractError(
+    'config',
+    `the schema registry has another schema for id ${schemaId} than the one that records were read by: it was ` +
+      'recreated, or is another one. Bring its schemas back under their ids. If it was recreated on purpose, ' +
+      'recreate the topics too, whose records name its ids, and start with an empty state directory',
+    { context: { schemaId } },
   );
-  return Promise.race([answered, sleep(keptWaitMsMax).then(() => kept)]);
 }
 
 function dropOldest(map: Map<number, unknown>, sizeMax: number): void {

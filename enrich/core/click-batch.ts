@@ -19,6 +19,8 @@ export type ClickBatch = {
   filtered: Map<number, bigint>;
   /** When the first record came in, by `Clock.elapsedMs`; undefined while the batch is empty. */
   openedAtMs: number | undefined;
+  /** It holds what the log held when its partitions were assigned, which has waited long enough. */
+  dueNow: boolean;
   /** The oldest Kafka timestamp of a record in it, epoch ms. */
   oldestTimestampMs: number | undefined;
 };
@@ -34,6 +36,7 @@ export function createClickBatch(rows: RowBuffer, rowsMax: number): ClickBatch {
     rejectBytes: 0,
     filtered: new Map(),
     openedAtMs: undefined,
+    dueNow: false,
     oldestTimestampMs: undefined,
   };
 }
@@ -46,6 +49,7 @@ export function clearClickBatch(batch: ClickBatch): void {
   batch.rejectBytes = 0;
   batch.filtered.clear();
   batch.openedAtMs = undefined;
+  batch.dueNow = false;
   batch.oldestTimestampMs = undefined;
 }
 

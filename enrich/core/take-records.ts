@@ -1,3 +1,4 @@
+import { frameBytes } from '../../connectors/framing.ts';
 import type { CodecCache } from '../../schemas/codec-cache.ts';
 import { readSchemaId } from '../../schemas/row-decoder.ts';
 import type { RowDecoder } from '../../schemas/row-decoder.ts';
@@ -6,8 +7,6 @@ import type { RecordColumns } from '../source/log.ts';
 import { recordCount } from './click-batch.ts';
 import type { ClickBatch } from './click-batch.ts';
 
-/** Confluent frame: one zero byte and a 4-byte schema id. */
-const FRAME_BYTES = 5;
 /** Schema ids that are asked for at once; damaged records can name any number of them. */
 const MISSING_IDS_MAX = 64;
 
@@ -68,7 +67,7 @@ export function takeRecords(options: TakeOptions): TakeResult {
     const failure =
       schemaId < 0 || decoder === undefined || decoder === 'unknown'
         ? frameFailure(length, schemaId)
-        : decoder.append(bytes, start + FRAME_BYTES, start + length, rows);
+        : decoder.append(bytes, start + frameBytes, start + length, rows);
     if (failure === undefined) {
       partitions[row] = partition;
       offsetWords[2 * row] = offset | 0;

@@ -1,4 +1,5 @@
 import avsc from 'avsc';
+import { frameBytes } from '../../connectors/framing.ts';
 import { parseAvroType } from '../../schemas/avro-type.ts';
 import { createSkip, truncated } from '../../schemas/avro-wire.ts';
 import type { AvroObject } from '../../schemas/contract.ts';
@@ -13,7 +14,6 @@ export type Inspection = {
   stoppedBy: string | undefined;
 };
 
-const FRAME_BYTES = 5;
 const TEXT_CHARS_MAX = 120;
 
 /** Reads a framed record field by field until the bytes do not fit. Errors: `config` for what is no Avro schema. */
@@ -25,7 +25,7 @@ export function inspectRecord(value: Uint8Array, avroSchema: AvroObject): Inspec
   const { fields: types } = avsc.Type.forSchema(avroSchema as avsc.Schema) as avsc.types.RecordType;
   const bytes = Buffer.from(value);
   const fields: InspectedField[] = [];
-  let at = FRAME_BYTES;
+  let at = frameBytes;
   for (const [index, field] of node.fields.entries()) {
     const end = createSkip(field.type)(bytes, at, bytes.length, 0);
     if (end < 0) {

@@ -1,3 +1,4 @@
+import { frameBytes } from '../../connectors/framing.ts';
 import { createCodecCache } from '../../schemas/codec-cache.ts';
 import type { Contract } from '../../schemas/contract.ts';
 import type { Registry } from '../../schemas/registry.ts';
@@ -5,8 +6,6 @@ import { createRowBuffer } from '../../schemas/row-buffer.ts';
 import { readSchemaId } from '../../schemas/row-decoder.ts';
 import { createSchemaCache } from '../../schemas/schema-cache.ts';
 import type { RawDeadLetter } from './read-dead-letters.ts';
-
-const FRAME_BYTES = 5;
 
 /**
  * Says why a dead letter cannot become a row of the stream with the registry and the contract as they are
@@ -17,10 +16,10 @@ export function createJudge(options: {
   registry: Pick<Registry, 'schemaById'>;
   contract: Contract;
   streamTopic: string;
-  now: () => number;
+  elapsedMs: () => number;
 }): (letter: RawDeadLetter) => Promise<string | undefined> {
-  const { registry, contract, streamTopic, now } = options;
-  const schemas = createSchemaCache({ registry, now });
+  const { registry, contract, streamTopic, elapsedMs } = options;
+  const schemas = createSchemaCache({ registry, elapsedMs });
   const codecs = createCodecCache({ schemas, contract });
   return async ({ topic, value }) => {
     if (topic !== streamTopic) {
@@ -38,7 +37,7 @@ export function createJudge(options: {
       return 'the registry still has no schema with its id';
     }
     const rows = createRowBuffer(contract, 1);
-    const failure = decoder.append(value, FRAME_BYTES, value.length, rows);
+    const failure = decoder.append(value, frameBytes, value.length, rows);
     return failure === undefined ? undefined : `${failure.kind}: ${failure.message}`;
   };
 }

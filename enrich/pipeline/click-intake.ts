@@ -3,7 +3,15 @@ import type { ClickBatch } from '../core/click-batch.ts';
 import { batchBytes, isEmpty, recordCount } from '../core/click-batch.ts';
 import { skipTo, takeRecords } from '../core/take-records.ts';
 import type { TakeResult } from '../core/take-records.ts';
-import type { LogReader, PartitionProgress, RecordColumns, RecordSink } from '../source/log.ts';
+import type { Clock } from '../clock.ts';
+import type {
+  Log,
+  LogReader,
+  PartitionProgress,
+  RecordColumns,
+  RecordSink,
+} from '../source/log.ts';
+import { AwaitedPartitions } from './awaited-partitions.ts';
 import type { SchemaLoads } from './schema-loads.ts';
 
 /** Rows that one poll may add beyond the flush bound, where that is larger than this. */
@@ -27,22 +35,23 @@ export function batchRowsMax({ rowsMax }: Pick<IntakeLimits, 'rowsMax'>): number
 export class ClickIntake {
   readonly #reader: LogReader;
   readonly #codecs: CodecCache;
-  readonly #schemas: Pick<SchemaLoads, 'load' | 'isLoading'>;
+  readonly #schemas: Pick<SchemaLoads, 'load'>;
   readonly #topic: string;
   readonly #limits: IntakeLimits;
   readonly #next = new Map<number, bigint>();
   readonly #logStart = new Map<number, bigint>();
   /** Ends of the log at the assignment, by partition, that are still to be reached. */
   readonly #overdue = new Map<number, bigint>();
-  /** Partitions that are not read because schemas are awaited, and their ids. */
-  readonly #awaiting = new Map<number, readonly number[]>();
-  /** End of the log by partition, as of the last poll, for the lag. */
+  readonly #awaited: AwaitedPartitions;
+  /** End of the log by partition, for the lag: as of the last poll, or a few seconds old where schemas are awaited. */
   readonly endOffsets = new Map<number, bigint>();
 
   constructor(options: {
+    log: Pick<Log, 'bounds'>;
     reader: LogReader;
     codecs: CodecCache;
-    schemas: Pick<SchemaLoads, 'load' | 'isLoading'>;
+    schemas: Pick<SchemaLoads, 'load' | 'isLoading' | 'assertSound'>;
+    clock: Pick<Clock, 'elapsedMs'>;
     topic: string;
     limits: IntakeLimits;
   }) {
@@ -51,6 +60,7 @@ export class ClickIntake {
     this.#schemas = options.schemas;
     this.#topic = options.topic;
     this.#limits = options.limits;
+    this.#awaited = new AwaitedPartitions(options);
   }
 
   /**
@@ -62,7 +72,7 @@ export class ClickIntake {
     this.#next.clear();
     this.#logStart.clear();
     this.#overdue.clear();
-    this.#awaiting.clear();
+    this.#awaited.clear();
     this.endOffsets.clear();
     for (const [partition, nextOffset] of position) this.#next.set(partition, nextOffset);
     for (const [partition, { startOffset, endOffset }] of bounds) {
@@ -86,10 +96,10 @@ export class ClickIntake {
     return recordCount(batch) >= this.#limits.rowsMax || batchBytes(batch) >= this.#limits.bytesMax;
   }
 
-  /** Milliseconds until the batch is due by its age; 0 when it is due, undefined while it is empty. */
+  /** Milliseconds until the batch is due; 0 when it is due, undefined while it is empty. */
   dueInMs(batch: ClickBatch, elapsedMs: number): number | undefined {
     if (isEmpty(batch) || batch.openedAtMs === undefined) return undefined;
-    if (this.isFull(batch)) return 0;
+    if (batch.dueNow || this.isFull(batch)) return 0;
     return Math.max(0, batch.openedAtMs + this.#limits.intervalMs - elapsedMs);
   }
 
@@ -99,7 +109,10 @@ export class ClickIntake {
    * Errors: those of the log by kind, `config` of the registry; what was taken before them stays taken.
    */
   async poll(batch: ClickBatch, options: { waitMsMax: number; elapsedMs: number }): Promise<void> {
-    if (this.#hasLoaded()) this.#seek();
+    if (this.#awaited.hasLoaded()) this.#seek();
+    for (const { partition, endOffset } of await this.#awaited.ends()) {
+      this.endOffsets.set(partition, endOffset);
+    }
     const stopped = new Map<number, NonNullable<TakeResult['stopped']>>();
     const sink = (_topic: string, partition: number, records: RecordColumns): void => {
       if (!stopped.has(partition)) this.#take(batch, partition, records, stopped);
@@ -107,7 +120,7 @@ export class ClickIntake {
     const progress = await this.#read(sink, options.waitMsMax);
     for (const entry of progress) this.#advance(batch, entry, stopped);
     if (!isEmpty(batch)) batch.openedAtMs ??= options.elapsedMs;
-    if (this.#hasCaughtUp() && !isEmpty(batch)) batch.openedAtMs = Number.NEGATIVE_INFINITY;
+    if (this.#hasCaughtUp() && !isEmpty(batch)) batch.dueNow = true;
     if (stopped.size > 0) await this.#resume(stopped);
   }
 
@@ -169,7 +182,7 @@ export class ClickIntake {
     for (const [partition, reason] of stopped) {
       if (reason === 'full') continue;
       for (const schemaId of reason.schemaIds) missing.add(schemaId);
-      this.#awaiting.set(partition, reason.schemaIds);
+      this.#awaited.add(this.#topic, partition, reason.schemaIds);
     }
     try {
       if (missing.size > 0) await this.#schemas.load(missing);
@@ -178,25 +191,11 @@ export class ClickIntake {
     }
   }
 
-  #hasLoaded(): boolean {
-    return [...this.#awaiting.values()].some((ids) => !this.#isAwaited(ids));
-  }
-
-  #isAwaited(schemaIds: readonly number[]): boolean {
-    return schemaIds.some((id) => this.#schemas.isLoading(id));
-  }
-
   #seek(): void {
-    for (const [partition, ids] of this.#awaiting) {
-      if (!this.#isAwaited(ids)) this.#awaiting.delete(partition);
-    }
-    const read = [...this.#next].filter(([partition]) => !this.#awaiting.has(partition));
-    this.#reader.assign(
-      read.map(([partition, next]) => {
-        const start = this.#logStart.get(partition) ?? 0n;
-        const nextOffset = next > start ? next : start;
-        return { topic: this.#topic, partition, nextOffset };
-      }),
-    );
+    const places = Array.from(this.#next, ([partition, next]) => {
+      const start = this.#logStart.get(partition) ?? 0n;
+      return { topic: this.#topic, partition, nextOffset: next > start ? next : start };
+    });
+    this.#reader.assign(this.#awaited.readable(places));
   }
 }

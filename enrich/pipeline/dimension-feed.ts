@@ -9,6 +9,7 @@ import type { Metrics } from '../metrics.ts';
 import type { DimensionState } from '../state/dimension-state.ts';
 import type { RefusedChange } from '../state/fold-changes.ts';
 import type { Log, LogReader, RecordColumns, TopicDescription } from '../source/log.ts';
+import { AwaitedPartitions } from './awaited-partitions.ts';
 import type { ChangeRejects } from './change-rejects.ts';
 import { MissedDeletes } from './missed-deletes.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
@@ -80,8 +81,7 @@ export class DimensionFeed {
   #listedMs: number;
   /** Partitions were added that the reader does not read yet. */
   #added = false;
-  /** Schema ids that partitions wait for, by topic and partition; such a partition is not read. */
-  readonly #awaiting = new Map<string, readonly number[]>();
+  readonly #awaited: AwaitedPartitions;
 
   private constructor(
     options: DimensionFeedOptions,
@@ -91,6 +91,7 @@ export class DimensionFeed {
     this.#options = options;
     this.#reader = reader;
     this.#unread = unread;
+    this.#awaited = new AwaitedPartitions(options);
     this.#listedMs = options.clock.elapsedMs();
     this.#byTopic = new Map(options.topics.map((topic) => [topic.description.topic, topic]));
   }
@@ -246,7 +247,10 @@ export class DimensionFeed {
   }
 
   async #turn(): Promise<void> {
-    if (this.#added || this.#hasLoaded()) this.#seek();
+    if (this.#awaited.hasLoaded() || this.#added) this.#seek();
+    for (const { topic, partition, endOffset } of await this.#awaited.ends()) {
+      this.#endsOf(topic).set(partition, endOffset);
+    }
     const turnMs = this.#options.clock.elapsedMs();
     const intakes = new Map<string, Intake>();
     const missing = new Set<number>();
@@ -258,7 +262,7 @@ export class DimensionFeed {
         const ids = this.#take(intakes, topic, partition, records);
         if (ids.length === 0) return;
         blocked.add(key);
-        this.#awaiting.set(key, ids);
+        this.#awaited.add(topic, partition, ids);
         for (const id of ids) missing.add(id);
       },
       { waitMsMax: POLL_WAIT_MS_MAX, bytesMax: POLL_BYTES_MAX },
@@ -278,14 +282,6 @@ export class DimensionFeed {
     if (missing.size === 0) return;
     await this.#options.schemas.load(missing);
     this.#seek();
-  }
-
-  #hasLoaded(): boolean {
-    return [...this.#awaiting.values()].some((ids) => !this.#isAwaited(ids));
-  }
-
-  #isAwaited(schemaIds: readonly number[]): boolean {
-    return schemaIds.some((id) => this.#options.schemas.isLoading(id));
   }
 
   /** Decodes records up to the first whose schema is not loaded; returns the ids to load. */
@@ -406,15 +402,10 @@ export class DimensionFeed {
 
   #seek(): void {
     this.#added = false;
-    for (const [key, ids] of this.#awaiting) {
-      if (!this.#isAwaited(ids)) this.#awaiting.delete(key);
-    }
     const read = [...this.#next].flatMap(([topic, partitions]) =>
       [...partitions].map(([partition, nextOffset]) => ({ topic, partition, nextOffset })),
     );
-    this.#reader.assign(
-      read.filter(({ topic, partition }) => !this.#awaiting.has(`${topic}/${partition}`)),
-    );
+    this.#reader.assign(this.#awaited.readable(read));
   }
 }
 

@@ -174,14 +174,9 @@ async function openSchemas(
   const kept = await openKeptSchemas({ state, registryUrl: url, clusterId, logger });
   const cache = createSchemaCache({
     registry,
-    now: clock.elapsedMs,
+    elapsedMs: clock.elapsedMs,
     kept,
     sleep: (ms) => clock.sleep(ms, signal),
-    onReplaced: (schemaId) =>
-      logger.warn('the registry has another schema for an id than before: was it recreated?', {
-        schemaId,
-        registry: url,
-      }),
   });
   return new SchemaLoads(cache, { clock, logger, metrics, status, signal });
 }
@@ -269,9 +264,11 @@ async function takeClicks(
   const codecs = createCodecCache({ schemas, contract: contracts.stream });
   const reader = await log.openReader();
   const intake = new ClickIntake({
+    log,
     reader,
     codecs,
     schemas,
+    clock,
     topic: stream.topic,
     limits: config.commit,
   });

@@ -10,6 +10,8 @@ import { isUnavailable, retryUntilAvailable } from './retry.ts';
 const LOAD_WAIT_MS_MAX = 250;
 /** Records wait meanwhile: the registry's return is to be noticed soon. */
 const BACKOFF_MS_MAX = 2_000;
+/** How often the registry is asked about a schema that counts because it was kept. */
+const CONFIRM_EVERY_MS = 10_000;
 
 /**
  * Schemas by registry id for everything that reads records. An id that is not known yet is loaded for as
@@ -62,6 +64,11 @@ export class SchemaLoads {
     const settled = new AbortController();
     await Promise.race([Promise.all(loads), clock.sleep(LOAD_WAIT_MS_MAX, settled.signal)]);
     settled.abort();
+    this.assertSound();
+  }
+
+  /** Errors: `config` of loads, and of what the registry said later about schemas that were kept. */
+  assertSound(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
@@ -79,15 +86,32 @@ export class SchemaLoads {
 
   async #untilLoaded(schemaId: number): Promise<void> {
     try {
-      await retryUntilAvailable({
+      const loaded = await retryUntilAvailable({
         what: `loading schema ${schemaId} from the registry`,
         attempt: () => this.#schemas.load(schemaId),
         backoffMsMax: BACKOFF_MS_MAX,
         ...this.#context,
       });
+      if (loaded === 'kept') void this.#confirm(schemaId);
     } catch (error) {
       // A stop ends the wait for what is away: that is no failure.
       if (!this.#context.signal.aborted || !isUnavailable(error)) this.#failure ??= error;
+    }
+  }
+
+  /** Until the registry has said whether a schema that was kept is still the one of its id. Never rejects. */
+  async #confirm(schemaId: number): Promise<void> {
+    const { clock, signal } = this.#context;
+    while (!signal.aborted) {
+      try {
+        if (await this.#schemas.confirm(schemaId)) return;
+      } catch (error) {
+        if (!isUnavailable(error)) {
+          this.#failure ??= error;
+          return;
+        }
+      }
+      await clock.sleep(CONFIRM_EVERY_MS, signal);
     }
   }
 }

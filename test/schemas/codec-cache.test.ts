@@ -9,7 +9,7 @@ const contract = contractOf([{ name: 'a', type: 'int' }]);
 function open() {
   const state = { nowMs: 0 };
   const schemas = createSchemaCache({
-    now: () => state.nowMs,
+    elapsedMs: () => state.nowMs,
     registry: { schemaById: async (id) => (id === 7 ? contract.avroSchema : 'unknown') },
   });
   return { schemas, codecs: createCodecCache({ schemas, contract }), state };

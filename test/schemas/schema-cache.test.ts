@@ -10,15 +10,14 @@ type Answer = AvroObject | 'unknown' | ContractError | 'never';
 
 /** A cache over a registry that answers by id; `kept` outlives it. */
 function open(answers: Map<number, Answer>, kept = new Map<number, AvroObject>()) {
-  const state = { nowMs: 0, asked: [] as number[], replaced: [] as number[] };
+  const state = { nowMs: 0, asked: [] as number[] };
   const schemas = createSchemaCache({
-    now: () => state.nowMs,
+    elapsedMs: () => state.nowMs,
     sleep: async () => undefined,
     kept: {
       get: (id) => kept.get(id),
       put: (id, avroSchema) => void kept.set(id, avroSchema),
     },
-    onReplaced: (id) => void state.replaced.push(id),
     registry: {
       async schemaById(schemaId) {
         state.asked.push(schemaId);
@@ -94,10 +93,23 @@ describe('schemas that were met before', () => {
     ['is away', away],
     ['does not answer', 'never'],
     ['has forgotten the id', 'unknown'],
-  ])('count while the registry %s', async (_, answer) => {
-    const { schemas } = open(new Map([[7, answer]]), before());
-    await schemas.load(7);
+  ])('count while the registry %s, until it confirms them', async (_, answer) => {
+    const { schemas, answers } = open(new Map([[7, answer]]), before());
+    expect(await schemas.load(7)).toBe('kept');
     expect(schemas.resolve(7)).toEqual(click);
+    answers.set(7, away);
+    await expect(schemas.confirm(7)).rejects.toBe(away);
+    answers.set(7, 'unknown');
+    expect(await schemas.confirm(7)).toBe(false);
+    answers.set(7, click);
+    expect(await schemas.confirm(7)).toBe(true);
+    answers.set(7, other);
+    await expect(schemas.confirm(7), 'however late').rejects.toMatchObject({ kind: 'config' });
+  });
+
+  it('need no confirmation where the registry has said the same', async () => {
+    const { schemas } = open(new Map([[7, click]]), before());
+    expect(await schemas.load(7)).toBe('answered');
   });
 
   it('do not count where the registry refuses us: that is to be mended', async () => {
@@ -105,11 +117,13 @@ describe('schemas that were met before', () => {
     await expect(schemas.load(7)).rejects.toBe(refused);
   });
 
-  it('give way to what the registry says, which is told', async () => {
-    const { schemas, kept, state } = open(new Map([[7, other]]), before());
-    await schemas.load(7);
-    expect(schemas.resolve(7)).toEqual(other);
-    expect(kept.get(7)).toEqual(other);
-    expect(state.replaced).toEqual([7]);
+  it('are an error where the registry has another one: its ids mean two things', async () => {
+    const { schemas, kept } = open(new Map([[7, other]]), before());
+    await expect(schemas.load(7)).rejects.toMatchObject({
+      kind: 'config',
+      message: expect.stringContaining('empty state directory') as string,
+      context: { schemaId: 7 },
+    });
+    expect([schemas.resolve(7), kept.get(7)]).toEqual([undefined, click]);
   });
 });

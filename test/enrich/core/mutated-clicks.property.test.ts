@@ -63,7 +63,7 @@ const expectedOf = clickOracle(contract, writers);
 async function openCodecs() {
   const schemas = createSchemaCache({
     registry: { schemaById: async (id) => writers.get(id)?.avroSchema ?? 'unknown' },
-    now: () => 0,
+    elapsedMs: () => 0,
   });
   return { schemas, codecs: createCodecCache({ schemas, contract }) };
 }

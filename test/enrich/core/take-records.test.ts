@@ -26,7 +26,7 @@ beforeEach(async () => {
     registry: {
       schemaById: async (id) => (id === 7 ? avroSchema : 'unknown'),
     },
-    now: () => 0,
+    elapsedMs: () => 0,
   });
   await schemas.load(7);
   await schemas.load(9);

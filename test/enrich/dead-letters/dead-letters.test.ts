@@ -245,7 +245,7 @@ describe('a record is judged by the registry and the contract of now', () => {
       registry: { schemaById: async (id) => (id === 1 ? contract.avroSchema : 'unknown') },
       contract,
       streamTopic: 'clicks',
-      now: () => 0,
+      elapsedMs: () => 0,
     });
     const value = encodeClick(1, { userId: 1, url: 'https://a/', deviceId: 'd' });
     expect(String(await judge(letterAt(1, { value, ...more })))).toMatch(problem);

@@ -60,7 +60,7 @@ export function describeReplayProducer(
       batchBytesMax: producer.batchBytesMax,
     });
 
-  describe(`${name}`, () => {
+  describe(`${name} keeps its promises:`, () => {
     it('sends a batch and its marks', async () => {
       const producer = await open();
       expect(await marked(1)).toBe(false);

@@ -6,7 +6,7 @@ import { describeReplayProducer, SMALL_BATCH_BYTES_MAX } from './replay-producer
 
 const brokers = endpoints.kafkaBrokers;
 
-describeReplayProducer('the producer of replays, over kafkajs', async () => {
+describeReplayProducer('the producer of replays over kafkajs', async () => {
   const pipeline = `replay_producer_${process.pid}_${Date.now() % 100_000}`;
   const topic = `${pipeline}-stream`;
   const smallTopic = `${pipeline}-small`;

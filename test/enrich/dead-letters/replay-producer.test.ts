@@ -18,7 +18,7 @@ function openTransactions(): MemoryTransactions {
   return { log, epochs: new Map(), batchBytesMax };
 }
 
-describeReplayProducer('the producer of replays, in memory', async () => {
+describeReplayProducer('the producer of replays in memory', async () => {
   const transactions = openTransactions();
   return {
     log: transactions.log,

@@ -20,6 +20,16 @@ async function metric(process: Process): Promise<number> {
   return (await process.metrics.schemasAwaited.get()).values[0]?.value ?? 0;
 }
 
+/** Lag of a partition of the stream, and of the users, as `/metrics` has it. */
+async function lags(process: Process, partition: string): Promise<(number | undefined)[]> {
+  const { lag, dimensionLag } = process.metrics;
+  const [clicks, changes] = [await lag.get(), await dimensionLag.get()];
+  return [
+    clicks.values.find(({ labels }) => labels.partition === partition)?.value,
+    changes.values.find(({ labels }) => labels.dimension === 'users')?.value,
+  ];
+}
+
 describe('while the registry is away', () => {
   it('an id that was met flows, one that was not waits and is told of, and no reject is made', async () => {
     const { world, process } = await World.started();
@@ -44,6 +54,24 @@ describe('while the registry is away', () => {
     expect(await world.deadLetters()).toEqual([]);
     expect(process.status.waitingFor()).toBeUndefined();
     expect(await metric(process)).toBe(0);
+  });
+
+  it('the lag of what waits grows with what arrives', async () => {
+    const { world, process } = await World.started();
+    await world.run(3_000);
+    const { schemaId } = await world.registry.register('wider-value', wider);
+    world.faults.away.add('registry');
+    const waiting = { key: null, value: widerClick(schemaId) };
+    const tombstone = { key: frame(schemaId, Buffer.from([2])), value: null };
+    world.log.append('clicks', 1, [waiting]);
+    world.log.append(topicOf.users, 0, [tombstone]);
+    await world.run(3_000);
+    const [clicks = 0, changes = 0] = await lags(process, '1');
+    expect(clicks).toBe(1);
+    for (let round = 0; round < 10; round++) world.log.append('clicks', 1, [waiting]);
+    for (let round = 0; round < 20; round++) world.log.append(topicOf.users, 0, [tombstone]);
+    await world.run(10_000);
+    expect(await lags(process, '1')).toEqual([clicks + 10, changes + 20]);
   });
 
   it('a process that starts needs it for no id that was met before', async () => {
@@ -79,6 +107,52 @@ describe('while the registry is away', () => {
     world.faults.away.clear();
     await world.run(QUIET_MS);
     expect(await expectExactlyOnce(world)).toHaveLength(2);
+  });
+});
+
+/** A process that reads clicks by the schema that the one before it has kept. */
+async function onKept(): Promise<{ world: World; process: Process }> {
+  const { world, process } = await World.started();
+  world.click(0, [{}]);
+  await world.run(3_000);
+  process.kill();
+  world.faults.away.add('registry');
+  world.click(0, [{}]);
+  const next = await world.start();
+  await world.run(20_000);
+  expect(await world.rows()).toHaveLength(2);
+  return { world, process: next };
+}
+
+describe('a registry that was recreated while it was away', () => {
+  it('stops the pipeline once it answers with another schema for an id in use', async () => {
+    const { world, process } = await onKept();
+    world.registry.schemaById = async () => wider;
+    world.faults.away.clear();
+    await world.run(30_000);
+    expect(process.ended()).toMatchObject({
+      error: { kind: 'config', message: expect.stringMatching(/another schema for id/) as string },
+    });
+    world.click(0, [{}]);
+    const again = await world.start();
+    await world.run(20_000);
+    expect(again.ended(), 'and so does the next').toMatchObject({ error: { kind: 'config' } });
+    expect(await world.rows()).toHaveLength(2);
+  });
+
+  it('is no news where it has the same', async () => {
+    const { world, process } = await onKept();
+    let asked = 0;
+    world.registry.schemaById = async () => {
+      asked++;
+      return clickSchema;
+    };
+    world.faults.away.clear();
+    world.click(0, [{}]);
+    await world.run(60_000);
+    expect(process.ended()).toBeUndefined();
+    expect(asked, 'once for each id').toBe(1);
+    expect(await expectExactlyOnce(world)).toHaveLength(3);
   });
 });
 

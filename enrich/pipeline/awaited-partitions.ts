@@ -1,0 +1,74 @@
+import type { Clock } from '../clock.ts';
+import type { Log } from '../source/log.ts';
+import type { SchemaLoads } from './schema-loads.ts';
+
+/** What is not read tells no end of its own: how often the log is asked for it. */
+const LOOK_EVERY_MS = 5_000;
+
+type Place = { topic: string; partition: number };
+
+/** Partitions that are not read because records of theirs name schemas that are being loaded. */
+export class AwaitedPartitions {
+  readonly #schemas: Pick<SchemaLoads, 'isLoading' | 'assertSound'>;
+  readonly #log: Pick<Log, 'bounds'>;
+  readonly #clock: Pick<Clock, 'elapsedMs'>;
+  readonly #places = new Map<string, Place & { schemaIds: readonly number[] }>();
+  #lookedMs: number | undefined;
+
+  constructor(options: {
+    schemas: Pick<SchemaLoads, 'isLoading' | 'assertSound'>;
+    log: Pick<Log, 'bounds'>;
+    clock: Pick<Clock, 'elapsedMs'>;
+  }) {
+    this.#schemas = options.schemas;
+    this.#log = options.log;
+    this.#clock = options.clock;
+  }
+
+  add(topic: string, partition: number, schemaIds: readonly number[]): void {
+    if (this.#places.size === 0) this.#lookedMs = this.#clock.elapsedMs();
+    this.#places.set(keyOf({ topic, partition }), { topic, partition, schemaIds });
+  }
+
+  clear(): void {
+    this.#places.clear();
+  }
+
+  /** Whether some of them can be read on. Errors: those of schemas that no waiting mends. */
+  hasLoaded(): boolean {
+    this.#schemas.assertSound();
+    return [...this.#places.values()].some(({ schemaIds }) => !this.#isAwaited(schemaIds));
+  }
+
+  /** Those of these places that can be read; from then on they are awaited no longer. */
+  readable<T extends Place>(places: readonly T[]): T[] {
+    for (const [key, { schemaIds }] of this.#places) {
+      if (!this.#isAwaited(schemaIds)) this.#places.delete(key);
+    }
+    return places.filter((place) => !this.#places.has(keyOf(place)));
+  }
+
+  /** The ends of the log that they have by now, at intervals; nothing in between. Errors: those of the log. */
+  async ends(): Promise<(Place & { endOffset: bigint })[]> {
+    const nowMs = this.#clock.elapsedMs();
+    if (this.#places.size === 0 || nowMs - (this.#lookedMs ?? nowMs) < LOOK_EVERY_MS) return [];
+    this.#lookedMs = nowMs;
+    const found: (Place & { endOffset: bigint })[] = [];
+    for (const [topic, places] of Map.groupBy(this.#places.values(), (place) => place.topic)) {
+      const bounds = await this.#log.bounds(topic);
+      for (const { partition } of places) {
+        const endOffset = bounds.get(partition)?.endOffset;
+        if (endOffset !== undefined) found.push({ topic, partition, endOffset });
+      }
+    }
+    return found;
+  }
+
+  #isAwaited(schemaIds: readonly number[]): boolean {
+    return schemaIds.some((id) => this.#schemas.isLoading(id));
+  }
+}
+
+function keyOf({ topic, partition }: Place): string {
+  return `${topic}/${partition}`;
+}
