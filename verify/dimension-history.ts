@@ -1,8 +1,8 @@
 import type { Canonical, ReplayedChange } from './envelope.ts';
 import { UNAVAILABLE } from './envelope.ts';
 
-/** Where a change stands in its topic. */
-type Place = { partition: number; offset: bigint };
+/** Where a change stands in its topic, and the timestamp of its record in epoch ms. */
+type Place = { partition: number; offset: bigint; timestampMs: number };
 
 /** What a change made of a row; null where it was gone. */
 type RowVersion = Place & { row: readonly Canonical[] | null };
@@ -16,10 +16,10 @@ export type DimensionShape = {
 };
 
 /**
- * All versions of a dimension's rows, so that the state at any position can be looked up: it is, for each
- * primary key, the change with the highest log position among those below the position. A row that an
- * incremental snapshot read, and a tombstone without its delete, stand right after all changes before them in
- * their partition. Positions come in any order: of two processes in one group, one is ahead of the other.
+ * All versions of a dimension's rows, so that the state at any position can be looked up: it is what the changes
+ * below the position make of a row, one after the other, as if its partitions were one log in the order of their
+ * records' timestamps. A row has changes in two partitions where its key changed its form or partitions were
+ * added. Positions come in any order: of two processes in one group, one is ahead of the other.
  */
 export type DimensionHistory = {
   take(change: ReplayedChange, place: Place): void;
@@ -28,24 +28,28 @@ export type DimensionHistory = {
   readonly rowCount: number;
 };
 
-/** `ranked` is where the change stands among those of its row; `isStreamed` that this is its own log position. */
-type PendingChange = RowVersion & { ranked: bigint; isStreamed: boolean };
+/** Without a log position, a row that an incremental snapshot read, or a tombstone. */
+type PendingChange = RowVersion & { lsn: bigint | null };
 
 /** Memory: one array a version; meant for dimensions of a few million rows. */
 export function openDimensionHistory(shape: DimensionShape): DimensionHistory {
   const changes = new Map<string, PendingChange[]>();
+  /** Of the rows that stand in one partition, which are nearly all. */
   const folded = new Map<string, readonly RowVersion[]>();
   const keysByJoinKey = new Map<string, Set<string>>();
   // The join key stands behind the carried columns.
   const names = [...shape.columns, shape.joinKey];
   const joinKeyAt = shape.columns.length;
 
-  const versionsOf = (rowKey: string): readonly RowVersion[] => {
-    const known = folded.get(rowKey);
-    if (known !== undefined) return known;
-    const versions = fold(changes.get(rowKey) ?? []);
+  const rowAt = (rowKey: string, next: ReadonlyMap<number, bigint>) => {
+    const all = changes.get(rowKey) ?? [];
+    const isBelow = ({ partition, offset }: Place) => offset < (next.get(partition) ?? 0n);
+    if (all.some(({ partition }) => partition !== all[0]?.partition)) {
+      return fold(all.filter(isBelow).toSorted(byTime)).at(-1)?.row;
+    }
+    const versions = folded.get(rowKey) ?? fold(all);
     folded.set(rowKey, versions);
-    return versions;
+    return versions.findLast(isBelow)?.row;
   };
   const answer = (
     joinKey: string,
@@ -53,7 +57,7 @@ export function openDimensionHistory(shape: DimensionShape): DimensionHistory {
   ): readonly Canonical[] | undefined => {
     let lowest: { rowKey: string; row: readonly Canonical[] } | undefined;
     for (const rowKey of keysByJoinKey.get(joinKey) ?? []) {
-      const row = versionAt(versionsOf(rowKey), next)?.row ?? null;
+      const row = rowAt(rowKey, next) ?? null;
       const own = row?.[joinKeyAt];
       if (row === null || own === null || own === undefined) continue;
       if (shape.normalise(own) !== joinKey) continue;
@@ -62,17 +66,18 @@ export function openDimensionHistory(shape: DimensionShape): DimensionHistory {
     return lowest?.row;
   };
   return {
-    take({ rowKey, lsn, row }, { partition, offset }) {
+    take({ rowKey, lsn, row }, { partition, offset, timestampMs }) {
       const values = row === null ? null : names.map((name) => row.get(name) ?? null);
       const list = changes.get(rowKey) ?? [];
       changes.set(rowKey, list);
       const own = list.filter((earlier) => earlier.partition === partition);
       const last = own.at(-1);
       // A tombstone that is not left alone says what the delete right before it has said.
-      const isPaired = last?.row === null && last.isStreamed && last.offset === offset - 1n;
-      if (lsn === null && row === null && (last === undefined || isPaired)) return;
-      const ranked = lsn ?? own.reduce((high, earlier) => max(high, earlier.ranked), 0n);
-      list.push({ ranked, isStreamed: lsn !== null, partition, offset, row: values });
+      const isPaired = last?.row === null && last.lsn !== null && last.offset === offset - 1n;
+      if (lsn === null && row === null && isPaired) return;
+      // Within a partition the offset counts, whatever the clock did.
+      const orderedMs = Math.max(timestampMs, last?.timestampMs ?? timestampMs);
+      list.push({ lsn, partition, offset, timestampMs: orderedMs, row: values });
       folded.delete(rowKey);
       const joinKey = values?.[joinKeyAt];
       if (joinKey === null || joinKey === undefined) return;
@@ -88,25 +93,34 @@ export function openDimensionHistory(shape: DimensionShape): DimensionHistory {
   };
 }
 
-/** In the order of log positions; a change that is told twice counts where it stands first. */
+function byTime(a: Place, b: Place): number {
+  if (a.timestampMs !== b.timestampMs) return a.timestampMs - b.timestampMs;
+  return a.partition === b.partition ? Number(a.offset - b.offset) : a.partition - b.partition;
+}
+
+/** What changes make of a row, one after the other. */
 function fold(changes: readonly PendingChange[]): RowVersion[] {
   const versions: RowVersion[] = [];
   let current: RowVersion | undefined;
-  // The log position that a streamed change must exceed; the row as it was may come again after a tombstone.
-  let position = -1n;
-  for (const change of changes.toSorted((a, b) => Number(a.ranked - b.ranked))) {
-    if (change.isStreamed && change.ranked <= position) continue;
-    const { partition, offset } = change;
-    current = { partition, offset, row: withKeptValues(change.row, current?.row ?? null) };
+  /** The highest log position so far: a streamed change must exceed it. */
+  let highest = -1n;
+  /** After a tombstone the row as it was may come again. */
+  let mayComeAgain = false;
+  for (const change of changes) {
+    const { lsn, partition, row } = change;
+    if (lsn !== null) {
+      if (lsn < highest || (lsn === highest && !mayComeAgain)) continue;
+      highest = lsn;
+    } else if (row === null) {
+      // Another partition has another form of the key, of which a tombstone says nothing.
+      if (current === undefined || current.row === null || current.partition !== partition)
+        continue;
+    }
+    mayComeAgain = lsn === null && row === null;
+    current = { ...change, row: withKeptValues(row, current?.row ?? null) };
     versions.push(current);
-    if (change.isStreamed) position = change.ranked;
-    else if (change.row === null) position = change.ranked - 1n;
   }
   return versions;
-}
-
-function max(a: bigint, b: bigint): bigint {
-  return a > b ? a : b;
 }
 
 function withKeptValues(
@@ -115,13 +129,6 @@ function withKeptValues(
 ): readonly Canonical[] | null {
   if (row === null || !row.includes(UNAVAILABLE)) return row;
   return row.map((cell, i) => (cell === UNAVAILABLE ? (before?.[i] ?? null) : cell));
-}
-
-function versionAt(
-  versions: readonly RowVersion[],
-  next: ReadonlyMap<number, bigint>,
-): RowVersion | undefined {
-  return versions.findLast(({ partition, offset }) => offset < (next.get(partition) ?? 0n));
 }
 
 /** Whole numbers by size, all else by code points. */

@@ -6,6 +6,8 @@ import { VerifyError } from './error.ts';
 export type TopicRecord = {
   partition: number;
   offset: bigint;
+  /** Epoch ms. */
+  timestampMs: number;
   key: Buffer | null;
   value: Buffer | null;
 };
@@ -158,7 +160,8 @@ async function takeBatch(reading: Reading, batch: kafkajs.Batch): Promise<void> 
     if (next === undefined) return;
     const offset = BigInt(message.offset);
     if (offset < next) {
-      await reading.onRecord({ partition, offset, key: message.key, value: message.value });
+      const { key, value, timestamp } = message;
+      await reading.onRecord({ partition, offset, timestampMs: Number(timestamp), key, value });
     }
     if (offset + 1n >= next) reading.open.delete(partition);
   }

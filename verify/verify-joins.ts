@@ -130,14 +130,15 @@ async function replayDimension(
   const known = new Set<string>();
   const pasts = new Map<number, bigint>();
   let undecodable = 0;
-  const onRecord = async ({ partition, offset, key, value }: TopicRecord): Promise<void> => {
+  const onRecord = async (record: TopicRecord): Promise<void> => {
+    const { partition, offset, timestampMs, key, value } = record;
     const hasHoles = offset !== (expectedNext.get(partition) ?? 0n);
     // Once a hole was seen in a partition, everything behind it lies after a compaction.
     expectedNext.set(partition, hasHoles ? -1n : offset + 1n);
     const change = await decodeOrSkip(() => decoder.decode(key, value));
     if (change === 'undecodable') undecodable++;
     if (change === 'undecodable') return;
-    history.take(change, { partition, offset });
+    history.take(change, { partition, offset, timestampMs });
     // The first change that is left of a row, and not its first ever: that one stood in the hole.
     if (hasHoles && !change.startsRow && !known.has(change.rowKey)) pasts.set(partition, offset);
     known.add(change.rowKey);

@@ -1,4 +1,4 @@
-import type { Change, ChangeReject } from '../../connectors/change.ts';
+import type { ChangeReject } from '../../connectors/change.ts';
 import type { ChangeDecoder, ChangeRecord } from '../../connectors/decode-change.ts';
 import { schemaIdOf } from '../../connectors/framing.ts';
 import { isStreamed } from '../../connectors/readiness-signal.ts';
@@ -7,7 +7,7 @@ import type { Reject } from '../core/dead-letters.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { DimensionState } from '../state/dimension-state.ts';
-import type { RefusedChange } from '../state/fold-changes.ts';
+import type { PositionedChange, RefusedChange } from '../state/fold-changes.ts';
 import type { Log, LogReader, RecordColumns, TopicDescription } from '../source/log.ts';
 import { AwaitedPartitions } from './awaited-partitions.ts';
 import type { ChangeRejects } from './change-rejects.ts';
@@ -32,9 +32,6 @@ export type DimensionTopic = {
   description: TopicDescription;
   decoder: ChangeDecoder;
 };
-
-/** A change with the offset of the record that it came from. */
-type PositionedChange = { offset: bigint; change: Change };
 
 /** What one poll gave of one partition. */
 type Intake = {
@@ -242,7 +239,11 @@ export class DimensionFeed {
       next.set(partition, startOffset);
       this.#endsOf(topic).set(partition, endOffset);
       this.#added = true;
-      this.#options.logger.info('reading a partition that was added', { topic, partition });
+      this.#options.logger.warn(
+        'reading a partition that was added: rows that have moved to it and are deleted later may come back when ' +
+          'the state is built again, see "More partitions" in docs/operations.md',
+        { topic, partition },
+      );
     }
   }
 
@@ -312,7 +313,7 @@ export class DimensionFeed {
       } else if (isStreamed(change)) {
         onStreamingChange();
       }
-      intake.changes.push({ offset, change });
+      intake.changes.push({ offset, timestampMs: record.timestampMs, change });
       intake.records.push(record);
       intake.next = offset + 1n;
     }

@@ -118,9 +118,9 @@ export class DimensionShape {
     if (row.layout === this.layout) return this.#assertColumns(row);
     const writer = this.#scratch;
     writer.length = 0;
-    const { deleted, sourcePosition, partition, offset } = row;
-    const header = { deleted, layout: this.layout, sourcePosition, partition, offset };
-    writeRowHeader(writer, { ...header, joinKey: undefined });
+    const { deleted, byPlace, sourcePosition, partition, offset, timestampMs } = row;
+    const place = { byPlace, sourcePosition, partition, offset, timestampMs };
+    writeRowHeader(writer, { ...place, deleted, layout: this.layout, joinKey: undefined });
     for (let index = 0; index < this.codecs.length; index++) this.copyColumn(writer, row, index);
     return this.#scratchView.read(writer.bytes, 0, writer.length);
   }

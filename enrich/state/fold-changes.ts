@@ -6,14 +6,20 @@ import type { DimensionShape } from './dimension-shape.ts';
 import { normaliseKey } from './normalise.ts';
 import { RowView, writeMovedRow, writeNull, writeRowHeader } from './state-row.ts';
 
-/** A change with the offset of the record that it came from. */
-export type PositionedChange = { offset: bigint; change: Change };
+/** A change with the offset of the record that it came from, and its timestamp in epoch ms. */
+export type PositionedChange = { offset: bigint; timestampMs: number; change: Change };
 
 /** A change that breaks the contract, with the reason: `invalid-key` or `invalid-column`. */
 export type RefusedChange = { offset: bigint; reject: ChangeReject };
 
-/** What concerns one row, with the offset of its record. */
-type RowEntry = { offset: bigint; change: RowChange | Tombstone };
+/** What concerns one row. */
+type RowEntry = {
+  offset: bigint;
+  timestampMs: number;
+  change: RowChange | Tombstone;
+  /** The highest truncation before it. */
+  truncatedAt: bigint | undefined;
+};
 
 /** One row that changes of a batch speak of, and what becomes of it. */
 export type PendingRow = {
@@ -48,7 +54,7 @@ export function rowsOf(
   const keys = new ByteWriter(Math.max(64, changes.length * 32));
   const ends: number[] = [];
   let truncatedAt = truncatedBefore;
-  for (const { offset, change } of changes) {
+  for (const { offset, timestampMs, change } of changes) {
     if (change.kind === 'truncate') truncatedAt = highest(truncatedAt, change.sourcePosition);
     if (change.kind === 'truncate' || change.kind === 'reject') continue;
     try {
@@ -61,7 +67,7 @@ export function rowsOf(
         row = newRow(shape);
         byIdentity.set(identity, row);
       }
-      row.changes.push({ offset, change });
+      row.changes.push({ offset, timestampMs, change, truncatedAt });
     } catch (error) {
       const reject = refusal('invalid-key', shape.definition.primaryKey, offset, error);
       // No row has a key that is refused: there is nothing to be gone.
@@ -130,13 +136,11 @@ export class ChangeFold {
   readonly refused: RefusedChange[];
   readonly #shape: DimensionShape;
   readonly #partition: number;
-  readonly #truncatedAt: bigint | undefined;
   readonly #view = new RowView();
 
   constructor(shape: DimensionShape, batch: RowsOfBatch, partition: number) {
     this.#shape = shape;
     this.#partition = partition;
-    this.#truncatedAt = batch.truncatedAt;
     this.refused = batch.refused;
     this.writer = new ByteWriter(Math.max(256, batch.rows.length * 128));
   }
@@ -144,18 +148,25 @@ export class ChangeFold {
   /**
    * A change that is not newer than the row, its deletion or a truncation changes nothing (INVARIANTS.md 8):
    *
-   * - A streamed change is newer by its source position.
-   * - A row that an incremental snapshot read, and a tombstone, are newer by their place in the topic. Neither
-   *   lowers the position that streamed changes must exceed; after a tombstone, the row as it was may come again.
-   * - A tombstone belongs to the delete right before it, where there is one: if that was not newer, nor is it.
+   * - Streamed changes are ordered by their source positions, wherever they stand.
+   * - A row that an incremental snapshot read stands by its place: after all that its partition tells before it,
+   *   and after what other partitions told earlier by the timestamps of the records. A row has records in two
+   *   partitions where its key changed its form or partitions were added, and these are read in any order.
+   * - A tombstone ends the row that stands in its partition: another partition has another form of the key. It
+   *   belongs to the delete right before it, where there is one: if that was not newer, nor is it.
+   *
+   * Neither a read nor a tombstone lowers the position that streamed changes must exceed; after a tombstone the
+   * row as it was may come again.
    */
   fold(row: PendingRow): void {
-    let current = this.#liveOrDeleted(row.stored);
+    const { stored } = row;
+    let latest = stored === undefined ? undefined : this.#view.read(stored, 0, stored.length);
     for (const [index, entry] of row.changes.entries()) {
+      const current = isEnded(latest, entry.truncatedAt) ? undefined : latest;
       if (!this.#take(row, entry, current)) continue;
       // Changes that follow may keep values of this one.
       if (index + 1 < row.changes.length) {
-        current = this.#view.read(this.writer.bytes, row.start, row.end);
+        latest = this.#view.read(this.writer.bytes, row.start, row.end);
       }
     }
   }
@@ -167,71 +178,93 @@ export class ChangeFold {
       this.counts.applied++;
       return true;
     }
-    const { change, offset } = entry;
-    if (change.kind === 'tombstone') return false;
+    if (entry.change.kind === 'tombstone') return false;
     this.counts.ignored++;
-    if (change.kind !== 'delete' || !this.#followsLive(offset, current)) return false;
-    this.#move(row, current, offset + 1n);
-    return true;
+    return current !== undefined && this.#move(row, entry, current);
   }
 
-  #liveOrDeleted(stored: Uint8Array | undefined): RowView | undefined {
-    if (stored === undefined) return undefined;
-    const view = this.#view.read(stored, 0, stored.length);
-    const floor = this.#truncatedAt;
-    return floor !== undefined && view.sourcePosition <= floor ? undefined : view;
-  }
-
-  #isNewer({ change, offset }: RowEntry, current: RowView | undefined): boolean {
-    if (change.kind === 'tombstone') return this.#followsLive(offset, current);
-    // The very change that the row came from, read again for the columns that the row lacks.
-    const isIncomplete = (): boolean =>
-      change.kind === 'upsert' && current?.deleted === false && this.#shape.lacksColumns(current);
-    if (change.sourcePosition === incrementalRead) {
-      if (current === undefined || current.partition !== this.#partition) return true;
-      return offset > current.offset || (offset === current.offset && isIncomplete());
+  #isNewer(entry: RowEntry, current: RowView | undefined): boolean {
+    const { change, truncatedAt } = entry;
+    if (change.kind === 'tombstone') return this.#followsLive(entry, current);
+    const { sourcePosition } = change;
+    if (sourcePosition === incrementalRead) {
+      if (current === undefined || this.#follows(entry, current)) return true;
+      return this.#isAt(entry, current) && this.#completes(entry, current);
     }
-    const newest = current?.sourcePosition ?? this.#truncatedAt;
-    if (newest === undefined || change.sourcePosition > newest) return true;
-    return change.sourcePosition === newest && isIncomplete();
+    if (current === undefined) return truncatedAt === undefined || sourcePosition > truncatedAt;
+    if (sourcePosition === current.sourcePosition) {
+      const comesAgain = current.deleted && current.byPlace && this.#follows(entry, current);
+      return comesAgain || this.#completes(entry, current);
+    }
+    if (sourcePosition < current.sourcePosition) return false;
+    return !current.byPlace || this.#follows(entry, current);
   }
 
-  /** A row of another partition has another key there, which this offset says nothing of. */
-  #followsLive(offset: bigint, current: RowView | undefined): current is RowView {
+  /** Whether it is the very change that the row came from, read again for the columns that the row lacks. */
+  #completes({ change }: RowEntry, current: RowView): boolean {
+    return change.kind === 'upsert' && !current.deleted && this.#shape.lacksColumns(current);
+  }
+
+  #isAt({ offset }: RowEntry, current: RowView): boolean {
+    return current.partition === this.#partition && current.offset === offset;
+  }
+
+  /** Whether its place is behind the row's: by offset, or by timestamp where that is in another partition. */
+  #follows({ offset, timestampMs }: RowEntry, current: RowView): boolean {
+    if (current.partition === this.#partition) return offset > current.offset;
+    if (timestampMs !== current.timestampMs) return timestampMs > current.timestampMs;
+    return this.#partition > current.partition;
+  }
+
+  #followsLive({ offset }: RowEntry, current: RowView | undefined): current is RowView {
     return (
       current?.deleted === false && current.partition === this.#partition && offset > current.offset
     );
   }
 
-  /** Takes note of the place up to which the topic has told nothing new of the row. */
-  #move(row: PendingRow, current: RowView, offset: bigint): void {
+  /**
+   * Takes note of what a change that is not newer tells all the same: that its tombstone is not newer either, and
+   * a source position which is older by its place only. False where that is nothing.
+   */
+  #move(row: PendingRow, entry: RowEntry, current: RowView): boolean {
+    const { change, offset } = entry;
+    const isDelete = change.kind === 'delete' && this.#followsLive(entry, current);
+    const sourcePosition = this.#positionAfter(entry, current);
+    if (!isDelete && sourcePosition === current.sourcePosition) return false;
+    const { deleted } = current;
     const joinKey = current.joinKey();
     const start = this.writer.length;
-    writeMovedRow(this.writer, current, offset);
-    Object.assign(row, { joinKey, start, end: this.writer.length, deleted: false });
+    const moved = { sourcePosition, offset: isDelete ? offset + 1n : current.offset };
+    writeMovedRow(this.writer, current, moved);
+    Object.assign(row, { joinKey, start, end: this.writer.length, deleted });
+    return true;
   }
 
-  #positionAfter(change: RowChange | Tombstone, current: RowView | undefined): bigint {
-    if (change.kind === 'tombstone') return (current?.sourcePosition ?? 0n) - 1n;
-    if (change.sourcePosition !== incrementalRead) return change.sourcePosition;
+  #positionAfter({ change, truncatedAt }: RowEntry, current: RowView | undefined): bigint {
+    const isStreamed = change.kind !== 'tombstone' && change.sourcePosition !== incrementalRead;
+    if (isStreamed) return highest(current?.sourcePosition, change.sourcePosition);
     // Above a truncation, which would end the row.
-    const floor = this.#truncatedAt === undefined ? incrementalRead : this.#truncatedAt + 1n;
+    const floor = truncatedAt === undefined ? incrementalRead : truncatedAt + 1n;
     return highest(current?.sourcePosition, floor);
   }
 
   /** False if the change is refused; the row then stays what it was. */
-  #write(row: PendingRow, { offset, change }: RowEntry, current: RowView | undefined): boolean {
+  #write(row: PendingRow, entry: RowEntry, current: RowView | undefined): boolean {
     const { writer } = this;
+    const { offset, change } = entry;
     const start = writer.length;
     const kept = current?.deleted === false ? current : undefined;
     try {
       const joinKey = change.kind === 'upsert' ? this.#joinKey(row, change, kept) : undefined;
       writeRowHeader(writer, {
         deleted: change.kind !== 'upsert',
+        byPlace: change.kind === 'tombstone' || change.sourcePosition === incrementalRead,
         layout: this.#shape.layout,
-        sourcePosition: this.#positionAfter(change, current),
+        sourcePosition: this.#positionAfter(entry, current),
         partition: this.#partition,
         offset,
+        // A tombstone speaks of its own partition alone: to the others the row is as old as it was.
+        timestampMs: change.kind === 'tombstone' ? (current?.timestampMs ?? 0) : entry.timestampMs,
         joinKey,
       });
       if (change.kind === 'upsert') this.#writeColumns(change, kept);
@@ -290,6 +323,10 @@ export class ChangeFold {
       throw prefixed(name, error);
     }
   }
+}
+
+function isEnded(row: RowView | undefined, truncatedAt: bigint | undefined): boolean {
+  return row !== undefined && truncatedAt !== undefined && row.sourcePosition <= truncatedAt;
 }
 
 function named<T>(column: string, work: () => T): T {

@@ -3,19 +3,25 @@ import type { ByteWriter } from './byte-writer.ts';
 import type { ColumnSlices } from './hash-projection.ts';
 
 /** Raised when the layout below changes; a row of another version cannot be read. */
-const ROW_VERSION = 1;
+const ROW_VERSION = 2;
 
 const DELETED = 1;
 const HAS_JOIN_KEY = 2;
+const BY_PLACE = 4;
 
 /** Where a row comes from, and what it is. */
 export type RowHeader = {
   deleted: boolean;
+  /** It is what an incremental snapshot read, or a tombstone has ended it: its place in the topic counts. */
+  byPlace: boolean;
   /** Index of the list of columns that the row was written with, see `DimensionRecord.layouts`. */
   layout: number;
+  /** The highest of all streamed changes of the row. */
   sourcePosition: bigint;
   partition: number;
   offset: bigint;
+  /** Epoch ms of the record that the row came from; places in two partitions are compared by it. */
+  timestampMs: number;
   /** Bytes of the join key after normalisation, where the dimension keeps an index of them. */
   joinKey: Uint8Array | undefined;
 };
@@ -26,23 +32,26 @@ export type RowHeader = {
  *
  * | bytes  | what                                                       |
  * |--------|------------------------------------------------------------|
- * | 1      | version, 1                                                 |
- * | 1      | flags: 1 deleted, 2 has a join key                         |
+ * | 1      | version, 2                                                 |
+ * | 1      | flags: 1 deleted, 2 has a join key, 4 by its place         |
  * | varint | layout                                                     |
  * | 8      | source position, little endian                             |
  * | varint | partition of the change topic                              |
  * | 8      | offset of the change in it, little endian                  |
+ * | 8      | epoch ms of its record, little endian                      |
  * | varint, bytes | length and bytes of the join key, with flag 2       |
  * | varint, bytes | for each column: length plus one and bytes; 0 is null |
  */
 export function writeRowHeader(writer: ByteWriter, header: RowHeader): void {
-  const { deleted, layout, sourcePosition, partition, offset, joinKey } = header;
+  const { deleted, byPlace, layout, sourcePosition, partition, offset, joinKey } = header;
   writer.uint8(ROW_VERSION);
-  writer.uint8((deleted ? DELETED : 0) | (joinKey === undefined ? 0 : HAS_JOIN_KEY));
+  const flags = (deleted ? DELETED : 0) | (byPlace ? BY_PLACE : 0);
+  writer.uint8(flags | (joinKey === undefined ? 0 : HAS_JOIN_KEY));
   writer.varint(layout);
   writer.int64(sourcePosition);
   writer.varint(partition);
   writer.int64(offset);
+  writer.int64(BigInt(header.timestampMs));
   if (joinKey === undefined) return;
   writer.varint(joinKey.length);
   writer.raw(joinKey, 0, joinKey.length);
@@ -59,11 +68,15 @@ export function writeSlice(writer: ByteWriter, row: ColumnSlices, column: number
   if (length > 0) writer.raw(row.bytes, row.starts[column] as number, length);
 }
 
-/** The row as it is, at a later offset of its partition. */
-export function writeMovedRow(writer: ByteWriter, row: RowView, offset: bigint): void {
-  const { deleted, layout, sourcePosition, partition } = row;
-  const joinKey = row.joinKey();
-  writeRowHeader(writer, { deleted, layout, sourcePosition, partition, offset, joinKey });
+/** The row as it is, with what older changes have told of it meanwhile. */
+export function writeMovedRow(
+  writer: ByteWriter,
+  row: RowView,
+  moved: Pick<RowHeader, 'sourcePosition' | 'offset'>,
+): void {
+  const { deleted, byPlace, layout, partition, timestampMs } = row;
+  const kept = { deleted, byPlace, layout, partition, timestampMs, joinKey: row.joinKey() };
+  writeRowHeader(writer, { ...kept, ...moved });
   for (let column = 0; column < row.columnCount; column++) writeSlice(writer, row, column);
 }
 
@@ -74,10 +87,12 @@ export function writeMovedRow(writer: ByteWriter, row: RowView, offset: bigint):
 export class RowView implements ColumnSlices {
   bytes: Uint8Array = new Uint8Array();
   deleted = false;
+  byPlace = false;
   layout = 0;
   sourcePosition = 0n;
   partition = 0;
   offset = 0n;
+  timestampMs = 0;
   joinKeyStart = 0;
   /** -1 where there is none. */
   joinKeyLength = -1;
@@ -92,14 +107,16 @@ export class RowView implements ColumnSlices {
     this.bytes = bytes;
     this.#at = start;
     this.#end = end;
-    if (end - start < 20 || bytes[start] !== ROW_VERSION) throw damaged('no version 1 row');
+    if (end - start < 28 || bytes[start] !== ROW_VERSION) throw damaged('no version 2 row');
     const flags = bytes[start + 1] as number;
     this.#at = start + 2;
     this.deleted = (flags & DELETED) !== 0;
+    this.byPlace = (flags & BY_PLACE) !== 0;
     this.layout = this.#varint();
     this.sourcePosition = this.#int64();
     this.partition = this.#varint();
     this.offset = this.#int64();
+    this.timestampMs = this.#safeInteger();
     this.joinKeyLength = -1;
     if ((flags & HAS_JOIN_KEY) !== 0) {
       this.joinKeyLength = this.#varint();
@@ -159,6 +176,11 @@ export class RowView implements ColumnSlices {
     // Source positions and offsets are nearly always exact as a double, which is far cheaper.
     if (high < 0x20_0000) return BigInt(high * 0x1_0000_0000 + low);
     return BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low));
+  }
+
+  #safeInteger(): number {
+    const at = this.#skip(8);
+    return (this.#uint32(at + 4) | 0) * 0x1_0000_0000 + this.#uint32(at);
   }
 
   #uint32(at: number): number {

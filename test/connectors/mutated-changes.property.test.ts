@@ -178,7 +178,7 @@ class Feed {
     if (change.kind === 'reject' || change.kind === 'truncate') return;
     const source = { partition: 0, nextOffset: offset + 1n, topicId: 't', clusterId: 'c' };
     try {
-      await this.#state.apply(this.#definition.name, source, [{ offset, change }]);
+      await this.#state.apply(this.#definition.name, source, [{ offset, timestampMs: 0, change }]);
     } catch (error) {
       throw new Error(`the state failed: ${what}`, { cause: error });
     }

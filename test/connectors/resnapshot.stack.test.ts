@@ -124,7 +124,7 @@ async function takeTopic(): Promise<void> {
   const { clusterId = '', topicId = '' } = (await log.describeTopic(topic)) ?? {};
   for (const [partition, { startOffset, endOffset }] of await log.bounds(topic)) {
     const reader = await log.openReader();
-    const records: { offset: bigint; key: Buffer | null; value: Buffer | null }[] = [];
+    const records: ReturnType<typeof copies> = [];
     let nextOffset = next.get(partition) ?? startOffset;
     reader.assign([{ topic, partition, nextOffset }]);
     while (nextOffset < endOffset) {
@@ -140,6 +140,7 @@ async function takeTopic(): Promise<void> {
     }
     const changes = records.map((record) => ({
       offset: record.offset,
+      timestampMs: record.timestampMs,
       change: decoder.decode(record),
     }));
     await state.apply('rows', { partition, nextOffset, clusterId, topicId }, changes);
@@ -147,12 +148,13 @@ async function takeTopic(): Promise<void> {
   }
 }
 
-function copies({ bytes, count, baseOffset, ...columns }: RecordColumns) {
-  const { offsetDelta, keyStart, keyLength, valueStart, valueLength } = columns;
+function copies({ bytes, count, baseOffset, baseTimestampMs, ...columns }: RecordColumns) {
+  const { offsetDelta, timestampDeltaMs, keyStart, keyLength, valueStart, valueLength } = columns;
   const slice = (start = 0, length = -1): Buffer | null =>
     length < 0 ? null : Buffer.from(bytes.slice(start, start + length));
   return Array.from({ length: count }, (_, row) => ({
     offset: baseOffset + BigInt(offsetDelta[row] ?? 0),
+    timestampMs: baseTimestampMs + (timestampDeltaMs[row] ?? 0),
     key: slice(keyStart[row], keyLength[row]),
     value: slice(valueStart[row], valueLength[row]),
   }));

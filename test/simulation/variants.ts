@@ -296,8 +296,8 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       {
         file: 'enrich/state/fold-changes.ts',
-        find: 'if (newest === undefined || change.sourcePosition > newest) return true;',
-        put: 'if (newest === undefined || change.sourcePosition >= 0n) return true;',
+        find: 'if (sourcePosition < current.sourcePosition) return false;',
+        put: 'if (sourcePosition < 0n) return false;',
       },
     ],
   },

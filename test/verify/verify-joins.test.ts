@@ -47,6 +47,7 @@ function record(offset: number, { id, lsn, url, title, op = 'u' }: ChangeOf): To
   return {
     partition: 0,
     offset: BigInt(offset),
+    timestampMs: offset,
     key: framed(KEY_ID, AVRO.key, { url_id: id }),
     value: framed(VALUE_ID, AVRO.envelope, value),
   };

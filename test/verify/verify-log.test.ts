@@ -60,7 +60,8 @@ async function records(topics: Record<string, Topic>): Promise<Report> {
       for (const [partition, offsets] of (topics[topic]?.records ?? []).entries()) {
         for (const offset of offsets) {
           if (BigInt(offset) >= (until.get(partition) ?? 0n)) continue;
-          const record: TopicRecord = { partition, offset: BigInt(offset), key: null, value: null };
+          const place = { partition, offset: BigInt(offset), timestampMs: offset };
+          const record: TopicRecord = { ...place, key: null, value: null };
           await onRecord(record);
         }
       }

@@ -176,3 +176,41 @@ export function compacted(log: readonly PositionedChange[], cleanedTo: number): 
     (entry) => entry.offset >= cleanedTo || last.get(rowOf(entry)) === entry.offset,
   );
 }
+
+export type PartitionedChange = PositionedChange & { partition: number };
+
+/**
+ * The log dealt out to partitions, in each of which it keeps its order; at each of the `moves` the keys change
+ * theirs, as where partitions are added. A tombstone is written under the form of the key that has its row.
+ */
+export function inPartitions(
+  log: readonly PositionedChange[],
+  moves: readonly number[],
+): PartitionedChange[] {
+  const places = new Map<string, number>();
+  const ends = new Map<number, number>();
+  const ids = [...new Set(log.map(rowOf))].toSorted();
+  return log.map((entry, index) => {
+    const { change } = entry;
+    const row = rowOf(entry);
+    const epoch = moves.filter((at) => at <= index).length;
+    const now = (ids.indexOf(row) * epoch) % (epoch + 1);
+    const partition = change.kind === 'tombstone' ? (places.get(row) ?? now) : now;
+    places.set(row, partition);
+    const offset = ends.get(partition) ?? 0;
+    ends.set(partition, offset + 1);
+    return { partition, offset: BigInt(offset), timestampMs: index, change };
+  });
+}
+
+/** Any interleaving of the partitions. */
+export function interleaved(
+  log: readonly PartitionedChange[],
+  order: readonly number[],
+): PartitionedChange[] {
+  const queues = [...Map.groupBy(log, ({ partition }) => partition).values()];
+  return log.flatMap((_, turn) => {
+    const waiting = queues.filter((queue) => queue.length > 0);
+    return waiting[(order[turn] ?? 0) % waiting.length]?.shift() ?? [];
+  });
+}

@@ -8,7 +8,7 @@ import { openDimensionState } from '../../../enrich/state/dimension-state.ts';
 import type { KeyValueStore, StoreWrite } from '../../../enrich/state/key-value-store.ts';
 import { openMemoryStore } from '../../../enrich/state/memory-store.ts';
 import { openRocksdbStore } from '../../../enrich/state/rocksdb-store.ts';
-import { answersOf, applyAll, positioned, source } from './state-model.ts';
+import { answersOf, applyAll, at, positioned, source } from './state-model.ts';
 import type { Values } from './state-model.ts';
 import { openWith, remove, upsert, urls, users } from './state-fixture.ts';
 
@@ -199,7 +199,7 @@ describe('a position', () => {
     const { state, store } = await openWith(users);
     expect(state.position('users')).toBeUndefined();
     const change = upsert(1, { user_id: 1n, name: 'Ann' });
-    await state.apply('users', { ...source, nextOffset: 11n }, [{ offset: 10n, change }]);
+    await state.apply('users', { ...source, nextOffset: 11n }, [at(10, change)]);
     await state.apply('users', { ...source, partition: 3, nextOffset: 5n }, []);
     await state.apply('users', { ...source, nextOffset: 4n }, []);
     const expected = {
@@ -221,7 +221,7 @@ describe('a position', () => {
       await take(upsert(1, { user_id: 1n, name: 'Ann' }));
       const change = upsert(2, { user_id: 1n, name: 'Bob' });
       const applied = state.apply('users', { ...source, ...other, nextOffset: 2n }, [
-        { offset: 1n, change },
+        at(1, change),
       ]);
       await expect(applied).rejects.toMatchObject({
         kind: 'fenced',
@@ -246,7 +246,7 @@ describe('a position', () => {
     batches.length = 0;
     const change = upsert(1, { url_id: 1n, url: 'http://a/', title: 't' });
     const extra = [{ name: 'codec', value: Uint8Array.of(1) }];
-    await state.apply('urls', { ...source, nextOffset: 1n }, [{ offset: 0n, change }], () => extra);
+    await state.apply('urls', { ...source, nextOffset: 1n }, [at(0, change)], () => extra);
     expect(batches).toEqual([['r', 'i', 'd', 'm']]);
     expect(state.getMeta('codec')).toEqual(Uint8Array.of(1));
     await state.putMeta('ready', Uint8Array.of(2));
@@ -261,8 +261,8 @@ describe('a position', () => {
     const memory = openMemoryStore();
     const { state } = await openWith(users, memory);
     const change = upsert(1, { user_id: 'no number' });
-    const at = { ...source, nextOffset: 8n };
-    await state.apply('users', at, [{ offset: 7n, change }], (refused) =>
+    const to = { ...source, nextOffset: 8n };
+    await state.apply('users', to, [at(7, change)], (refused) =>
       refused.map(({ offset }) => ({ name: `rejects/${offset}`, value: Uint8Array.of(1) })),
     );
     await state.putMeta('other', Uint8Array.of(2));
@@ -346,7 +346,7 @@ describe('the state', () => {
     const { state, answer } = await openWith(users);
     const call = (position: number, topicId: string) =>
       state.apply('users', { ...source, topicId, nextOffset: 1n }, [
-        { offset: 0n, change: upsert(position, { user_id: 1n, name: `n${position}` }) },
+        at(0, upsert(position, { user_id: 1n, name: `n${position}` })),
       ]);
     const calls = await Promise.allSettled([
       call(1, 'topic'),

@@ -31,7 +31,9 @@ beforeAll(async () => {
   for (let i = 1; i <= CHANGES; i++) {
     const change = i % 17 === 0 ? remove(i, { user_id: i % ROWS }) : upsert(i, rowAfter(i));
     const nextOffset = BigInt(i + 1);
-    await state.apply('users', { ...source, nextOffset }, [{ offset: BigInt(i), change }]);
+    await state.apply('users', { ...source, nextOffset }, [
+      { offset: BigInt(i), timestampMs: i, change },
+    ]);
     if (i % FLUSH_EVERY === 0) await store.flush();
   }
   await cp(directory, killed, { recursive: true });

@@ -118,4 +118,11 @@ export async function applyAll(
 }
 
 export const positioned = (changes: readonly Change[]): PositionedChange[] =>
-  changes.map((change, index) => ({ offset: BigInt(index), change }));
+  changes.map((change, index) => at(index, change));
+
+/** A change of which only the place in its partition counts. */
+export const at = (offset: number, change: Change): PositionedChange => ({
+  offset: BigInt(offset),
+  timestampMs: 0,
+  change,
+});

@@ -7,10 +7,12 @@ import type { RowHeader } from '../../../enrich/state/state-row.ts';
 
 const header: RowHeader = {
   deleted: false,
+  byPlace: false,
   layout: 3,
   sourcePosition: 43_099_264n,
   partition: 300,
   offset: 8_340n,
+  timestampMs: 1_767_323_045_000,
   joinKey: undefined,
 };
 
@@ -31,7 +33,7 @@ const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 
 describe('a state row', () => {
   // States on disk hold these bytes: a change of the encoding needs a new version.
-  it('of version 1 stands on disk as it always did', () => {
+  it('of version 2 stands on disk as it always did', () => {
     const row = encode({ ...header, joinKey: Uint8Array.of(0xab, 0xcd) }, [
       ['string', 'Ann'],
       ['string', null],
@@ -44,11 +46,12 @@ describe('a state row', () => {
       ['binary', Uint8Array.of(0xff)],
     ]);
     expect(hex(row)).toBe(
-      '0102' + // version, flags
+      '0202' + // version, flags
         '03' + // layout
         '80a4910200000000' + // source position
         'ac02' + // partition
         '9420000000000000' + // offset
+        '888ca97c9b010000' + // timestamp
         '02abcd' + // join key
         '04416e6e' +
         '00' +
@@ -61,7 +64,7 @@ describe('a state row', () => {
         '02ff',
     );
     expect(hex(encode({ ...header, deleted: true }, []))).toBe(
-      '01010380a4910200000000ac029420000000000000',
+      '02010380a4910200000000ac029420000000000000888ca97c9b010000',
     );
   });
 
@@ -72,10 +75,9 @@ describe('a state row', () => {
       ['string', ''],
     ]);
     const view = new RowView().read(Buffer.concat([Uint8Array.of(9, 9), row]), 2, 2 + row.length);
-    const { deleted, layout, sourcePosition, partition, offset } = view;
-    expect({ deleted, layout, sourcePosition, partition, offset, joinKey: undefined }).toEqual(
-      header,
-    );
+    const { deleted, byPlace, layout, sourcePosition, partition, offset, timestampMs } = view;
+    const place = { byPlace, sourcePosition, partition, offset, timestampMs };
+    expect({ ...place, deleted, layout, joinKey: undefined }).toEqual(header);
     expect(view.joinKey()?.length).toBe(0);
     expect(view.columnCount).toBe(3);
     expect([...view.lengths.subarray(0, 3)]).toEqual([200, -1, 0]);
@@ -90,6 +92,16 @@ describe('a state row', () => {
       expect(new RowView().read(row, 0, row.length).sourcePosition).toBe(sourcePosition);
     },
   );
+
+  it.each([-1, 0, 2 ** 32, 2 ** 53 - 1])('holds the timestamp %s', (timestampMs) => {
+    const row = encode({ ...header, timestampMs }, []);
+    expect(new RowView().read(row, 0, row.length).timestampMs).toBe(timestampMs);
+  });
+
+  it('holds that it counts by its place', () => {
+    const row = encode({ ...header, byPlace: true }, []);
+    expect(new RowView().read(row, 0, row.length)).toMatchObject({ byPlace: true, deleted: false });
+  });
 
   it('holds more columns than a view starts with', () => {
     const row = encode(
@@ -110,7 +122,7 @@ describe('a state row', () => {
         expect.objectContaining({ kind: 'rebuild' }),
       );
     }
-    row[0] = 2;
-    expect(() => new RowView().read(row, 0, row.length)).toThrow(/version 1/);
+    row[0] = 1;
+    expect(() => new RowView().read(row, 0, row.length)).toThrow(/version 2/);
   });
 });
