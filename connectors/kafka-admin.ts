@@ -4,6 +4,7 @@ import kafkajs from 'kafkajs';
 import type { Admin, Consumer, Kafka } from 'kafkajs';
 import type { ChangeRecord } from './decode-change.ts';
 import { ConnectorsError } from './error.ts';
+import { createHostedTopic, whenHosted } from './fresh-topic.ts';
 import type { TopicPlan } from './topics.ts';
 
 export type TopicState = {
@@ -58,7 +59,7 @@ export async function openTopicAdmin(options: {
     async createTopic({ topic, partitions, replicationFactor, settings }) {
       const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
       const wish = { topic, numPartitions: partitions, replicationFactor, configEntries };
-      await ask(() => admin.createTopics({ topics: [wish], waitForLeaders: true }));
+      await ask(() => createHostedTopic(admin, wish));
     },
     alterTopic: (topic, settings) => ask(() => alterTopic(admin, topic, settings)),
     async wasWritten(topic) {
@@ -75,7 +76,7 @@ export async function openTopicAdmin(options: {
 function reachable(brokers: readonly string[]): <T>(request: () => Promise<T>) => Promise<T> {
   return async (request) => {
     try {
-      return await request();
+      return await whenHosted(request);
     } catch (cause) {
       throw new ConnectorsError(
         'unavailable',

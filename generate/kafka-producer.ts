@@ -1,6 +1,7 @@
 import kafkajs from 'kafkajs';
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
+import { createHostedTopic } from '../connectors/fresh-topic.ts';
 import { GenerateError } from './error.ts';
 
 export type CompressionName = 'none' | 'gzip' | 'zstd';
@@ -76,8 +77,8 @@ export async function openKafkaProducer(options: ProducerOptions): Promise<Recor
       unavailableOnFailure(`create topic ${topic}`, async () => {
         if ((await admin.listTopics()).includes(topic)) return;
         const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
-        const topics = [{ topic, numPartitions: partitions, replicationFactor: -1, configEntries }];
-        await admin.createTopics({ topics, waitForLeaders: true });
+        const wish = { topic, numPartitions: partitions, replicationFactor: -1, configEntries };
+        await createHostedTopic(admin, wish);
       }),
     partitionCount: (topic) =>
       unavailableOnFailure(`describe topic ${topic}`, async () => {

@@ -1,5 +1,6 @@
 // kafkajs is CommonJS: Node finds its classes on the default export only.
 import kafkajs from 'kafkajs';
+import { createHostedTopic } from '../../connectors/fresh-topic.ts';
 import { EnrichError } from '../error.ts';
 import type { OutgoingRecord, TransactionalProducer } from './transactional-producer.ts';
 
@@ -104,8 +105,12 @@ async function ensureTopic(kafka: kafkajs.Kafka, topic: string): Promise<void> {
   await withAdmin(kafka, async (admin) => {
     if ((await admin.listTopics()).includes(topic)) return;
     const configEntries = [{ name: 'cleanup.policy', value: 'compact' }];
-    const topics = [{ topic, numPartitions: 1, replicationFactor: -1, configEntries }];
-    await admin.createTopics({ topics, waitForLeaders: true });
+    await createHostedTopic(admin, {
+      topic,
+      numPartitions: 1,
+      replicationFactor: -1,
+      configEntries,
+    });
   });
 }
 

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
+import { createHostedTopic } from '../../connectors/fresh-topic.ts';
 import { writeDimensionTopics } from '../../generate/dimension-topic.ts';
 import { openPostgres } from '../../generate/postgres.ts';
 import type { SqlConnection } from '../../generate/postgres.ts';
@@ -72,7 +73,7 @@ export async function openRound(options: RoundOptions): Promise<OpenedRound> {
   opened.push(() => admin.disconnect());
   const view = openTableView({ names, admin, catalog: peers.catalog, processes });
   const { topic } = files.names;
-  await admin.createTopics({ topics: [{ topic, numPartitions: streamPartitions }] });
+  await createHostedTopic(admin, { topic, numPartitions: streamPartitions });
   const { load, newLedger, ledger } = await openRoundLoad(options, files, processes, opened);
   load.resume();
   let database: Promise<Client> | undefined;

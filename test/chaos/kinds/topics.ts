@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import kafkajs from 'kafkajs';
+import { createHostedTopic } from '../../../connectors/fresh-topic.ts';
 import type { RecordColumns } from '../../../enrich/source/log.ts';
 import { openPlatformaticLog } from '../../../enrich/source/platformatic-log.ts';
 import type { ProducerRecord } from '../../../generate/kafka-producer.ts';
@@ -13,7 +14,7 @@ async function recreate(round: Round, topic: string, numPartitions: number): Pro
   const { admin } = round;
   await admin.deleteTopics({ topics: [topic] });
   await round.until('the topic is gone', async () => !(await admin.listTopics()).includes(topic));
-  await admin.createTopics({ topics: [{ topic, numPartitions }] });
+  await createHostedTopic(admin, { topic, numPartitions });
 }
 
 const recordsOf = async (round: Round): Promise<number> =>
