@@ -59,7 +59,11 @@ export async function readDataFile(options: ReadDataFileOptions): Promise<FileCo
 }
 
 /** Some rows of a file: `firstRow` counts from the start of the file. */
-export type RowGroup = FileColumns & { firstRow: number };
+export type RowGroup = FileColumns & {
+  firstRow: number;
+  /** Other columns of the same rows, for those that turn out to be needed. Errors: as `readDataFile`. */
+  more: (columnNames: readonly string[]) => Promise<FileColumns['columns']>;
+};
 
 /**
  * The same row group by row group, so that a file of any size can be read in bounded memory: `rowCount` is
@@ -69,7 +73,9 @@ export async function openDataFile(
   options: ReadDataFileOptions,
 ): Promise<{ rowCount: number; rowGroups: AsyncGenerator<RowGroup> }> {
   const { dataFile, tableSchema, columnNames } = options;
-  const wanted = columnNames.map((name) => primitiveField(tableSchema, name));
+  const fieldsOf = (names: readonly string[]): ReadField[] =>
+    names.map((name) => primitiveField(tableSchema, name));
+  const wanted = fieldsOf(columnNames);
   return readable(dataFile, async () => {
     const file = openRanges(options);
     const metadata = await parquetMetadataAsync(file, { initialFetchSize: FOOTER_FETCH_BYTES });
@@ -89,13 +95,19 @@ export async function openDataFile(
           values.push(toValue(type, raw));
       return [name, column === undefined ? values.fill(null) : values] as const;
     };
+    const readColumns = async (fields: readonly ReadField[], range: RowRange) =>
+      readable(dataFile, async () => {
+        return new Map(await Promise.all(fields.map((field) => readColumn(field, range))));
+      });
     const rowGroups = async function* (): AsyncGenerator<RowGroup> {
       for (const range of scan.ranges) {
-        const columns = await readable(dataFile, () =>
-          Promise.all(wanted.map((field) => readColumn(field, range))),
-        );
         const firstRow = range.rowStart;
-        yield { firstRow, rowCount: range.rowEnd - firstRow, columns: new Map(columns) };
+        yield {
+          firstRow,
+          rowCount: range.rowEnd - firstRow,
+          columns: await readColumns(wanted, range),
+          more: async (names) => readColumns(fieldsOf(names), range),
+        };
       }
     };
     return { rowCount: Number(metadata.num_rows), rowGroups: rowGroups() };

@@ -1,12 +1,10 @@
 import { scanDataFiles } from '@iceberg-js/rest-client-shim/commit/scan.ts';
 import type { ScannedFile } from '@iceberg-js/rest-client-shim/commit/scan.ts';
 import type { DataFile, PartitionValue } from '@iceberg-js/rest-client-shim/manifest/data-file.ts';
-import {
-  dropDeletedRows,
-  readPositionDeletes,
-} from '@iceberg-js/rest-client-shim/read/position-deletes.ts';
+import { readPositionDeletes } from '@iceberg-js/rest-client-shim/read/position-deletes.ts';
 import type { PositionDeletes } from '@iceberg-js/rest-client-shim/read/position-deletes.ts';
-import { readDataFile } from '@iceberg-js/rest-client-shim/read/read-columns.ts';
+import { openDataFile } from '@iceberg-js/rest-client-shim/read/read-columns.ts';
+import type { RowGroup } from '@iceberg-js/rest-client-shim/read/read-columns.ts';
 import {
   compareValues,
   decodeSingleValue,
@@ -60,18 +58,19 @@ const PLAIN = [
 const BYTES = ['record_key', 'record_value'] as const;
 
 /**
- * The dead letters that the filter allows, one data file after the other; files whose bounds rule it out
- * are not read, nor are the records' bytes. Memory: these columns of one file.
+ * The dead letters that the filter allows, one row group after the other; files whose bounds rule it out are not
+ * read, nor are the records' bytes. Memory: these columns of one row group, and the positions that deletes name
+ * in one file.
  * Errors: `config` for equality deletes; those of the store; `corrupt`.
  */
 export async function* readDeadLetters(source: Source): AsyncGenerator<DeadLetter[]> {
-  for await (const { letters } of readFiles(source)) yield letters;
+  for await (const { letters } of readRowGroups(source)) yield letters;
 }
 
-/** The same with the bytes; they are read of files alone that hold a letter which the filter allows. */
+/** The same with the bytes; they are read of row groups alone that hold a letter which the filter allows. */
 export async function* readRawDeadLetters(source: Source): AsyncGenerator<RawDeadLetter[]> {
-  for await (const { file, rows, letters, deletes } of readFiles(source)) {
-    const columns = await readColumns({ ...source, file, deletes }, BYTES);
+  for await (const { group, rows, letters } of readRowGroups(source)) {
+    const columns = await group.more(BYTES);
     const bytesAt = (name: string, row: number): Uint8Array | null => {
       const value = columns.get(name)?.[row];
       return value instanceof Uint8Array ? value : null;
@@ -83,48 +82,38 @@ export async function* readRawDeadLetters(source: Source): AsyncGenerator<RawDea
   }
 }
 
-type FileLetters = {
-  file: ScannedFile;
-  deletes: PositionDeletes;
-  /** Where each letter stands among the live rows of the file. */
+type GroupLetters = {
+  group: RowGroup;
+  /** Where each letter stands in the row group. */
   rows: number[];
   letters: DeadLetter[];
 };
 
-async function* readFiles(source: Source): AsyncGenerator<FileLetters> {
-  const { store, metadata, filter } = source;
+async function* readRowGroups({ store, metadata, filter }: Source): AsyncGenerator<GroupLetters> {
   const tableSchema = schemaOf(metadata);
   const hasTopicId = tableSchema.fields.some(({ name }) => name === topicIdColumn);
-  const names = hasTopicId ? [...PLAIN, topicIdColumn] : PLAIN;
+  const columnNames = hasTopicId ? [...PLAIN, topicIdColumn] : PLAIN;
   for await (const file of scanDataFiles({ store, metadata })) {
-    if (!mayHold(file.dataFile, tableSchema, filter)) continue;
-    const deletes = await deletesOf(store, file);
-    const columns = await readColumns({ ...source, file, deletes }, names);
-    const rows: number[] = [];
-    const letters: DeadLetter[] = [];
-    const count = columns.get('_kafka_topic')?.length ?? 0;
-    for (let row = 0; row < count; row++) {
-      const letter = letterAt(columns, row);
-      if (!allows(filter, letter)) continue;
-      rows.push(row);
-      letters.push(letter);
+    const { dataFile } = file;
+    if (!mayHold(dataFile, tableSchema, filter)) continue;
+    const deleted = (await deletesOf(store, file)).get(dataFile.location);
+    const opened = await openDataFile({ store, dataFile, tableSchema, columnNames });
+    for await (const group of opened.rowGroups) {
+      const rows: number[] = [];
+      const letters: DeadLetter[] = [];
+      for (let row = 0; row < group.rowCount; row++) {
+        if (deleted?.has(BigInt(group.firstRow + row)) === true) continue;
+        const letter = letterAt(group.columns, row);
+        if (!allows(filter, letter)) continue;
+        rows.push(row);
+        letters.push(letter);
+      }
+      if (letters.length > 0) yield { group, rows, letters };
     }
-    if (letters.length > 0) yield { file, deletes, rows, letters };
   }
 }
 
 type Columns = ReadonlyMap<string, readonly PartitionValue[]>;
-
-async function readColumns(
-  of: { store: ObjectStore; metadata: TableMetadata; file: ScannedFile; deletes: PositionDeletes },
-  columnNames: readonly string[],
-): Promise<Columns> {
-  const { store, metadata, file, deletes } = of;
-  const { dataFile } = file;
-  const tableSchema = schemaOf(metadata);
-  const read = await readDataFile({ store, dataFile, tableSchema, columnNames });
-  return dropDeletedRows(read, dataFile.location, deletes).columns;
-}
 
 async function deletesOf(store: ObjectStore, { deletes }: ScannedFile): Promise<PositionDeletes> {
   if (deletes.some(({ content }) => content === 'equality-deletes')) {

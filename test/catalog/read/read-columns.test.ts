@@ -68,6 +68,20 @@ describe('openDataFile', () => {
     ]);
   });
 
+  it('hands over more columns of a row group, and reads none of them before', async () => {
+    const { rowGroups } = await openDataFile({
+      ...(await stored(encodeNotes(5))),
+      tableSchema: schemaOf(id, note),
+      columnNames: ['id'],
+    });
+    const groups: RowGroup[] = [];
+    for await (const group of rowGroups) groups.push(group);
+    const second = groups[1];
+    expect([...(second?.columns.keys() ?? [])]).toEqual(['id']);
+    expect(await second?.more(['note'])).toEqual(new Map([['note', ['note 2', 'note 3']]]));
+    await expect(second?.more(['nothing'])).rejects.toMatchObject({ kind: 'config' });
+  });
+
   it('asks once for a file that is no longer than what is fetched for the footer', async () => {
     const { store, dataFile } = await stored(encodeNotes(5));
     const asked: [number, number][] = [];

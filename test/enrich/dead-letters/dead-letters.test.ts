@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { createJudge } from '../../../enrich/dead-letters/judge-record.ts';
 import {
@@ -43,19 +44,21 @@ async function read(world: World, filter: DeadLetterFilter): Promise<DeadLetter[
   return found;
 }
 
-/** The store, with the files that were asked for ranges, which is how data files are read. */
-function watched(store: ObjectStore): { store: ObjectStore; files: Set<string> } {
+/** The store, with the files that were asked for ranges, which is how data files are read, and their bytes. */
+function watched(store: ObjectStore) {
   const files = new Set<string>();
+  const fetched = { bytes: 0 };
   const proxy = new Proxy(store, {
     get(target, name) {
       if (name !== 'getRange') return Reflect.get(target, name) as unknown;
       return (location: string, start: number, end: number) => {
         files.add(location);
+        fetched.bytes += end - start;
         return target.getRange(location, start, end);
       };
     },
   });
-  return { store: proxy, files };
+  return { store: proxy, files, fetched };
 }
 
 const places = (letters: readonly DeadLetter[]): string[] =>
@@ -93,6 +96,34 @@ describe('dead letters are read', () => {
       expect(letters).toHaveLength(1);
     }
     expect(files.size).toBe(1);
+  });
+
+  it('one row group at a time, and bytes of those alone that are asked for (INVARIANTS.md 12)', async () => {
+    const { world } = await World.started();
+    const values = Array.from({ length: 45 }, () => randomBytes(20_000));
+    world.reject(0, values.slice(0, 45));
+    await world.run(10_000);
+    const metadata = await world.metadata('clicks_dead_letter');
+    const { store, fetched: all } = watched(world.store);
+    const offsets: bigint[][] = [];
+    for await (const letters of readRawDeadLetters({ store, metadata, filter: {} })) {
+      offsets.push(letters.map(({ offset }) => offset));
+      for (const { offset, value } of letters)
+        expect(value).toEqual(new Uint8Array(values[Number(offset)] ?? []));
+    }
+    expect(offsets.map(({ length }) => length)).toEqual([20, 20, 5]);
+    expect(new Set(offsets.flat()).size).toBe(45);
+    const { store: again, fetched: some } = watched(world.store);
+    const found: RawDeadLetter[] = [];
+    for await (const letters of readRawDeadLetters({
+      store: again,
+      metadata,
+      filter: { offset: 44n },
+    })) {
+      found.push(...letters);
+    }
+    expect(found.map(({ value }) => value)).toEqual([new Uint8Array(values[44] ?? [])]);
+    expect(some.bytes).toBeLessThan(all.bytes / 2);
   });
 
   it('with their bytes where they are asked for', async () => {

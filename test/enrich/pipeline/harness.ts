@@ -72,7 +72,9 @@ const contracts: ContractSet = {
   ]),
 };
 
-const writer = createParquetWriter({ rowGroupRowsMax: 1_000, zstdLevel: 1 });
+/** Fewer than a commit may have: files of several row groups come about. */
+const ROW_GROUP_ROWS_MAX = 20;
+const writer = createParquetWriter({ rowGroupRowsMax: ROW_GROUP_ROWS_MAX, zstdLevel: 1 });
 
 function pipelineConfig(): PipelineConfig {
   const parsed = parsePipelineFile(readFileSync('pipeline.yaml', 'utf8'), {}, () => '');
