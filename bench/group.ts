@@ -83,7 +83,7 @@ async function startMember(wish: Wish, load: LiveLoad, index: number): Promise<M
     env: {
       COMMIT_INTERVAL: `${wish.intervalMs / 1000}s`,
       HTTP_PORT: String(port),
-      STATE_DIRECTORY: join(load.directory, `state-${index}`),
+      BENCH_STATE_DIRECTORY: join(load.directory, `state-${index}`),
     },
   });
   return { ...member, url };

@@ -13,7 +13,7 @@ export type PipelineNames = {
   httpPort: number;
 };
 
-/** Writes pipeline.yaml as shipped, with these names; STATE_DIRECTORY and HTTP_PORT go before the last two. */
+/** Writes pipeline.yaml as shipped, with these names; BENCH_STATE_DIRECTORY and HTTP_PORT go before the last two. */
 export async function writePipelineFile(file: string, names: PipelineNames): Promise<void> {
   const config = parse(await readFile('pipeline.yaml', 'utf8'));
   config.pipeline = names.name;
@@ -25,7 +25,7 @@ export async function writePipelineFile(file: string, names: PipelineNames): Pro
   config.readiness.notification_topic = `${names.dimensionBase}-notifications`;
   config.table.name = names.table;
   config.table.dead_letter = `${names.table}_dead_letter`;
-  config.state.directory = `\${STATE_DIRECTORY:-${names.stateDirectory}}`;
+  config.state.directory = `\${BENCH_STATE_DIRECTORY:-${names.stateDirectory}}`;
   config.http.port = `\${HTTP_PORT:-${names.httpPort}}`;
   await writeFile(file, stringify(config));
 }

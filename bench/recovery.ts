@@ -305,6 +305,7 @@ async function main(): Promise<number> {
     runId,
     progress: tell,
   });
+  let isDone = false;
   try {
     const measured = await measure(wish, load);
     report(measured);
@@ -325,10 +326,12 @@ async function main(): Promise<number> {
         verified: sound,
       }),
     );
+    isDone = sound;
     return sound ? EXIT.ok : EXIT.failedCheck;
   } finally {
     await load.close();
-    if (!wish.keep) await rm(load.directory, { recursive: true, force: true });
+    // The log of what failed stays.
+    if (isDone && !wish.keep) await rm(load.directory, { recursive: true, force: true });
   }
 }
 
