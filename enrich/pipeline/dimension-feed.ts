@@ -11,7 +11,7 @@ import type { PositionedChange, RefusedChange } from '../state/fold-changes.ts';
 import type { Log, LogReader, RecordColumns, TopicDescription } from '../source/log.ts';
 import { AwaitedPartitions } from './awaited-partitions.ts';
 import type { ChangeRejects } from './change-rejects.ts';
-import { MissedDeletes } from './missed-deletes.ts';
+import { MissedDeletes, readDeleteRetentionMs } from './missed-deletes.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
 import { KAFKA } from './pipeline-status.ts';
 import { isUnavailable, retryUntilAvailable } from './retry.ts';
@@ -95,32 +95,40 @@ export class DimensionFeed {
 
   /** Opens a reader at the positions of the state. A position that the log does not have is `fenced`. */
   static async open(options: DimensionFeedOptions): Promise<DimensionFeed> {
-    const unread = new Map<string, Map<number, bigint>>();
-    const feed = new DimensionFeed(options, await options.log.openReader(), unread);
-    for (const topic of options.topics) {
-      const { topic: name } = topic.description;
-      const bounds = await options.log.bounds(name);
-      const source = options.state.position(topic.name);
-      if (source !== undefined) assertSameTopic(source, topic.description);
-      const { state, clock } = options;
-      const watch = { dimension: topic.name, topic: topic.description, state, clock };
-      const missedDeletes = new MissedDeletes(watch);
-      await missedDeletes.open();
-      feed.#missedDeletes.set(name, missedDeletes);
-      const stored = source?.next;
-      const next = new Map<number, bigint>();
-      const ends = new Map<number, bigint>();
-      for (const [partition, { startOffset, endOffset }] of bounds) {
-        const position = stored?.get(partition) ?? startOffset;
-        assertWithinLog({ topic: name, partition, position, startOffset, endOffset });
-        next.set(partition, position);
-        if (position < endOffset) ends.set(partition, endOffset);
-      }
-      feed.#next.set(name, next);
-      unread.set(name, ends);
+    const reader = await options.log.openReader();
+    try {
+      const feed = new DimensionFeed(options, reader, new Map());
+      for (const topic of options.topics) await feed.#openTopic(topic);
+      feed.#seek();
+      return feed;
+    } catch (error) {
+      await Promise.allSettled([reader.close()]);
+      throw error;
     }
-    feed.#seek();
-    return feed;
+  }
+
+  async #openTopic(topic: DimensionTopic): Promise<void> {
+    const { log, state, clock, logger } = this.#options;
+    const { name: dimension, description } = topic;
+    const { topic: name } = description;
+    const bounds = await log.bounds(name);
+    const source = state.position(dimension);
+    if (source !== undefined) assertSameTopic(source, description);
+    const deleteRetentionMs = await readDeleteRetentionMs(log, name, logger);
+    const watch = { dimension, topic: description, deleteRetentionMs, state, clock };
+    const missedDeletes = new MissedDeletes(watch);
+    await missedDeletes.open();
+    this.#missedDeletes.set(name, missedDeletes);
+    const next = new Map<number, bigint>();
+    const ends = new Map<number, bigint>();
+    for (const [partition, { startOffset, endOffset }] of bounds) {
+      const position = source?.next.get(partition) ?? startOffset;
+      assertWithinLog({ topic: name, partition, position, startOffset, endOffset });
+      next.set(partition, position);
+      if (position < endOffset) ends.set(partition, endOffset);
+    }
+    this.#next.set(name, next);
+    this.#unread.set(name, ends);
   }
 
   /** True once every topic has been read to the end that it had at start (INVARIANTS.md 6). */
@@ -156,6 +164,14 @@ export class DimensionFeed {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#readUntil(signal);
+    } finally {
+      await Promise.allSettled([this.#reader.close()]);
+    }
+  }
+
+  async #readUntil(signal: AbortSignal): Promise<void> {
     const { clock, logger, status } = this.#options;
     let toldMs = clock.elapsedMs();
     while (!signal.aborted) {
@@ -171,7 +187,6 @@ export class DimensionFeed {
         logger.info('reading dimensions', { remaining: this.remaining() });
       }
     }
-    await this.#reader.close();
   }
 
   /** One turn, tried again while the log, the registry or the state is away. */
@@ -238,6 +253,7 @@ export class DimensionFeed {
       if (next === undefined || next.has(partition)) continue;
       next.set(partition, startOffset);
       this.#endsOf(topic).set(partition, endOffset);
+      this.#missedDeletes.get(topic)?.admit(partition);
       this.#added = true;
       this.#options.logger.warn(
         'reading a partition that was added: rows that have moved to it and are deleted later may come back when ' +
@@ -252,7 +268,8 @@ export class DimensionFeed {
     for (const { topic, partition, endOffset } of await this.#awaited.ends()) {
       this.#endsOf(topic).set(partition, endOffset);
     }
-    const turnMs = this.#options.clock.elapsedMs();
+    const { clock } = this.#options;
+    const turn = { nowMs: clock.nowMs(), elapsedMs: clock.elapsedMs() };
     const intakes = new Map<string, Intake>();
     const missing = new Set<number>();
     const blocked = new Set<string>();
@@ -278,7 +295,7 @@ export class DimensionFeed {
     await this.#apply([...intakes.values()]);
     const read = progress.filter(({ topic, partition }) => !blocked.has(`${topic}/${partition}`));
     for (const [topic, places] of Map.groupBy(read, (place) => place.topic)) {
-      await this.#missedDeletes.get(topic)?.reached(places, turnMs);
+      await this.#missedDeletes.get(topic)?.reached(places, turn);
     }
     if (missing.size === 0) return;
     await this.#options.schemas.load(missing);

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import { EnrichError } from '../error.ts';
-import type { TopicDescription } from '../source/log.ts';
+import type { Logger } from '../log.ts';
+import type { Log, TopicDescription } from '../source/log.ts';
 import type { DimensionState } from '../state/dimension-state.ts';
 
 const DAY_MS = 86_400_000;
@@ -9,9 +10,33 @@ const MARGIN_MS_MAX = 2 * DAY_MS;
 /** A reader that is at work does not fall behind compaction within this. */
 const AT_WORK_MS_MAX = 10 * 60_000;
 const STORE_EVERY_MS = 60_000;
+/** Kafka's default of delete.retention.ms. */
+const DELETE_RETENTION_MS = DAY_MS;
 
 /** A partition of a dimension's topic, and how far it was read. */
 type Place = { partition: number; nextOffset: bigint; endOffset: bigint };
+
+/**
+ * A moment by both clocks: the one that jumps when somebody sets it, and the one that stands still while the
+ * machine sleeps. Of two moments the longer of both distances counts.
+ */
+type Moment = { nowMs: number; elapsedMs: number };
+
+/** `delete.retention.ms` of a topic; where we may not see it, Kafka's default, and that is told. */
+export async function readDeleteRetentionMs(
+  log: Pick<Log, 'deleteRetentionMs'>,
+  topic: string,
+  logger: Logger,
+): Promise<number> {
+  const found = await log.deleteRetentionMs(topic);
+  if (found !== undefined) return found;
+  logger.warn(
+    `the settings of ${topic} cannot be seen: its deletes are taken to be kept for ${hours(DELETE_RETENTION_MS)} h, ` +
+      'and after half of that away the state is built again. Give the Kafka user the right DESCRIBE_CONFIGS on it',
+    { topic },
+  );
+  return DELETE_RETENTION_MS;
+}
 
 /**
  * Watches whether one dimension may have missed deletes. Compaction removes a row's records and, once it is older
@@ -28,16 +53,16 @@ export class MissedDeletes {
   readonly #state: DimensionState;
   readonly #clock: Clock;
   readonly #marginMs: number;
+  readonly #deleteRetentionMs: number;
   readonly #absenceMsMax: number;
-  /** By partition, when its end was last reached, in the clock's elapsed ms. */
-  readonly #reachedMs = new Map<number, number>();
-  /** The same for partitions that were not read yet: when the state was last at the ends. */
-  #openedMs = 0;
+  /** By partition, when its end was last reached. */
+  readonly #reached = new Map<number, Moment>();
   #storedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: {
     dimension: string;
     topic: TopicDescription;
+    deleteRetentionMs: number;
     state: DimensionState;
     clock: Clock;
   }) {
@@ -45,47 +70,64 @@ export class MissedDeletes {
     this.#topic = options.topic;
     this.#state = options.state;
     this.#clock = options.clock;
-    const { deleteRetentionMs } = options.topic;
+    const { deleteRetentionMs } = options;
+    this.#deleteRetentionMs = deleteRetentionMs;
     this.#marginMs = Math.min(MARGIN_MS_MAX, deleteRetentionMs / 2);
     this.#absenceMsMax = deleteRetentionMs - this.#marginMs;
   }
 
   /** To be called before the topic is read. Errors: `rebuild` where deletes may have been missed. */
   async open(): Promise<void> {
-    const { nowMs, elapsedMs } = this.#clock;
+    const at = this.#moment();
     if (this.#state.position(this.#dimension) === undefined) {
       // Whatever is deleted from now on is met on the way from the topic's start.
-      this.#openedMs = elapsedMs();
-      return this.#store(nowMs());
+      this.#begin(at);
+      return this.#store(at.nowMs);
     }
-    if (this.#absenceMsMax === Number.POSITIVE_INFINITY) return;
+    if (this.#absenceMsMax === Number.POSITIVE_INFINITY) return this.#begin(at);
     const stored = this.#state.getMeta(this.#name);
     if (stored === undefined) throw this.#missed('it is not known when it was last complete');
-    const absenceMs = nowMs() - Number(new TextDecoder().decode(stored));
+    const nowMs = Number(new TextDecoder().decode(stored));
+    const absenceMs = at.nowMs - nowMs;
     if (absenceMs < -this.#marginMs) {
       throw this.#missed('the clock has gone back since it was last complete');
     }
     if (absenceMs > this.#absenceMsMax) throw this.#missed(this.#absenceText(absenceMs));
-    this.#openedMs = elapsedMs() - absenceMs;
+    this.#begin({ nowMs, elapsedMs: at.elapsedMs - absenceMs });
+  }
+
+  /** A partition that was added: whatever is deleted from now on is met on the way from its start. */
+  admit(partition: number): void {
+    this.#reached.set(partition, this.#moment());
+  }
+
+  #moment(): Moment {
+    return { nowMs: this.#clock.nowMs(), elapsedMs: this.#clock.elapsedMs() };
   }
 
   /**
-   * Takes note of how far the topic was read by a turn that began at this moment of the clock, once the state has
-   * it. Errors: `rebuild` where deletes may have been missed on the way, those of the state.
+   * Takes note of how far the topic was read by a turn that began at this moment, once the state has it. Errors:
+   * `rebuild` where deletes may have been missed on the way, those of the state.
    */
-  async reached(places: readonly Place[], turnMs: number): Promise<void> {
+  async reached(places: readonly Place[], turn: Moment): Promise<void> {
     for (const { partition, nextOffset, endOffset } of places) {
-      const absenceMs = turnMs - (this.#reachedMs.get(partition) ?? this.#openedMs);
+      const since = this.#reached.get(partition) ?? turn;
+      const absenceMs = distanceMs(since, turn);
       if (absenceMs > Math.max(this.#absenceMsMax, AT_WORK_MS_MAX)) {
         throw this.#missed(this.#absenceText(absenceMs));
       }
-      if (nextOffset >= endOffset) this.#reachedMs.set(partition, turnMs);
+      this.#reached.set(partition, nextOffset >= endOffset ? turn : since);
     }
-    if (turnMs - this.#storedMs < STORE_EVERY_MS) return;
-    if (this.#reachedMs.size < this.#topic.partitionCount) return;
-    const oldestMs = Math.min(...this.#reachedMs.values());
-    await this.#store(this.#clock.nowMs() - (this.#clock.elapsedMs() - oldestMs));
-    this.#storedMs = turnMs;
+    if (turn.elapsedMs - this.#storedMs < STORE_EVERY_MS) return;
+    const absences = [...this.#reached.values()].map((reached) => distanceMs(reached, turn));
+    await this.#store(turn.nowMs - Math.max(...absences));
+    this.#storedMs = turn.elapsedMs;
+  }
+
+  #begin(complete: Moment): void {
+    for (let partition = 0; partition < this.#topic.partitionCount; partition++) {
+      this.#reached.set(partition, complete);
+    }
   }
 
   get #name(): string {
@@ -98,21 +140,26 @@ export class MissedDeletes {
   }
 
   #absenceText(absenceMs: number): string {
-    const { deleteRetentionMs } = this.#topic;
     return (
       `it was last complete ${hours(absenceMs)} h ago, and the topic keeps deletes for ` +
-      `${hours(deleteRetentionMs)} h (delete.retention.ms)`
+      `${hours(this.#deleteRetentionMs)} h (delete.retention.ms)`
     );
   }
 
   #missed(why: string): EnrichError {
-    const { topic, deleteRetentionMs } = this.#topic;
+    const { topic } = this.#topic;
+    const deleteRetentionMs = this.#deleteRetentionMs;
     return new EnrichError(
       'rebuild',
       `dimension ${this.#dimension}: the state may have missed deletes of ${topic}: ${why}. It is built again`,
       { context: { dimension: this.#dimension, topic, deleteRetentionMs } },
     );
   }
+}
+
+/** A clock that was set back does not make the time shorter. */
+function distanceMs(from: Moment, to: Moment): number {
+  return Math.max(to.nowMs - from.nowMs, to.elapsedMs - from.elapsedMs);
 }
 
 function hours(ms: number): string {

@@ -9,8 +9,6 @@ export type TopicDescription = {
   topicId: string;
   clusterId: string;
   partitionCount: number;
-  /** How long compaction keeps a tombstone for readers that are behind; for ever where the topic has none. */
-  deleteRetentionMs: number;
 };
 
 /**
@@ -71,6 +69,11 @@ export interface GroupMember {
 
 export interface Log {
   describeTopic(topic: string): Promise<TopicDescription | undefined>;
+  /**
+   * How long compaction keeps a tombstone of the topic for readers that are behind: for ever where the topic is not
+   * compacted, undefined where we are not allowed to see its settings.
+   */
+  deleteRetentionMs(topic: string): Promise<number | undefined>;
   /** First retained offset, and last stable offset, of each partition. */
   bounds(topic: string): Promise<ReadonlyMap<number, { startOffset: bigint; endOffset: bigint }>>;
   openReader(): Promise<LogReader>;

@@ -164,8 +164,11 @@ export class MemoryLog implements Log {
       topicId: stored.topicId,
       clusterId: this.#options.clusterId,
       partitionCount: stored.partitions.length,
-      deleteRetentionMs: stored.deleteRetentionMs,
     };
+  }
+
+  async deleteRetentionMs(topic: string): Promise<number | undefined> {
+    return this.#cluster.topics.get(topic)?.deleteRetentionMs;
   }
 
   async bounds(

@@ -51,8 +51,6 @@ const HEARTBEAT_INTERVAL_MS = 1000;
 const PARTITION_CHECK_MS = 30_000;
 const BOUNDS_TRIES_MAX = 5;
 
-/** Kafka's default of delete.retention.ms. */
-const DELETE_RETENTION_MS = 86_400_000;
 const CLEANUP_KEYS = ['cleanup.policy', 'delete.retention.ms'];
 const TOPIC_RESOURCE = 2;
 
@@ -117,9 +115,22 @@ class ClusterLog implements PlatformaticLog, Cluster {
     checkTopicError(topic, found.errorCode);
     const { topicId, partitions } = found;
     this.#topicIds.set(topic, topicId);
-    const deleteRetentionMs = await this.#deleteRetentionMs(topic);
-    const partitionCount = partitions.length;
-    return { topic, topicId, clusterId: clusterId ?? '', partitionCount, deleteRetentionMs };
+    return { topic, topicId, clusterId: clusterId ?? '', partitionCount: partitions.length };
+  }
+
+  async deleteRetentionMs(topic: string): Promise<number | undefined> {
+    try {
+      const response = await this.#ask((connection) =>
+        describeConfigsV4.api.async(connection, [
+          { resourceType: TOPIC_RESOURCE, resourceName: topic, configurationKeys: CLEANUP_KEYS },
+        ]),
+      );
+      return deleteRetentionOf(response.results[0]?.configs ?? []);
+    } catch (error) {
+      // Whoever may read a topic need not be allowed to see its settings.
+      if (error instanceof EnrichError && error.kind === 'config') return undefined;
+      throw error;
+    }
   }
 
   async bounds(topic: string): Promise<ReadonlyMap<number, OffsetBounds>> {
@@ -281,21 +292,6 @@ class ClusterLog implements PlatformaticLog, Cluster {
     return response;
   }
 
-  async #deleteRetentionMs(topic: string): Promise<number> {
-    try {
-      const response = await this.#ask((connection) =>
-        describeConfigsV4.api.async(connection, [
-          { resourceType: TOPIC_RESOURCE, resourceName: topic, configurationKeys: CLEANUP_KEYS },
-        ]),
-      );
-      return deleteRetentionOf(response.results[0]?.configs ?? []);
-    } catch (error) {
-      // Whoever may read a topic need not be allowed to see its settings.
-      if (error instanceof EnrichError && error.kind === 'config') return DELETE_RETENTION_MS;
-      throw error;
-    }
-  }
-
   /** Asks the known brokers, then the bootstrap ones, until one answers. */
   async #ask<T>(request: (connection: Connection) => Promise<T>): Promise<T> {
     let failure: unknown;
@@ -353,11 +349,12 @@ class ClusterLog implements PlatformaticLog, Cluster {
 
 function deleteRetentionOf(
   settings: readonly { name: string; value?: string | null | undefined }[],
-): number {
+): number | undefined {
   const valueOf = (wanted: string): string | null | undefined =>
     settings.find(({ name }) => name === wanted)?.value;
   if (valueOf('cleanup.policy')?.includes('compact') === false) return Number.POSITIVE_INFINITY;
-  return Number(valueOf('delete.retention.ms') ?? DELETE_RETENTION_MS);
+  const text = valueOf('delete.retention.ms');
+  return text === null || text === undefined ? undefined : Number(text);
 }
 
 async function requestMetadata(

@@ -163,6 +163,7 @@ export type LogWatch = {
 export function simulatedLog(twin: Log, outside: Outside, watch: LogWatch): Log {
   return {
     describeTopic: (topic) => outside.call('log', () => twin.describeTopic(topic), logAway),
+    deleteRetentionMs: (topic) => outside.call('log', () => twin.deleteRetentionMs(topic), logAway),
     bounds: (topic) => outside.call('log', () => twin.bounds(topic), logAway),
     openReader: () =>
       outside.call(

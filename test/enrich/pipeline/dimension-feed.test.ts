@@ -80,3 +80,46 @@ describe('a partition that is added to a change topic', () => {
     expect(await world.rows()).toMatchObject([{ user_name: 'ann' }]);
   });
 });
+
+/** How many readers of a log are open. */
+function watchReaders(world: World): () => number {
+  let count = 0;
+  const openReader = world.log.openReader.bind(world.log);
+  world.log.openReader = async () => {
+    const reader = await openReader();
+    count += 1;
+    const close = async (): Promise<void> => {
+      count -= 1;
+      await reader.close();
+    };
+    return { assign: (at) => reader.assign(at), poll: (...args) => reader.poll(...args), close };
+  };
+  return () => count;
+}
+
+describe('the reader of dimensions is closed', () => {
+  it('where the state fails and is opened again', async () => {
+    const world = await World.open();
+    const open = watchReaders(world);
+    await world.start();
+    await world.run(QUIET_MS);
+    const before = open();
+    for (let round = 0; round < 3; round++) {
+      world.faults.stateWrites = 'reopen';
+      world.change('users', round, { name: 'n' });
+      await world.run(QUIET_MS);
+    }
+    expect(open()).toBe(before);
+  });
+
+  it('where the topics cannot be opened', async () => {
+    const world = await World.open();
+    const open = watchReaders(world);
+    world.log.bounds = async () => {
+      throw Object.assign(new Error('no leader'), { kind: 'unavailable' });
+    };
+    await world.start();
+    await world.run(QUIET_MS);
+    expect(open()).toBe(0);
+  });
+});

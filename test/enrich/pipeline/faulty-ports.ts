@@ -154,6 +154,11 @@ export function faultyLog(
         assertThere(new Set());
         return log.describeTopic(topic);
       }),
+    deleteRetentionMs: (topic) =>
+      life.ask(async () => {
+        assertThere(new Set());
+        return log.deleteRetentionMs(topic);
+      }),
     bounds: (topic) =>
       life.ask(async () => {
         assertThere(new Set());

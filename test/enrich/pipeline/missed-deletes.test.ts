@@ -4,7 +4,7 @@ import type { Process } from './harness.ts';
 import { openDimensionState } from '../../../enrich/state/dimension-state.ts';
 import type { DimensionState } from '../../../enrich/state/dimension-state.ts';
 import { openMemoryStore } from '../../../enrich/state/memory-store.ts';
-import { MissedDeletes } from '../../../enrich/pipeline/missed-deletes.ts';
+import { MissedDeletes, readDeleteRetentionMs } from '../../../enrich/pipeline/missed-deletes.ts';
 import { users } from '../state/state-fixture.ts';
 import { encodeChange, topicOf } from './records.ts';
 
@@ -74,23 +74,29 @@ const place = { clusterId: 'cluster', topicId: 'topic', partition: 0, nextOffset
 /** One life of a process whose clock shows `nowMs`; its elapsed time begins with it. */
 function life(state: DimensionState, nowMs: number, deleteRetentionMs = 7 * DAY_MS) {
   let elapsed = 0;
-  const topic = { topic: 't', partitionCount: 1, deleteRetentionMs, ...place };
+  let asleep = 0;
+  const topic = { topic: 't', partitionCount: 1, ...place };
   const clock = {
-    nowMs: () => nowMs + elapsed,
+    nowMs: () => nowMs + elapsed + asleep,
     elapsedMs: () => elapsed,
     sleep: async () => undefined,
     random: () => 0,
     newId: () => '',
   };
-  const watch = new MissedDeletes({ dimension: 'users', topic, state, clock });
+  const watch = new MissedDeletes({ dimension: 'users', topic, deleteRetentionMs, state, clock });
   return {
     open: () => watch.open(),
+    admit: (partition: number) => watch.admit(partition),
+    /** The machine is suspended: its elapsed time stands still, as that of Linux does. */
+    sleeps: (ms: number) => {
+      asleep += ms;
+    },
     /** Some time later, at the end of the topic or before it. */
-    reads: async (afterMs: number, behind = 0n) => {
+    reads: async (afterMs: number, behind = 0n, partition = 0) => {
       elapsed += afterMs;
       await state.apply('users', place, []);
-      const read = { partition: 0, nextOffset: 1n, endOffset: 1n + behind };
-      await watch.reached([read], elapsed);
+      const read = { partition, nextOffset: 1n, endOffset: 1n + behind };
+      await watch.reached([read], { nowMs: clock.nowMs(), elapsedMs: elapsed });
     },
   };
 }
@@ -165,4 +171,47 @@ describe('a state', () => {
       await expect(busy.reads(MINUTE_MS)).resolves.toBeUndefined();
     }
   });
+});
+
+describe('a process whose machine was suspended', () => {
+  it('for longer than tombstones are kept builds its state again', async () => {
+    const only = life(await emptyState(), 0);
+    await only.open();
+    await only.reads(MINUTE_MS);
+    only.sleeps(4 * DAY_MS);
+    await only.reads(MINUTE_MS);
+    only.sleeps(10 * DAY_MS);
+    await expect(only.reads(MINUTE_MS)).rejects.toMatchObject(rebuild);
+  });
+
+  it('writes down no later time than that at which it was complete', async () => {
+    const state = await emptyState();
+    const only = life(state, 0);
+    await only.open();
+    await only.reads(0);
+    only.sleeps(4 * DAY_MS);
+    await only.reads(MINUTE_MS, 1n);
+    await expect(life(state, 4.5 * DAY_MS).open()).resolves.toBeUndefined();
+    await expect(life(state, 5.5 * DAY_MS).open()).rejects.toMatchObject(rebuild);
+  });
+});
+
+it('a partition that is added to a topic after days of work costs nothing', async () => {
+  const state = await emptyState();
+  const only = life(state, 0);
+  await only.open();
+  for (let day = 0; day < 30; day++) await only.reads(DAY_MS);
+  only.admit(1);
+  await only.reads(DAY_MS, 1n, 1);
+  await only.reads(DAY_MS, 1n, 1);
+  await only.reads(DAY_MS, 0n, 0);
+  await expect(only.reads(3 * DAY_MS, 1n, 1)).rejects.toMatchObject(rebuild);
+});
+
+it('where the settings of a topic cannot be seen, it is told what is assumed, and which right is missing', async () => {
+  const warnings: string[] = [];
+  const logger = { info() {}, error() {}, warn: (message: string) => void warnings.push(message) };
+  const log = { deleteRetentionMs: async () => undefined };
+  expect(await readDeleteRetentionMs(log, 'users', logger)).toBe(DAY_MS);
+  expect(warnings).toEqual([expect.stringMatching(/users.*24\.0 h.*DESCRIBE_CONFIGS/s)]);
 });

@@ -9,7 +9,6 @@ const topicOf = (table: string, topicId: string) => ({
   topicId,
   clusterId: 'cluster',
   partitionCount: 1,
-  deleteRetentionMs: 1,
 });
 const topics = new Map([
   ['users', topicOf('users', 'u1')],

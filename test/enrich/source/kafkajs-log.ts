@@ -26,9 +26,9 @@ export async function openKafkajsLog(kafka: Kafka): Promise<Log> {
         const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
         const { clusterId } = await admin.describeCluster();
         const partitionCount = topics[0]?.partitions.length ?? 0;
-        const deleteRetentionMs = Number.POSITIVE_INFINITY;
-        return { topic, topicId: '', clusterId, partitionCount, deleteRetentionMs };
+        return { topic, topicId: '', clusterId, partitionCount };
       }),
+    deleteRetentionMs: async () => undefined,
     bounds: (topic) => fetchBounds(kafka, topic),
     openReader: async () => {
       opened += 1;
