@@ -54,7 +54,10 @@ export function judgeAppend(
   const { pipeline, ranges, rows, dimensions, filtered } = claim;
   const rejects = Number(sum(claim.rejects));
   const counts = { rows, rejects, filtered };
-  return { kind: 'append', ...describeCommit({ pipeline, state, before: committed, ranges, counts, dimensions }) };
+  return {
+    kind: 'append',
+    ...describeCommit({ pipeline, state, before: committed, ranges, counts, dimensions }),
+  };
 }
 
 /** Another cluster or a recreated topic makes every stored offset meaningless: `fenced` (INVARIANTS.md 9). */
