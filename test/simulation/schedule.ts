@@ -16,7 +16,7 @@ import { DIMENSIONS, World } from './world.ts';
 import type { WorldSize } from './world.ts';
 
 const STEPS_MIN = 4;
-const STEPS_MAX = 16;
+const STEPS_MAX = 12;
 const EVENT_TIME_MS = 1_700_000_000_000;
 const DAY_MS = 86_400_000;
 const MAINTENANCE: readonly Maintenance[] = [
