@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import avsc from 'avsc';
 import { parseAvroType } from '../schemas/avro-type.ts';
 import { createSkip, type Skip } from '../schemas/avro-wire.ts';
@@ -31,15 +32,21 @@ const FRAME_BYTES = 5;
 
 type Reader = { type: avsc.Type; skip: Skip; columnKinds: ReadonlyMap<string, string> };
 
+/** As avsc reads it: text and maps as `Text` and `Entries`. */
 type Envelope = {
-  op: string;
-  before: Record<string, unknown> | null;
+  op: unknown;
   after: Record<string, unknown> | null;
-  source: { lsn: bigint | null; snapshot: string | null };
+  source: { lsn: bigint | null; snapshot: unknown };
 };
 
-/** Decodes Debezium's envelopes with avsc, schema by schema, longs exact. */
-export function openEnvelopeDecoder(fetchAvroSchema: FetchAvroSchema): EnvelopeDecoder {
+/**
+ * Decodes Debezium's envelopes with avsc, schema by schema, longs exact. `columns` names those of a row to decode;
+ * what stands in others may be no text, as nobody reads it. Default: all.
+ */
+export function openEnvelopeDecoder(
+  fetchAvroSchema: FetchAvroSchema,
+  columns?: readonly string[],
+): EnvelopeDecoder {
   const readers = new Map<number, Reader>();
   const readerOf = async (frame: Buffer): Promise<Reader> => {
     if (frame[0] !== 0 || frame.length < FRAME_BYTES) {
@@ -67,17 +74,21 @@ export function openEnvelopeDecoder(fetchAvroSchema: FetchAvroSchema): EnvelopeD
   async function decodeChange(key: Buffer | null, value: Buffer | null): Promise<ReplayedChange> {
     if (key === null) throw new VerifyError('corrupt', 'a change record without a key');
     const keyReader = await readerOf(key);
-    const keyRow = readFramed(keyReader, key) as Record<string, unknown>;
+    const keyRow = plainOf(readFramed(keyReader, key)) as Record<string, unknown>;
     const rowKey = Object.values(keyRow).map(String).join('\u0000');
     if (value === null) return { rowKey, lsn: null, row: null, startsRow: false };
     const valueReader = await readerOf(value);
-    const { op, after, source } = readFramed(valueReader, value) as Envelope;
-    const lsn = source.snapshot === 'incremental' ? null : (source.lsn ?? 0n);
+    const envelope = readFramed(valueReader, value) as Envelope;
+    const { after, source } = envelope;
+    const op = plainOf(envelope.op);
+    const lsn = plainOf(source.snapshot) === 'incremental' ? null : (source.lsn ?? 0n);
     if (op === 'd') return { rowKey, lsn, row: null, startsRow: false };
-    if (after === null) throw new VerifyError('corrupt', `a change "${op}" without a row`);
-    const row = Object.entries(after).map(
-      ([name, cell]) => [name, canonicalOf(valueReader.columnKinds.get(name) ?? '', cell)] as const,
-    );
+    if (after === null) throw new VerifyError('corrupt', `a change "${String(op)}" without a row`);
+    const read = Object.entries(after).filter(([name]) => columns?.includes(name) ?? true);
+    const row = read.map(([name, cell]) => {
+      const kind = valueReader.columnKinds.get(name) ?? '';
+      return [name, canonicalOf(kind, plainOf(cell))] as const;
+    });
     return { rowKey, lsn, row: new Map(row), startsRow: op === 'c' || op === 'r' };
   }
 }
@@ -91,11 +102,10 @@ function readFramed({ type, skip }: Reader, framed: Buffer): unknown {
 }
 
 function openReader(schemaId: number, avroSchema: unknown): Reader {
-  const long = exactLong();
   try {
-    const type = avsc.Type.forSchema(avroSchema as avsc.Schema, {
+    const type = avsc.Type.forSchema(withoutDefaults(avroSchema), {
       logicalTypes: {},
-      typeHook: (schema) => (isLong(schema) ? long : undefined),
+      typeHook: openTypeHook(),
     });
     const skip = createSkip(parseAvroType(avroSchema));
     return { type, skip, columnKinds: columnKindsOf(avroSchema) };
@@ -104,9 +114,81 @@ function openReader(schemaId: number, avroSchema: unknown): Reader {
   }
 }
 
-/** A long in a semantic dress is still a long: `{"type":"long","connect.name":…}`. */
-function isLong(schema: unknown): boolean {
-  return schema === 'long' || (schema as { type?: unknown } | null)?.type === 'long';
+/** Text as it came: avsc would put U+FFFD for what is no UTF-8, unseen. */
+class Text {
+  readonly bytes: Buffer;
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+  }
+}
+
+/** A map as it came: on the wire it is an array of names and values. */
+class Entries {
+  readonly list: readonly { name: Text; value: unknown }[];
+
+  constructor(list: Entries['list']) {
+    this.list = list;
+  }
+}
+
+class TextType extends avsc.types.LogicalType {
+  protected override _fromValue(bytes: Buffer): Text {
+    return new Text(bytes);
+  }
+}
+
+class EntriesType extends avsc.types.LogicalType {
+  protected override _fromValue(list: Entries['list']): Entries {
+    return new Entries(list);
+  }
+}
+
+/** The value with text as text and maps as objects. Errors: `corrupt` for text that is not UTF-8. */
+function plainOf(value: unknown): unknown {
+  if (value instanceof Text) {
+    if (isUtf8(value.bytes)) return value.bytes.toString();
+    throw new VerifyError('corrupt', 'text of a change record is not UTF-8');
+  }
+  if (value instanceof Entries) {
+    const entries = value.list.map((entry) => [plainOf(entry.name), plainOf(entry.value)]);
+    return Object.fromEntries(entries) as Record<string, unknown>;
+  }
+  if (value === null || typeof value !== 'object' || value instanceof Uint8Array) return value;
+  if (Array.isArray(value)) return value.map(plainOf);
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, plainOf(one)]));
+}
+
+function openTypeHook(): NonNullable<avsc.ForSchemaOptions['typeHook']> {
+  const long = exactLong();
+  let maps = 0;
+  return (schema, options) => {
+    const plain = primitiveOf(schema);
+    if (plain === 'long') return long;
+    if (plain === 'string') return new TextType('bytes', options);
+    if (plain !== 'map') return undefined;
+    maps += 1;
+    const { values } = schema as unknown as { values: avsc.Schema };
+    const fields = [
+      { name: 'name', type: 'string' },
+      { name: 'value', type: values },
+    ];
+    const items = { type: 'record', name: `Entry${maps}OfMap`, fields };
+    return new EntriesType({ type: 'array', items } as avsc.Schema, options);
+  };
+}
+
+/** A type in a semantic dress is still that type: `{"type":"long","connect.name":…}`. */
+function primitiveOf(schema: unknown): unknown {
+  return typeof schema === 'string' ? schema : (schema as { type?: unknown } | null)?.type;
+}
+
+/** Nothing is resolved here, and a default of text is none of bytes. */
+function withoutDefaults(avroSchema: unknown): avsc.Schema {
+  const text = JSON.stringify(avroSchema, (name, value: unknown) =>
+    name === 'default' ? undefined : value,
+  );
+  return JSON.parse(text) as avsc.Schema;
 }
 
 function exactLong(): avsc.Type {

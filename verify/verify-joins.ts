@@ -12,6 +12,7 @@ import type { ReadTopic, TopicRecord } from './topic-reader.ts';
 type VerifiedDimension = {
   name: string;
   topic: string;
+  primaryKey: string;
   joinKey: string;
   streamField: string;
   normaliser: string;
@@ -117,7 +118,7 @@ async function replayDimension(
   dimension: VerifiedDimension,
   commits: readonly RecordedCommit[],
 ): Promise<ReplayedDimension> {
-  const { name, topic, columns, joinKey } = dimension;
+  const { name, topic, columns, primaryKey, joinKey } = dimension;
   const recorded = commits.map((commit) => commit.dimensions.get(name));
   if (new Set(recorded.map((at) => at?.topicId)).size > 1) {
     throw new VerifyError('config', `topic ${topic} was recreated between commits`);
@@ -125,7 +126,9 @@ async function replayDimension(
   const positions = recorded.map((at) => at?.next ?? new Map<number, bigint>());
   const normalise = normaliserOf(dimension.normaliser);
   const history = openDimensionHistory({ joinKey, columns, normalise });
-  const decoder = openEnvelopeDecoder(options.fetchAvroSchema);
+  // What the pipeline reads: a record that is no text elsewhere is a change all the same.
+  const read = [primaryKey, joinKey, ...columns];
+  const decoder = openEnvelopeDecoder(options.fetchAvroSchema, read);
   const expectedNext = new Map<number, bigint>();
   const known = new Set<string>();
   const pasts = new Map<number, bigint>();

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { createChangeDecoder } from '../../connectors/decode-change.ts';
 import { openEnvelopeDecoder } from '../../verify/envelope.ts';
 import type { VerifyError } from '../../verify/error.ts';
 import { goldenOf, resolveGolden } from '../connectors/golden-records.ts';
-import { zigzag } from '../schemas/mutations.ts';
+import { withFrame, zigzag } from '../schemas/mutations.ts';
 
 const decoder = openEnvelopeDecoder(async (schemaId) => resolveGolden(schemaId));
 
@@ -35,5 +36,127 @@ describe('a change record of the join check', { timeout: 60_000 }, () => {
     expect(kinds.length).toBeGreaterThan(100);
     expect(new Set(kinds)).toEqual(new Set(['corrupt']));
     expect(performance.now() - startMs).toBeLessThan(30_000);
+  });
+});
+
+const textEnvelope = {
+  type: 'record',
+  name: 'Envelope',
+  fields: [
+    {
+      name: 'after',
+      type: {
+        type: 'record',
+        name: 'Row',
+        fields: [
+          {
+            name: 'title',
+            type: ['null', { type: 'string', 'connect.version': 1 }],
+            default: null,
+          },
+          { name: 'tags', type: { type: 'array', items: 'string' } },
+          { name: 'labels', type: { type: 'map', values: 'string', default: { ä: '€' } } },
+        ],
+      },
+    },
+    {
+      name: 'source',
+      type: { type: 'record', name: 'Source', fields: [{ name: 'lsn', type: 'long' }] },
+    },
+    { name: 'op', type: 'string', default: '€' },
+  ],
+};
+const textKey = { type: 'record', name: 'Key', fields: [{ name: 'id', type: 'string' }] };
+const schemaOf = (id: number): object => (id === 1 ? textKey : textEnvelope);
+
+function sized(text: string | Buffer): Buffer {
+  return Buffer.concat([zigzag(BigInt(Buffer.byteLength(text))), Buffer.from(text)]);
+}
+
+type Texts = Partial<Record<'id' | 'title' | 'tag' | 'label' | 'value' | 'op', string | Buffer>>;
+
+/** A row of text with each of these in it. */
+function textRecord(texts: Texts): { key: Buffer; value: Buffer } {
+  const { id = 'id', title = 'title', tag = 'tag', label = 'label', value = 'x', op = 'c' } = texts;
+  const one = zigzag(1n);
+  const end = zigzag(0n);
+  const tags = [one, sized(tag), end];
+  const labels = [one, sized(label), sized(value), end];
+  const parts = [one, sized(title), ...tags, ...labels, zigzag(7n), sized(op)];
+  return {
+    key: Buffer.from(withFrame(1, sized(id))),
+    value: Buffer.from(withFrame(2, Buffer.concat(parts))),
+  };
+}
+
+const broken = Buffer.of(0x61, 0xff);
+
+describe('text of a change record', () => {
+  it('is read, in arrays and maps too', async () => {
+    const { key, value } = textRecord({ title: 'a\ufffdb', label: 'ä', value: '€' });
+    const change = await openEnvelopeDecoder(async (id) => schemaOf(id)).decode(key, value);
+    expect(change).toMatchObject({ rowKey: 'id', lsn: 7n, startsRow: true });
+    expect(change.row).toEqual(
+      new Map([
+        ['title', 'a\ufffdb'],
+        ['tags', '["tag"]'],
+        ['labels', '{"ä":"€"}'],
+      ]),
+    );
+  });
+
+  it.each<[where: string, texts: Texts, columns: string[] | undefined, isSound: boolean]>([
+    ['the key', { id: broken }, ['title'], false],
+    ['a column', { title: broken }, ['title'], false],
+    ['a column, where all are read', { title: broken }, undefined, false],
+    ['a column that nobody reads', { title: broken }, ['tags'], true],
+    ['an array', { tag: broken }, ['tags'], false],
+    ['an array that nobody reads', { tag: broken }, ['labels'], true],
+    ['a name of a map', { label: broken }, ['labels'], false],
+    ['a value of a map', { value: broken }, ['labels'], false],
+    ['a map that nobody reads', { label: broken, value: broken }, ['title'], true],
+    ['the op', { op: broken }, ['title'], false],
+  ])(
+    'that is not UTF-8 in %s is judged as the pipeline does',
+    async (_, texts, columns, isSound) => {
+      const record = textRecord(texts);
+      const pipeline = createChangeDecoder({
+        resolve: schemaOf,
+        ...(columns === undefined ? {} : { columns }),
+      });
+      const verifier = openEnvelopeDecoder(async (id) => schemaOf(id), columns);
+      const decoded = verifier.decode(record.key, record.value);
+      const judged = await decoded.then(
+        () => 'sound',
+        (error: VerifyError) => error.kind,
+      );
+      expect(judged).toBe(isSound ? 'sound' : 'corrupt');
+      expect(pipeline.decode(record).kind).toBe(isSound ? 'upsert' : 'reject');
+    },
+  );
+
+  it('that one byte has broken, whichever it is, is judged as the pipeline does', async () => {
+    const columns = ['name', 'email', 'user_id'];
+    const { record } = goldenOf('users-c')[0] ?? {};
+    if (record?.key == null || record.value === null) throw new Error('the sample lacks a part');
+    const pipeline = createChangeDecoder({ resolve: resolveGolden, columns });
+    const verifier = openEnvelopeDecoder(async (id) => resolveGolden(id), columns);
+    const key = Buffer.from(record.key);
+    const seen = { sound: 0, 'invalid-utf8': 0 };
+    for (let at = 5; at < record.value.length; at++) {
+      const value = Buffer.from(record.value);
+      value[at] = 0xff;
+      const change = pipeline.decode({ key, value });
+      // Other faults are judged by each in its own way.
+      const outcome = change.kind === 'reject' ? change.reject.reason : 'sound';
+      if (outcome !== 'sound' && outcome !== 'invalid-utf8') continue;
+      seen[outcome] += 1;
+      const judged = await verifier.decode(key, value).then(
+        () => 'sound',
+        (error: VerifyError) => error.kind,
+      );
+      expect(judged, `byte ${at}`).toBe(outcome === 'sound' ? 'sound' : 'corrupt');
+    }
+    expect(Math.min(...Object.values(seen))).toBeGreaterThan(5);
   });
 });

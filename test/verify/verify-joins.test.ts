@@ -91,6 +91,7 @@ async function report(
       {
         name: 'urls',
         topic: 'app.public.urls',
+        primaryKey: 'url_id',
         joinKey: 'url',
         streamField: 'url',
         normaliser: 'url',
