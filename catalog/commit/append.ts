@@ -31,6 +31,8 @@ export type AppendOptions = {
   decide: (metadata: TableMetadata) => AppendVerdict;
   clock: {
     nowMs: () => number;
+    /** Never goes back, and does not jump when somebody sets the clock. */
+    elapsedMs: () => number;
     sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
     random: () => number;
   };

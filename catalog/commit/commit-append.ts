@@ -15,8 +15,8 @@ type Run = {
   /** Snapshots that were ever sent: one of them in the table's ancestry is this append. */
   sentSnapshotIds: Set<bigint>;
   newManifests: readonly NewManifest[] | undefined;
-  /** What the catalog's clock said when the table was loaded last. */
-  serverTimeMs: number | undefined;
+  /** The catalog's clock when the table was loaded last, less the elapsed time of that moment. */
+  serverAheadMs: number | undefined;
 };
 
 /** What is known after one sending. */
@@ -47,7 +47,7 @@ export async function commitAppend(options: AppendOptions): Promise<AppendOutcom
     attempt: 0,
     sentSnapshotIds: new Set(),
     newManifests: undefined,
-    serverTimeMs: undefined,
+    serverAheadMs: undefined,
   };
   let metadata = await whileUnavailable(options, () => loadTable(run));
   for (;;) {
@@ -128,8 +128,8 @@ async function stage(
     });
   }
   run.newManifests ??= await whileUnavailable(options, () => writeManifests(options, metadata));
-  const { newManifests, attempt, serverTimeMs } = run;
-  const parts = { metadata, verdict, newManifests, attempt, serverTimeMs };
+  const { newManifests, attempt, serverAheadMs } = run;
+  const parts = { metadata, verdict, newManifests, attempt, serverAheadMs };
   return whileUnavailable(options, () => stageAppend(options, parts));
 }
 
@@ -174,12 +174,12 @@ async function resolveUnknown(
   Extract<AppendOutcome, { kind: 'landed' }> | { kind: 'moved'; metadata: TableMetadata }
 > {
   const { clock, limits, signal } = run.options;
-  const startMs = clock.nowMs();
+  const startMs = clock.elapsedMs();
   let error = firstError;
   let sleptMs = 0;
   for (let round = 0; ; round += 1) {
     const delayMs = Math.max(1, backoffMs(round, run.options));
-    const waitedMs = Math.max(sleptMs, clock.nowMs() - startMs);
+    const waitedMs = Math.max(sleptMs, clock.elapsedMs() - startMs);
     if (waitedMs + delayMs > limits.unknownWaitMsMax || signal?.aborted === true) {
       throw outcomeUnknown(run, error);
     }
@@ -212,7 +212,9 @@ async function loadTable(run: Run): Promise<TableMetadata> {
       context: { table, expected: options.tableUuid, found: tableUuid },
     });
   }
-  run.serverTimeMs = loaded.serverTimeMs;
+  const { serverTimeMs } = loaded;
+  run.serverAheadMs =
+    serverTimeMs === undefined ? undefined : serverTimeMs - options.clock.elapsedMs();
   return loaded.metadata;
 }
 

@@ -91,8 +91,8 @@ export async function stageAppend(
     verdict: Extract<AppendVerdict, { kind: 'append' }>;
     newManifests: readonly NewManifest[];
     attempt: number;
-    /** What the catalog's clock said when it gave `metadata`. */
-    serverTimeMs: number | undefined;
+    /** What the catalog's clock is ahead of the elapsed time by. */
+    serverAheadMs: number | undefined;
   },
 ): Promise<StagedAppend> {
   const { metadata, verdict } = parts;
@@ -122,7 +122,7 @@ export async function stageAppend(
     ...(parent === undefined ? {} : { parentSnapshotId: parent.snapshotId }),
     sequenceNumber,
     timestampMs: Math.max(
-      commitTimeMs(options.clock.nowMs(), parts.serverTimeMs),
+      commitTimeMs(options.clock, parts.serverAheadMs),
       metadata.lastUpdatedMs,
       parent?.timestampMs ?? 0,
     ),
@@ -142,8 +142,13 @@ export async function stageAppend(
  * The time of a commit: ours, unless the catalog's clock says that ours is wrong. Catalogs refuse a snapshot that
  * is more than a minute ahead of them, for as long as it is.
  */
-function commitTimeMs(nowMs: number, serverTimeMs: number | undefined): number {
-  if (serverTimeMs === undefined) return nowMs;
+function commitTimeMs(
+  clock: Pick<AppendOptions['clock'], 'nowMs' | 'elapsedMs'>,
+  serverAheadMs: number | undefined,
+): number {
+  const nowMs = clock.nowMs();
+  if (serverAheadMs === undefined) return nowMs;
+  const serverTimeMs = clock.elapsedMs() + serverAheadMs;
   return Math.abs(nowMs - serverTimeMs) > CLOCK_ERROR_MS_MAX ? serverTimeMs : nowMs;
 }
 

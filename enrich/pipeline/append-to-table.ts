@@ -77,8 +77,9 @@ export async function writeFiles(
 
 /**
  * Appends files to a table as `decide` allows, waiting while the catalog is away or an outcome unknown:
- * the same commit id is looked for first each time. The table's newest metadata is kept. Errors: `fenced` where the
- * table was dropped or recreated.
+ * the same commit id is looked for first each time. The table's newest metadata is kept. `lostRaces` counts the
+ * sendings that the catalog refused because another commit came first. Errors: `fenced` where the table was dropped
+ * or recreated.
  */
 export async function appendToTable(
   context: LakeContext,
@@ -89,17 +90,21 @@ export async function appendToTable(
     decide: (metadata: TableMetadata) => AppendVerdict;
     signal: AbortSignal;
   },
-): Promise<AppendOutcome> {
+): Promise<AppendOutcome & { lostRaces: number }> {
   const { catalog, store, clock, logger, metrics, status } = context;
   const { table, commitId, files, decide, signal } = wish;
   const { name } = table.identifier;
   const what = `commit ${commitId} to ${name}`;
+  let lostRaces = 0;
   const onEvent = (event: AppendEvent): void => {
     const { step, attempt, message, context: details } = event;
     if (step === 'unavailable') status.trouble(what, message);
     // The first failure of a row is told; `status` shows it as long as it lasts.
     if (step === 'unavailable' && attempt > 0) return;
-    if (step === 'conflict') metrics.commitConflicts.inc({ table: name });
+    if (step === 'conflict') {
+      lostRaces += 1;
+      metrics.commitConflicts.inc({ table: name });
+    }
     const isRace = step === 'conflict' || step === 'rebase';
     if (isRace && attempt <= UNTOLD_RACES_MAX) return;
     if (step === 'landed-elsewhere') {
@@ -140,5 +145,5 @@ export async function appendToTable(
   });
   table.metadata = outcome.metadata;
   metrics.commits.inc({ table: name, outcome: outcome.kind });
-  return outcome;
+  return { ...outcome, lostRaces };
 }

@@ -78,7 +78,7 @@ export class ClickLoop {
         try {
           await this.#turn(signal);
         } catch (error) {
-          if (errorKind(error) === 'corrupt') await this.#drain(drainWaitMsMax);
+          if (errorKind(error) === 'corrupt') await this.#tryToDrain(drainWaitMsMax);
           // What was being waited for when the signal came is no failure.
           if (!isCutShort(error, signal)) throw error;
         }
@@ -295,6 +295,15 @@ export class ClickLoop {
     const found = await this.#log.describeTopic(identity.topic);
     if (found !== undefined) assertSameLog(identity, found);
     return this.#log.bounds(identity.topic);
+  }
+
+  /** What keeps it from being committed is told: the error that follows says what to do first. */
+  async #tryToDrain(waitMsMax: number): Promise<void> {
+    try {
+      await this.#drain(waitMsMax);
+    } catch (error) {
+      this.#context.logger.error('what lies before the damage was not committed', { error });
+    }
   }
 
   async #drain(waitMsMax: number): Promise<void> {

@@ -68,7 +68,7 @@ export async function flushBatch(
   observeCommit(context, batch, hits);
   tellOfRejects(context, batch);
   if (pending !== undefined) await settleRejects(context, pending, signal);
-  return { kind: 'committed', lostRaces: Math.max(0, outcome.attempts - 1) };
+  return { kind: 'committed', lostRaces: outcome.lostRaces };
 }
 
 /** Appends pending rejects to the dead-letter table, once: found there already is as good. */

@@ -293,7 +293,12 @@ async function append(
     commitId,
     dataFiles,
     decide: () => ({ kind: 'append', ...said }),
-    clock: { nowMs: () => 0, sleep: async () => undefined, random: () => 0.5 },
+    clock: {
+      nowMs: () => 0,
+      elapsedMs: () => 0,
+      sleep: async () => undefined,
+      random: () => 0.5,
+    },
     limits: { attemptsMax: 1, unknownWaitMsMax: 0, backoffMsMax: 0 },
   });
 }

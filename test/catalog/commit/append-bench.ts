@@ -124,6 +124,7 @@ function appendOptions(
     decide: (metadata) => judgeRange(metadata, commitId, range),
     clock: {
       nowMs: () => bench.clock.now,
+      elapsedMs: () => bench.clock.now,
       sleep: async (ms) => {
         bench.clock.now += ms;
         bench.clock.sleptMs.push(ms);

@@ -136,6 +136,7 @@ async function append(
           },
     clock: {
       nowMs: Date.now,
+      elapsedMs: () => performance.now(),
       sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
       random: Math.random,
     },

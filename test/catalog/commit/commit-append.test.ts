@@ -83,6 +83,19 @@ describe('200', () => {
     expect(await liveRows(bench)).toBe(25n);
   });
 
+  test('where our clock is wrong, the snapshot has the time that the catalog has when it is staged', async () => {
+    const bench = await createAppendBench();
+    const options = bench.options('c1', FIRST);
+    const clock = { ...options.clock, nowMs: () => bench.clock.now - 3_600_000 };
+    const decide = (metadata: TableMetadata): AppendVerdict => {
+      bench.clock.now += 300_000;
+      return options.decide(metadata);
+    };
+    await commitAppend({ ...options, clock, decide });
+    const [snapshot] = (await bench.load()).snapshots;
+    expect(snapshot?.timestampMs).toBe(bench.clock.now);
+  });
+
   test('an append without files is a snapshot without a manifest of its own', async () => {
     const bench = await createAppendBench();
     await commitAppend(bench.options('c1', FIRST));

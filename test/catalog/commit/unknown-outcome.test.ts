@@ -123,8 +123,19 @@ describe('unknown outcome (INVARIANTS.md 4)', () => {
     const bench = await createAppendBench();
     bench.faults = Array<'fail'>(1000).fill('fail');
     const options = bench.options('c1', FIRST);
-    const clock = { ...options.clock, nowMs: () => 0, sleep: async () => undefined };
+    const clock = { ...options.clock, elapsedMs: () => 0, sleep: async () => undefined };
     expect(await kindOf(commitAppend({ ...options, clock }))).toBe('commit-unknown');
+  });
+
+  test('a clock that is set an hour ahead meanwhile does not end the wait', async () => {
+    const bench = await createAppendBench();
+    bench.faults = ['fail', 'fail'];
+    const options = bench.options('c1', FIRST);
+    const jumping = {
+      ...options.clock,
+      nowMs: () => bench.clock.now + 3_600_000 * bench.sent.length,
+    };
+    expect((await commitAppend({ ...options, clock: jumping })).kind).toBe('landed');
   });
 
   test('a second call after commit-unknown finds the late copy that arrived before it', async () => {

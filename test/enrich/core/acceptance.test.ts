@@ -69,7 +69,12 @@ function commit(wish: BatchClaim) {
     commitId: wish.commitId,
     dataFiles: [],
     decide: (metadata) => judgeAppend(metadata, wish),
-    clock: { nowMs: () => (nowMs += 1000), sleep: async () => undefined, random: () => 0.5 },
+    clock: {
+      nowMs: () => (nowMs += 1000),
+      elapsedMs: () => nowMs,
+      sleep: async () => undefined,
+      random: () => 0.5,
+    },
     limits: { attemptsMax: 3, unknownWaitMsMax: 1000, backoffMsMax: 10 },
   });
 }
@@ -84,7 +89,12 @@ function commitByOthers() {
     commitId: `other-${nowMs}`,
     dataFiles: [],
     decide: () => ({ kind: 'append', summary: {}, properties: {} }),
-    clock: { nowMs: () => (nowMs += 1000), sleep: async () => undefined, random: () => 0.7 },
+    clock: {
+      nowMs: () => (nowMs += 1000),
+      elapsedMs: () => nowMs,
+      sleep: async () => undefined,
+      random: () => 0.7,
+    },
     limits: { attemptsMax: 3, unknownWaitMsMax: 1000, backoffMsMax: 10 },
   });
 }

@@ -9,17 +9,13 @@ function damageBehind(world: World, offset: bigint): void {
   const openReader = world.log.openReader.bind(world.log);
   world.log.openReader = async () => {
     const reader = await openReader();
-    const { poll } = reader;
+    const poll = reader.poll.bind(reader);
     let isDamaged = false;
     reader.poll = async (sink, limits) => {
-      const progress = await poll.call(
-        reader,
-        (topic, partition, records) => {
-          if (topic === 'clicks' && records.baseOffset >= offset) isDamaged = true;
-          else sink(topic, partition, records);
-        },
-        limits,
-      );
+      const progress = await poll((topic, partition, records) => {
+        if (topic === 'clicks' && records.baseOffset >= offset) isDamaged = true;
+        else sink(topic, partition, records);
+      }, limits);
       if (isDamaged) throw new EnrichError('corrupt', 'damaged');
       return progress;
     };
@@ -75,6 +71,20 @@ describe('the click loop', () => {
     await world.start();
     await world.run(5_000);
     expect(await expectExactlyOnce(world)).toHaveLength(4);
+  });
+
+  it('names the damage also where what lies before it cannot be committed, which it tells', async () => {
+    const world = await World.open();
+    damageBehind(world, 3n);
+    const process = await world.start();
+    await world.run(3_000);
+    world.click(0, [{}, {}, {}]);
+    await world.catalog.dropTable({ namespace: ['lake'], name: 'clicks' });
+    world.click(0, [{}]);
+    await world.run(5_000);
+    expect(process.ended()).toMatchObject({ error: { kind: 'corrupt', message: 'damaged' } });
+    const told = process.lines.find(({ message }) => String(message).includes('before the damage'));
+    expect(JSON.stringify(told)).toContain('fenced');
   });
 
   it('does not spin while the registry is away before the initial snapshot is known complete', async () => {

@@ -352,7 +352,12 @@ export class World {
       commitId: `other-${this.#lsn++}`,
       dataFiles: [],
       decide: () => ({ kind: 'append', summary: {}, properties: {} }),
-      clock: { nowMs: this.time.nowMs, sleep: this.time.sleep, random: () => 0.3 },
+      clock: {
+        nowMs: this.time.nowMs,
+        elapsedMs: this.time.nowMs,
+        sleep: this.time.sleep,
+        random: () => 0.3,
+      },
       limits: { attemptsMax: 3, unknownWaitMsMax: 1_000, backoffMsMax: 10 },
     });
   }
