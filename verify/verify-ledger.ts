@@ -27,8 +27,10 @@ const REJECT_COLUMNS = ['_kafka_topic', '_kafka_partition', '_kafka_offset', 'er
 
 /**
  * Checks the table against what a generator wrote down: every good click below the position is one row
- * with the same raw values, every corrupt record one reject of the right kind. A send of unknown
- * outcome may be there or not; records at or above the position are counted, not judged.
+ * with the same raw values, every corrupt record one reject of the right kind. A reject that was replayed
+ * stands at a new offset, which no ledger knows: it is found again by its values, and there once; so a good
+ * click may be a reject of any kind if it was replayed. A send of unknown outcome may be there or not; records
+ * at or above the position are counted, not judged.
  * Memory: the ledger's records in typed arrays. Errors: `config`, `corrupt`, those of the readers.
  */
 export async function verifyLedger(options: VerifyLedgerOptions): Promise<Report> {
@@ -43,19 +45,23 @@ export async function verifyLedger(options: VerifyLedgerOptions): Promise<Report
     else index.add(batch, batch.baseOffset);
   }
   const findings = openFindings();
-  const seen = { rows: 0, rejects: 0, resolved: 0, others: 0 };
+  const seen = { rows: 0, rejects: 0, replayed: 0, resolved: 0, others: 0 };
+  const replays = openReplays();
+  const matching = { index, unknown, replays, findings, seen };
   const others = snapshotsOfOthers(options.events, options.pipeline);
-  for await (const block of options.readRows(options.events, ROW_COLUMNS)) {
-    if (isAmong(others, block)) continue;
-    takeRowBlock(block, { index, unknown, findings, seen });
-  }
   const { deadLetter } = options;
   const owner = `${options.pipeline}.${state.log.topicId}`;
   const othersRejects = deadLetter === undefined ? others : snapshotsOfOthers(deadLetter, owner);
   for await (const block of rejectBlocks(options, state, REJECT_COLUMNS)) {
     if (isAmong(othersRejects, block)) continue;
-    takeRejectBlock(block, state.log.topic, { index, unknown, findings, seen });
+    takeRejectBlock(block, state.log.topic, matching);
   }
+  // After the rejects: a row may be one of them, replayed.
+  for await (const block of options.readRows(options.events, ROW_COLUMNS)) {
+    if (isAmong(others, block)) continue;
+    takeRowBlock(block, matching);
+  }
+  for (const wrong of replays.wrongRejects()) findings.add('wrong rejects', () => wrong);
   let waiting = 0;
   for (const { partition, offset, kind, committed } of index.untaken(state.next)) {
     if (committed) {
@@ -69,6 +75,7 @@ export async function verifyLedger(options: VerifyLedgerOptions): Promise<Report
       produced,
       'found as rows': seen.rows,
       'found as rejects': seen.rejects,
+      'of these replayed': seen.replayed,
       'not committed yet': waiting,
       'sends of unknown outcome': unknown.count(),
       'of these in the table': seen.resolved,
@@ -86,11 +93,13 @@ function isAmong(snapshots: ReadonlySet<bigint>, { snapshotId }: RowBlock): bool
 type Matching = {
   index: LedgerIndex;
   unknown: UnknownSends;
+  replays: Replays;
   findings: Findings;
-  seen: { rows: number; rejects: number; resolved: number; others: number };
+  seen: { rows: number; rejects: number; replayed: number; resolved: number; others: number };
 };
 
-function takeRowBlock(block: RowBlock, { index, unknown, findings, seen }: Matching): void {
+function takeRowBlock(block: RowBlock, matching: Matching): void {
+  const { index, findings, seen } = matching;
   const [partitions, offsets] = [block.column('_kafka_partition'), block.column('_kafka_offset')];
   const cells = {
     eventTime: block.column('event_time'),
@@ -103,23 +112,35 @@ function takeRowBlock(block: RowBlock, { index, unknown, findings, seen }: Match
     const [partition, offset] = [numberAt(partitions, row), bigintAt(offsets, row)];
     const found = rowAsExpected(cells, row);
     const expected = index.take(partition, offset);
+    const place = `partition ${partition}, offset ${offset}`;
     if (expected === undefined) {
-      if (unknown.resolve(partition, found)) seen.resolved += 1;
-      else seen.others += 1;
+      takeUnknownRow(found, { partition, place }, matching);
       continue;
     }
     seen.rows += 1;
-    const place = `partition ${partition}, offset ${offset}`;
     if (expected.again) findings.add('doubled clicks', () => place);
     const difference = differenceOf(expected, found);
     if (difference !== undefined) findings.add('wrong rows', () => `${place}: ${difference}`);
   }
 }
 
+/** A row that the ledger has at no offset: of a send whose outcome was not known, replayed, or somebody else's. */
+function takeUnknownRow(
+  found: ExpectedRecord,
+  { partition, place }: { partition: number; place: string },
+  { unknown, replays, findings, seen }: Matching,
+): void {
+  const replay = replays.resolve(partition, found);
+  if (replay === 'once') seen.replayed += 1;
+  else if (unknown.resolve(partition, found)) seen.resolved += 1;
+  else if (replay === 'again') findings.add('doubled clicks', () => `${place}, a replay`);
+  else seen.others += 1;
+}
+
 function takeRejectBlock(
   block: RowBlock,
   topic: string,
-  { index, unknown, findings, seen }: Matching,
+  { index, unknown, replays, findings, seen }: Matching,
 ): void {
   const [topics, kinds] = [block.column('_kafka_topic'), block.column('error_kind')];
   const [partitions, offsets] = [block.column('_kafka_partition'), block.column('_kafka_offset')];
@@ -136,9 +157,10 @@ function takeRejectBlock(
     seen.rejects += 1;
     const place = `partition ${partition}, offset ${offset}`;
     if (expected.again) findings.add('doubled clicks', () => place);
-    if (expected.kind !== kind) {
-      findings.add('wrong rejects', () => `${place}: ${kind}, made as ${expected.kind}`);
-    }
+    const wrong = `${place}: ${kind}, made as ${expected.kind}`;
+    if (expected.kind === kind) replays.add(partition, expected);
+    else if (expected.kind === 'good') replays.add(partition, expected, wrong);
+    else findings.add('wrong rejects', () => wrong);
   }
 }
 
@@ -163,6 +185,40 @@ function differenceOf(expected: ExpectedRecord, found: ExpectedRecord): string |
   const field = fields.find((name) => expected[name] !== found[name]);
   if (field === undefined) return undefined;
   return `${field} is ${String(found[field])}, produced as ${String(expected[field])}`;
+}
+
+/** Rejects by their values, which a replay keeps; each may have become one row since. */
+type Replays = {
+  /** `wrong` says what is wrong with the reject unless it was replayed. */
+  add(partition: number, reject: ExpectedRecord, wrong?: string): void;
+  resolve(partition: number, found: ExpectedRecord): 'once' | 'again' | 'unknown';
+  wrongRejects(): Iterable<string>;
+};
+
+/** Memory: one text a reject. */
+function openReplays(): Replays {
+  /** Of rejects of the same values, those that have not become rows. */
+  const open = new Map<string, (string | undefined)[]>();
+  return {
+    add(partition, reject, wrong) {
+      const signature = rowSignature(partition, reject);
+      const same = open.get(signature) ?? [];
+      open.set(signature, same);
+      same.push(wrong);
+    },
+    resolve(partition, found) {
+      const same = open.get(rowSignature(partition, found));
+      if (same === undefined) return 'unknown';
+      if (same.length === 0) return 'again';
+      same.pop();
+      return 'once';
+    },
+    *wrongRejects() {
+      for (const same of open.values()) {
+        for (const wrong of same) if (wrong !== undefined) yield wrong;
+      }
+    },
+  };
 }
 
 /** Records that may be in the topic or not, and at unknown offsets: found again by their values. */

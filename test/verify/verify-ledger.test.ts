@@ -97,6 +97,21 @@ describe('a table that holds what was produced', () => {
     expect(facts).toMatchObject({ 'records of other producers': 1 });
   });
 
+  it('is sound with rejects that were replayed: they stand at offsets that no ledger knows', async () => {
+    const sound = GOOD.filter((i) => i !== 5).map((i) => rowOf(i));
+    const replayed = [5, 7].map((i) => ({ ...rowOf(i), offset: 120 + i }));
+    const rows = [...sound, ...replayed];
+    const rejects = rowsAt(0, [105, 107]);
+    const { findings, facts } = await report({ ranges: { 0: [100, 130] }, rows, rejects });
+    expect(findings).toEqual([]);
+    expect(facts).toMatchObject({
+      'found as rows': 8,
+      'found as rejects': 2,
+      'of these replayed': 2,
+      'records of other producers': 0,
+    });
+  });
+
   it('finds sends of unknown outcome by their values', async () => {
     const { findings, facts } = await report(SOUND, [{ ...produced(), baseOffset: undefined }]);
     expect(findings).toEqual([]);
@@ -136,6 +151,25 @@ describe('a fault is caught', () => {
     const rows = [...GOOD.filter((i) => i !== 5), 7].map((i) => rowOf(i));
     const found = await report({ ...SOUND, rows, rejects: rowsAt(0, [105]) });
     expect(kindsOf(found)).toEqual({ 'wrong rows': 1, 'wrong rejects': 1 });
+  });
+
+  it('a record that was replayed twice', async () => {
+    const again = [120, 121].map((offset) => ({ ...rowOf(7), offset }));
+    const rows = [...(SOUND.rows ?? []), ...again];
+    const found = await report({ ...SOUND, ranges: { 0: [100, 130] }, rows });
+    expect(kindsOf(found)).toEqual({ 'doubled clicks': 1 });
+    expect(found.findings[0]?.examples[0]).toContain('a replay');
+  });
+
+  it('a good click that was rejected, and replayed into another partition', async () => {
+    const rows = GOOD.filter((i) => i !== 5).map((i) => rowOf(i));
+    const astray = { ...rowOf(5), partition: 1, offset: 7 };
+    const found = await report({
+      ranges: { 0: [100, 110], 1: [0, 8] },
+      rows: [...rows, astray],
+      rejects: rowsAt(0, [105, 107]),
+    });
+    expect(kindsOf(found)).toEqual({ 'wrong rejects': 1 });
   });
 
   it('a reject of another kind', async () => {
