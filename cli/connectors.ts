@@ -77,8 +77,9 @@ export async function applyConnectorFile(options: ConnectorOptions): Promise<voi
       connect: openConnectClient(config.connectUrl),
       topics,
       checkSource,
+      readSlot,
       loadSchema: schemaLoader(),
-      clock: { now: systemClock.nowMs, sleep: (ms) => systemClock.sleep(ms) },
+      clock: { elapsedMs: systemClock.elapsedMs, sleep: (ms) => systemClock.sleep(ms) },
       onProgress: terminal.print,
     });
   } finally {
@@ -101,10 +102,11 @@ async function resnapshot(named: readonly string[], flags: ResnapshotFlags): Pro
       connect: openConnectClient(config.connectUrl),
       topics,
       log: openChangeLog(log, signal),
-      slot: { read: readSlot, drop: dropSlot },
+      readSlot,
+      dropSlot,
       findRows: findInSource,
       loadSchema: schemaLoader(),
-      clock: { now: systemClock.nowMs, sleep: (ms) => sleepUntilStopped(ms, signal) },
+      clock: { elapsedMs: systemClock.elapsedMs, sleep: (ms) => sleepUntilStopped(ms, signal) },
       onProgress: terminal.print,
     });
   } finally {

@@ -73,9 +73,10 @@ async function readEarlierRows(
   return { subject, outcome: 'loaded', message: `rows: ${unread.join(', ')} read` };
 }
 
-async function checkTables({ config, checkSource }: ApplyOptions): Promise<ApplyStep> {
+async function checkTables(options: ApplyOptions): Promise<ApplyStep> {
+  const { config, checkSource } = options;
   const subject = 'source';
-  const check = await checkSource(config);
+  const check = await whenReachable(options, () => checkSource(config));
   return check.kind === 'ready'
     ? { subject, outcome: 'unchanged', message: `source: ${config.tables.length} tables published` }
     : { subject, outcome: 'unchecked', message: `source: not checked, ${check.message}` };
@@ -85,7 +86,7 @@ async function refuseUnsafe(options: ApplyOptions): Promise<void> {
   const { config, connect } = options;
   const present = await whenReachable(options, () => connect.readConfig(config.connector));
   if (present === undefined) return;
-  refuseDue(present);
+  refuseDue(config, present);
   await refuseReturned(options, present);
 }
 

@@ -2,14 +2,23 @@ import type { ConnectClient, ConnectorStatus } from './connect-client.ts';
 import type { ConnectorsConfig } from './connectors-config.ts';
 import { ConnectorsError } from './error.ts';
 import { passwordVariable } from './postgres.ts';
+import { slotTrouble } from './replication-slot.ts';
+import type { SlotState, SlotTrouble } from './replication-slot.ts';
+import type { Unreachable } from './source-client.ts';
 
-/** Time as the caller has it: epoch ms, and a wait. */
-type Clock = { now: () => number; sleep: (ms: number) => Promise<void> };
+/** Time as the caller has it: ms of a clock that nobody sets, and a wait. */
+type Clock = { elapsedMs: () => number; sleep: (ms: number) => Promise<void> };
 
-/** What waiting for a connector needs. */
-export type ConnectorWait = {
+/** What looking at a connector and its replication slot needs. */
+export type ConnectorLook = {
   config: ConnectorsConfig;
   connect: ConnectClient;
+  /** The replication slot in the database, see `readSlot`. */
+  readSlot: (config: ConnectorsConfig) => Promise<SlotState | Unreachable>;
+};
+
+/** What waiting for a connector needs. */
+export type ConnectorWait = ConnectorLook & {
   clock: Clock;
   /** Told of what is waited for. */
   onProgress: (line: string) => void;
@@ -29,13 +38,13 @@ export async function whenReachable<T>(
   attempt: () => Promise<T>,
 ): Promise<T> {
   const { clock, onProgress, waitMsMax = waitMsMaxDefault } = options;
-  const deadline = clock.now() + waitMsMax;
+  const deadline = clock.elapsedMs() + waitMsMax;
   for (;;) {
     try {
       return await attempt();
     } catch (error) {
       const retryable = error instanceof ConnectorsError && error.kind === 'unavailable';
-      if (!retryable || clock.now() >= deadline) throw error;
+      if (!retryable || clock.elapsedMs() >= deadline) throw error;
       onProgress(`waiting: ${error.message}`);
       await clock.sleep(pollMs * 4);
     }
@@ -49,7 +58,7 @@ export async function whenReachable<T>(
 export async function waitUntilRunning(options: ConnectorWait): Promise<void> {
   const { config, connect, clock, onProgress, waitMsMax = waitMsMaxDefault } = options;
   const subject = `connector ${config.connector}`;
-  const deadline = clock.now() + waitMsMax;
+  const deadline = clock.elapsedMs() + waitMsMax;
   let settled = 0;
   let restarted = false;
   let resumed = false;
@@ -62,7 +71,7 @@ export async function waitUntilRunning(options: ConnectorWait): Promise<void> {
     settled = isRunning(status) ? settled + 1 : 0;
     if (settled >= settledPolls) return;
     const trace = failureOf(status);
-    if (trace !== undefined && restarted) throw failedConnector(config, trace);
+    if (trace !== undefined && restarted) throw await failedConnector(options, trace);
     if (trace !== undefined) {
       // One fresh try: the failure may be that of an earlier configuration.
       await whenReachable(options, () => connect.restartFailed(config.connector));
@@ -72,7 +81,7 @@ export async function waitUntilRunning(options: ConnectorWait): Promise<void> {
       await whenReachable(options, () => connect.resume(config.connector));
       resumed = true;
     }
-    if (clock.now() >= deadline) {
+    if (clock.elapsedMs() >= deadline) {
       throw new ConnectorsError('unavailable', `${subject} does not run yet: ${now}`, {
         context: { connector: config.connector, waitMsMax },
       });
@@ -84,16 +93,32 @@ export async function waitUntilRunning(options: ConnectorWait): Promise<void> {
 /** Stops the connector and waits until it has no task any more. Errors: `unavailable` when the wait ends. */
 export async function stopConnector(options: ConnectorWait): Promise<void> {
   const { config, connect, clock, waitMsMax = waitMsMaxDefault } = options;
-  const deadline = clock.now() + waitMsMax;
+  const deadline = clock.elapsedMs() + waitMsMax;
   await whenReachable(options, () => connect.stop(config.connector));
   for (;;) {
     const status = await whenReachable(options, () => connect.readStatus(config.connector));
     if (status?.connector.state === 'STOPPED' && status.tasks.length === 0) return;
-    if (clock.now() >= deadline) {
+    if (clock.elapsedMs() >= deadline) {
       throw new ConnectorsError('unavailable', `connector ${config.connector} does not stop`);
     }
     await clock.sleep(pollMs);
   }
+}
+
+/** The replication slot, and what is wrong with it. Errors: those of `ConnectClient` and of `readSlot`. */
+export async function lookAtSlot({
+  config,
+  connect,
+  readSlot,
+}: ConnectorLook): Promise<
+  { kind: 'seen'; slot: SlotState; trouble: SlotTrouble | undefined } | Unreachable
+> {
+  const before = await connect.readOffset(config.connector);
+  const slot = await readSlot(config);
+  if (slot.kind === 'unreachable') return slot;
+  const after = await connect.readOffset(config.connector);
+  const runs = isRunning(await connect.readStatus(config.connector));
+  return { kind: 'seen', slot, trouble: slotTrouble(config, { slot, before, after, runs }) };
 }
 
 /** Whether the connector and all of its tasks run, and there is one. */
@@ -121,12 +146,18 @@ function describeStatus(status: ConnectorStatus | undefined): string {
   return [status.connector.state, ...tasks].join(', ');
 }
 
-function failedConnector(config: ConnectorsConfig, trace: string): ConnectorsError {
-  return new ConnectorsError(
-    'config',
-    withHint(`connector ${config.connector} failed: ${shortTrace(config, trace)}`),
-    { context: { connector: config.connector } },
-  );
+/** A slot that has lost its place is a reason that the database tells better than the trace. */
+async function failedConnector(options: ConnectorWait, trace: string): Promise<ConnectorsError> {
+  const { connector } = options.config;
+  const failure = withHint(`connector ${connector} failed: ${shortTrace(options.config, trace)}`);
+  const look = await whenReachable(options, () => lookAtSlot(options));
+  const reason =
+    look.kind === 'seen'
+      ? look.trouble?.message
+      : `The replication slot was not checked, ${look.message}: if it has lost its place, run ` +
+        '`tributary connectors resnapshot --all` where the database can be reached';
+  const message = reason === undefined ? failure : `${failure.trimEnd()}\n${reason}`;
+  return new ConnectorsError('config', message, { context: { connector } });
 }
 
 /** An error of Connect with its secrets masked. */
@@ -136,14 +167,11 @@ export function withoutSecrets(config: ConnectorsConfig, subject: string, error:
   return new ConnectorsError(error.kind, message, { context: error.context });
 }
 
-/** The password that Connect uses is the worker's; where there is none, PostgreSQL refuses the variable's name. */
+/**
+ * The password that Connect uses is the worker's; where there is none, PostgreSQL refuses the variable's name.
+ * Connect hands on PostgreSQL's words, and no code.
+ */
 function withHint(message: string): string {
-  if (/no longer available on the server|replication slot.*(ahead|mismatch)/is.test(message)) {
-    return (
-      `${message.trimEnd()}\nThe replication slot has lost its place: run ` +
-      '`tributary connectors resnapshot --all`'
-    );
-  }
   if (!/password authentication failed/i.test(message)) return message;
   return (
     `${message.trimEnd()}\nKafka Connect takes the password from the environment of its worker: ` +

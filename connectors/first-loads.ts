@@ -24,6 +24,7 @@ const pollMs = 1000;
 const whole = ['SUCCEEDED', 'EMPTY'];
 const failed = 'SQL_EXCEPTION';
 const triesMax = 3;
+/** Until a request that was not heard is repeated; twice as long each time. */
 const askAgainMs = 10_000;
 
 /**
@@ -51,8 +52,9 @@ export async function findUnread(
  * moment is read again from its start. Asking twice reads twice, which changes nothing.
  *
  * Tables are asked for one by one, and a reading that failed is followed by a restart: Debezium 3.7 keeps the rows
- * of the failed one in memory, and would write them into the topic of the table that it reads next. It needs a published write now and then, which the heartbeat table gives: the read rows
- * are let go when the log has passed the moment at which they were read.
+ * of the failed one in memory, and would write them into the topic of the table that it reads next. A reading needs
+ * a published write now and then, which the heartbeat table gives: the read rows are let go when the log has passed
+ * the moment at which they were read.
  * Errors: `config` where Debezium tells that it cannot read a table; `unavailable` when it tells nothing
  * new for `waitMsMax`: it goes on by itself, and `apply` asks again.
  * Source: Debezium 3 reference, "Sending signals", "Receiving Debezium notifications".
@@ -76,15 +78,16 @@ async function loadTable(options: FirstLoadOptions, table: string): Promise<'rea
   const { clock, onProgress, waitMsMax } = options;
   let outcome: 'read' | 'failed' = 'read';
   let seen = (await readTold(options)).records.length;
-  let movedMs = clock.now();
+  let movedMs = clock.elapsedMs();
   const id = `tributary-${randomUUID()}`;
-  let askedMs = clock.now();
   let isHeard = false;
+  let askAgainAtMs = clock.elapsedMs() + askAgainMs;
+  let patienceMs = askAgainMs;
   await askFor(options, table, id);
   for (;;) {
     await clock.sleep(pollMs);
     const { records, resolve } = await readTold(options);
-    if (records.length > seen) movedMs = clock.now();
+    if (records.length > seen) movedMs = clock.elapsedMs();
     for (const { value } of records.slice(seen)) {
       const told = readNotification(value, resolve);
       isHeard ||= told?.['id'] === id;
@@ -98,15 +101,21 @@ async function loadTable(options: FirstLoadOptions, table: string): Promise<'rea
       if (told?.['type'] === 'COMPLETED' && told['id'] === id) return outcome;
     }
     seen = records.length;
-    if (clock.now() - movedMs >= waitMsMax) throw stalled(table, options);
-    if (isHeard || clock.now() - askedMs < askAgainMs) continue;
-    // A task that has just started does not hear what was said before it listened.
-    askedMs = clock.now();
+    if (clock.elapsedMs() - movedMs >= waitMsMax) throw stalled(table, options);
+    if (isHeard || clock.elapsedMs() < askAgainAtMs) continue;
+    // A task that has just started does not hear what was said before it listened; one that is busy hears all of it
+    // later, and reads the table once for each request.
+    await waitUntilRunning(options);
     await askFor(options, table, id);
+    patienceMs *= 2;
+    askAgainAtMs = clock.elapsedMs() + patienceMs;
   }
 }
 
-/** The id is what Debezium's notifications of the request bear; asking twice under one id does no harm. */
+/**
+ * The id is what Debezium's notifications of the request bear: once it has heard it, and, for all of the requests under
+ * one id, once at their end.
+ */
 async function askFor(
   { config, topics }: FirstLoadOptions,
   table: string,

@@ -1,40 +1,32 @@
-import { isRunning, stopConnector, whenReachable } from './connector-runs.ts';
+import { lookAtSlot, stopConnector, whenReachable } from './connector-runs.ts';
 import type { ConnectorWait } from './connector-runs.ts';
 import type { ConnectorsConfig } from './connectors-config.ts';
 import { ConnectorsError } from './error.ts';
 import { debeziumPostgresConfig } from './postgres.ts';
 import type { ConnectorConfig } from './postgres.ts';
-import { slotTrouble } from './replication-slot.ts';
-import type { SlotState, SlotTrouble } from './replication-slot.ts';
-import type { Unreachable } from './source-client.ts';
-
-/** The replication slot in the database, see `readSlot` and `dropSlot`. */
-export type SlotAccess = {
-  read: (config: ConnectorsConfig) => Promise<SlotState | Unreachable>;
-  drop: (config: ConnectorsConfig) => Promise<void>;
-};
+import type { SlotTrouble } from './replication-slot.ts';
 
 /** In the connector's configuration, which outlives us: tables whose rows are still to be read again. */
 const dueSetting = 'tributary.resnapshot.due';
 
-/** The tables that a resnapshot which was cut short has still to read; none otherwise. */
-export function dueTables(present: ConnectorConfig | undefined): string[] {
-  return (present?.[dueSetting] ?? '').split(',').filter((table) => table !== '');
+/**
+ * The tables that a resnapshot which was cut short has still to read; none otherwise. One that has left
+ * connectors.yaml is not read any more, and `apply` refuses it when it comes back.
+ */
+export function dueTables(
+  config: ConnectorsConfig,
+  present: ConnectorConfig | undefined,
+): string[] {
+  const due = new Set(present?.[dueSetting]?.split(','));
+  return config.tables.filter((table) => due.has(table));
 }
 
 /** What is wrong with the slot; undefined also where the database is out of reach, which is told. */
-export async function inspectSlot(
-  options: ConnectorWait & { slot: SlotAccess },
-): Promise<SlotTrouble | undefined> {
-  const { config, connect, slot, onProgress } = options;
-  const state = await slot.read(config);
-  if (state.kind === 'unreachable') {
-    onProgress(`slot: not checked, ${state.message}`);
-    return undefined;
-  }
-  const offset = await whenReachable(options, () => connect.readOffset(config.connector));
-  const status = await whenReachable(options, () => connect.readStatus(config.connector));
-  return slotTrouble(config, { slot: state, offset, runs: isRunning(status) });
+export async function inspectSlot(options: ConnectorWait): Promise<SlotTrouble | undefined> {
+  const look = await whenReachable(options, () => lookAtSlot(options));
+  if (look.kind === 'seen') return look.trouble;
+  options.onProgress(`slot: not checked, ${look.message}`);
+  return undefined;
 }
 
 /**
@@ -42,10 +34,10 @@ export async function inspectSlot(
  * due is written first, so that no crash makes it forgotten.
  */
 export async function beginNewSlot(
-  options: ConnectorWait & { slot: SlotAccess },
+  options: ConnectorWait & { dropSlot: (config: ConnectorsConfig) => Promise<void> },
   trouble: SlotTrouble,
 ): Promise<void> {
-  const { config, connect, slot, onProgress } = options;
+  const { config, connect, dropSlot, onProgress } = options;
   onProgress(trouble.message);
   onProgress(`connector ${config.connector}: goes on from a new slot`);
   await stopConnector(options);
@@ -56,7 +48,7 @@ export async function beginNewSlot(
       [dueSetting]: config.tables.join(','),
     }),
   );
-  await whenReachable(options, () => slot.drop(config));
+  await whenReachable(options, () => dropSlot(config));
   await whenReachable(options, () => connect.resetOffsets(config.connector));
 }
 
@@ -64,15 +56,15 @@ export async function beginNewSlot(
 export async function forgetDue(options: ConnectorWait): Promise<void> {
   const { config, connect } = options;
   const present = await whenReachable(options, () => connect.readConfig(config.connector));
-  if (dueTables(present).length === 0) return;
+  if (present?.[dueSetting] === undefined) return;
   await whenReachable(options, () =>
     connect.writeConfig(config.connector, debeziumPostgresConfig(config)),
   );
 }
 
 /** Errors: `config` while a resnapshot is due, whose mark another configuration would wipe out. */
-export function refuseDue(present: ConnectorConfig | undefined): void {
-  const due = dueTables(present);
+export function refuseDue(config: ConnectorsConfig, present: ConnectorConfig | undefined): void {
+  const due = dueTables(config, present);
   if (due.length === 0) return;
   throw new ConnectorsError('config', dueMessage(due), { context: { due } });
 }

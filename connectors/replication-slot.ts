@@ -71,17 +71,30 @@ export async function dropSlot(config: ConnectorsConfig): Promise<void> {
   if (refusal !== undefined) throw new ConnectorsError('unavailable', refusal.message);
 }
 
+/** What was seen of a slot and of the place that the connector has stored. */
+export type SlotLook = {
+  slot: SlotState;
+  /** The place as it was stored before the slot was looked at. */
+  before: SourceOffset | undefined;
+  /** The place as it was stored after. */
+  after: SourceOffset | undefined;
+  runs: boolean;
+};
+
 /**
  * What is wrong between the slot and the place that the connector has stored. A slot ahead of that place was
- * made anew by somebody; while the connector runs, it may be ahead for a moment.
+ * made anew by somebody; while the connector runs, it may be ahead for a moment. The place never passes the log's
+ * end, and the slot never passes the place, but all three move on while they are looked at: so the log's end is
+ * held against the place as it was before, and the slot against the place as it was after.
  */
 export function slotTrouble(
   config: ConnectorsConfig,
-  { slot, offset, runs }: { slot: SlotState; offset: SourceOffset | undefined; runs: boolean },
+  { slot, before, after, runs }: SlotLook,
 ): SlotTrouble | undefined {
   const name = `slot ${config.database.slot}`;
-  if (typeof offset?.['lsn'] !== 'number') return undefined;
-  const readTo = BigInt(offset['lsn']);
+  const readTo = storedLsn(before);
+  const readSince = storedLsn(after);
+  if (readTo === undefined || readSince === undefined) return undefined;
   if (slot.currentLsn < readTo) {
     return {
       kind: 'rewound',
@@ -91,12 +104,12 @@ export function slotTrouble(
         'see docs/operations.md',
     };
   }
-  const lost = lostPlace(slot, readTo, runs);
+  const lost = lostPlace(slot, readSince, runs);
   if (lost === undefined) return undefined;
   return {
     kind: 'lost',
     message:
-      `${name} ${lost}: what was changed in the database after ${lsnText(readTo)} may be in no topic. ` +
+      `${name} ${lost}: what was changed in the database after ${lsnText(readSince)} may be in no topic. ` +
       'Run: tributary connectors resnapshot --all',
   };
 }
@@ -107,6 +120,12 @@ function lostPlace(slot: SlotState, readTo: bigint, runs: boolean): string | und
   const { confirmedLsn } = slot;
   const isAhead = !runs && confirmedLsn !== null && confirmedLsn > readTo;
   return isAhead ? `was made anew, it starts at ${lsnText(confirmedLsn)}` : undefined;
+}
+
+/** How far the connector has come, as it has stored it; undefined before it has stored anything. */
+export function storedLsn(offset: SourceOffset | undefined): bigint | undefined {
+  const lsn = offset?.['lsn'];
+  return typeof lsn === 'number' ? BigInt(lsn) : undefined;
 }
 
 /** As PostgreSQL writes it. */

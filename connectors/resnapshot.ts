@@ -11,7 +11,7 @@ import { ConnectorsError } from './error.ts';
 import { loadTables } from './first-loads.ts';
 import type { TopicAdmin } from './kafka-admin.ts';
 import { beginNewSlot, dueTables, forgetDue, inspectSlot } from './new-slot.ts';
-import type { SlotAccess } from './new-slot.ts';
+import { storedLsn } from './replication-slot.ts';
 import type { RowKey, findInSource } from './source-rows.ts';
 import { tableTopic } from './topics.ts';
 import { findVanished, withoutPresent } from './vanished-rows.ts';
@@ -22,7 +22,8 @@ export type ResnapshotOptions = ConnectorWait & {
   tables: readonly string[];
   topics: TopicAdmin;
   log: ChangeLog;
-  slot: SlotAccess;
+  /** Drops the replication slot, see `dropSlot`. */
+  dropSlot: (config: ConnectorsConfig) => Promise<void>;
   /** Which keys stand in a table, see `findInSource`. */
   findRows: (
     config: ConnectorsConfig,
@@ -48,7 +49,7 @@ const pollMs = 500;
  * tables must be named, and a new slot is begun first.
  *
  * Killed at any point, the command can be run again; a second run changes nothing. A connector that it left
- * stopped is started by the next run, and by `apply`.
+ * stopped is started by the next run, and by `apply` unless a new slot was begun: what it missed must be read first.
  * Errors: `config` for tables that are not captured, a slot that needs all of them, a database that was restored,
  * or what Debezium refuses; `unavailable` where Kafka, Connect or the database stay out of reach.
  */
@@ -64,7 +65,7 @@ export async function resnapshotTables(options: ResnapshotOptions): Promise<void
   }
   const trouble = await inspectSlot(options);
   if (trouble?.kind === 'rewound') throw new ConnectorsError('config', trouble.message);
-  const due = trouble === undefined ? dueTables(present) : config.tables;
+  const due = trouble === undefined ? dueTables(config, present) : config.tables;
   const left = due.filter((table) => !tables.includes(table));
   if (left.length > 0) {
     const why =
@@ -169,7 +170,7 @@ async function withoutThoseInSource(
     const own = rows.filter(({ topic }) => topic === tableTopic(config, table));
     if (own.length === 0) continue;
     const keys = await decodeKeys(options, own);
-    const found = keys === undefined ? undefined : await findRows(config, table, keys);
+    const found = keys && (await whenReachable(options, () => findRows(config, table, keys)));
     if (found === undefined || 'kind' in found) {
       onProgress(`${table}: not compared with the database`);
       gone.push(...own);
@@ -261,14 +262,22 @@ async function readEnds(
   return ends;
 }
 
-/** Connect stores a place only once Kafka has all records up to it: those that were read are in the topics. */
+/**
+ * Connect stores a place only once Kafka has all records up to it: a place behind the end that the database's log
+ * had when the reading was over comes after every row that was read. Where the database is out of reach, any place
+ * that is stored later must do, which is no proof.
+ */
 async function waitUntilStored(options: ResnapshotOptions): Promise<void> {
-  const { config, connect, clock, waitMsMax = waitMsMaxDefault } = options;
-  const deadline = clock.now() + waitMsMax;
+  const { config, connect, readSlot, clock, waitMsMax = waitMsMaxDefault } = options;
+  const readOffset = () => whenReachable(options, () => connect.readOffset(config.connector));
+  const slot = await whenReachable(options, () => readSlot(config));
+  const readAt = slot.kind === 'unreachable' ? storedLsn(await readOffset()) : slot.currentLsn;
+  const deadline = clock.elapsedMs() + waitMsMax;
   for (;;) {
-    const offset = await whenReachable(options, () => connect.readOffset(config.connector));
-    if (offset !== undefined && offset['incremental_snapshot_collections'] === undefined) return;
-    if (clock.now() >= deadline) {
+    const offset = await readOffset();
+    const isOver = offset?.['incremental_snapshot_collections'] === undefined;
+    if (isOver && (storedLsn(offset) ?? 0n) > (readAt ?? 0n)) return;
+    if (clock.elapsedMs() >= deadline) {
       throw new ConnectorsError(
         'unavailable',
         'Connect has not stored that the reading is over: a write to a published table makes it (see ' +

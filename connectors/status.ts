@@ -1,11 +1,10 @@
-import type { ConnectClient, ConnectorState } from './connect-client.ts';
-import { isRunning, shortTrace } from './connector-runs.ts';
+import type { ConnectorState } from './connect-client.ts';
+import { isRunning, lookAtSlot, shortTrace } from './connector-runs.ts';
+import type { ConnectorLook } from './connector-runs.ts';
 import type { ConnectorsConfig } from './connectors-config.ts';
 import type { TopicAdmin } from './kafka-admin.ts';
 import { dueMessage, dueTables } from './new-slot.ts';
-import type { SlotAccess } from './new-slot.ts';
 import { changedSettings, debeziumPostgresConfig } from './postgres.ts';
-import { slotTrouble } from './replication-slot.ts';
 import type { SlotState } from './replication-slot.ts';
 import { planTopics } from './topics.ts';
 
@@ -33,31 +32,26 @@ export type ConnectorsReport = {
 };
 
 /** Errors: `unavailable` where Kafka or Connect cannot be reached. */
-export async function readConnectorsStatus(options: {
-  config: ConnectorsConfig;
-  connect: ConnectClient;
-  topics: TopicAdmin;
-  readSlot: SlotAccess['read'];
-}): Promise<ConnectorsReport> {
+export async function readConnectorsStatus(
+  options: ConnectorLook & { topics: TopicAdmin },
+): Promise<ConnectorsReport> {
   const { config, connect } = options;
   const status = await connect.readStatus(config.connector);
   const parts = status === undefined ? [] : [status.connector, ...status.tasks];
   const trace = parts.find(({ state }) => state === 'FAILED')?.trace;
   const present = await connect.readConfig(config.connector);
-  const due = dueTables(present);
+  const due = dueTables(config, present);
   const differences =
     // While a resnapshot is due, the connector has settings of its own.
     present === undefined || due.length > 0
       ? []
       : changedSettings(present, debeziumPostgresConfig(config));
   const topics = await readTopics(options);
-  const found = await options.readSlot(config);
-  const slot = found.kind === 'unreachable' ? undefined : found;
-  const offset = await connect.readOffset(config.connector);
-  const trouble = slot && present && slotTrouble(config, { slot, offset, runs: isRunning(status) });
+  const look = await lookAtSlot(options);
+  const seen = look.kind === 'seen' ? look : undefined;
   const missed = [
     ...(due.length > 0 ? [dueMessage(due)] : []),
-    ...(trouble === undefined ? [] : [trouble.message]),
+    ...(seen?.trouble === undefined ? [] : [seen.trouble.message]),
   ];
   return {
     connector: config.connector,
@@ -66,7 +60,7 @@ export async function readConnectorsStatus(options: {
     failure: trace === undefined ? undefined : shortTrace(config, trace),
     differences,
     topics,
-    slot,
+    slot: seen?.slot,
     missed,
     asWanted:
       isRunning(status) &&

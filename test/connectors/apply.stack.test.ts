@@ -63,8 +63,9 @@ function options(own: Partial<ConnectorsConfig> = {}): ApplyOptions {
     connect,
     topics,
     checkSource,
+    readSlot,
     loadSchema,
-    clock: { now: Date.now, sleep },
+    clock: { elapsedMs: () => performance.now(), sleep },
     onProgress: () => {},
     waitMsMax: 60_000,
   };

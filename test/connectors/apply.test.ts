@@ -1,47 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { applyConnectors } from '../../connectors/apply.ts';
 import type { ApplyOptions, ApplyStep } from '../../connectors/apply.ts';
-import type { ConnectClient, ConnectorState } from '../../connectors/connect-client.ts';
+import type { ConnectClient } from '../../connectors/connect-client.ts';
 import { shortTrace } from '../../connectors/connector-runs.ts';
 import { ConnectorsError } from '../../connectors/error.ts';
 import type { TopicAdmin } from '../../connectors/kafka-admin.ts';
 import { createMemoryTopicAdmin } from '../../connectors/memory-topic-admin.ts';
-import type { ConnectorConfig } from '../../connectors/postgres.ts';
 import { readConnectorsStatus } from '../../connectors/status.ts';
 import { notificationTopic, signalTopic, tableTopic } from '../../connectors/topics.ts';
 import { connectorsConfig } from './connectors-sample.ts';
+import { memoryConnect, memoryDebezium, notification } from './memory-debezium.ts';
 
 const config = connectorsConfig({ password: 'hunter2-secret' });
-
-/** A worker in memory whose tasks go through the given states, the last one for ever. */
-function memoryConnect(
-  states: ConnectorState[],
-  trace?: string,
-): ConnectClient & { restarts: number } {
-  const configs = new Map<string, ConnectorConfig>();
-  return {
-    restarts: 0,
-    readConfig: async (connector) => configs.get(connector),
-    writeConfig: async (connector, written) => void configs.set(connector, written),
-    async readStatus(connector) {
-      if (!configs.has(connector)) return undefined;
-      const state = (states.length > 1 ? states.shift() : states[0]) ?? 'RUNNING';
-      const failure = state === 'FAILED' ? trace : undefined;
-      return {
-        connector: { state: 'RUNNING', trace: undefined },
-        tasks: [{ taskId: 0, state, trace: failure }],
-      };
-    },
-    async restartFailed() {
-      this.restarts++;
-    },
-    restart: async () => {},
-    stop: async () => {},
-    resume: async () => {},
-    readOffset: async () => undefined,
-    resetOffsets: async () => {},
-  };
-}
 
 type StatusOptions = Parameters<typeof readConnectorsStatus>[0];
 
@@ -54,7 +24,7 @@ function options(connect: ConnectClient, lines: string[] = []): ApplyOptions & S
     checkSource: async () => ({ kind: 'ready' }),
     readSlot: async () => ({ kind: 'unreachable', message: 'far away' }),
     loadSchema: async () => undefined,
-    clock: { now: () => nowMs, sleep: async (ms) => void (nowMs += ms) },
+    clock: { elapsedMs: () => nowMs, sleep: async (ms) => void (nowMs += ms) },
     onProgress: (line) => lines.push(line),
   };
 }
@@ -114,15 +84,22 @@ describe('apply', () => {
     const failure = applyConnectors(options(connect));
     await expect(failure).rejects.toMatchObject({
       kind: 'config',
-      message: 'connector app failed: ConnectException: no slot\nCaused by: PSQLException: gone',
+      message:
+        'connector app failed: ConnectException: no slot\nCaused by: PSQLException: gone\n' +
+        'The replication slot was not checked, far away: if it has lost its place, run ' +
+        '`tributary connectors resnapshot --all` where the database can be reached',
     });
     expect(connect.restarts).toBe(1);
   });
 
   it('names the way out where the replication slot has lost its place', async () => {
-    const trace = 'DebeziumException: lsn=LSN{0/1}, but this is no longer available on the server.';
-    const failure = applyConnectors(options(memoryConnect(['FAILED'], trace)));
-    await expect(failure).rejects.toThrow('tributary connectors resnapshot --all');
+    const connect = memoryConnect(['FAILED'], 'DebeziumException: it does not go on');
+    connect.readOffset = async () => ({ lsn: 100 });
+    const given = options(connect);
+    given.readSlot = async () => ({ kind: 'missing', currentLsn: 200n });
+    const failure = applyConnectors(given);
+    await expect(failure).rejects.toThrow('it does not go on\nslot tributary_slot does not');
+    await expect(failure).rejects.toThrow('Run: tributary connectors resnapshot --all');
   });
 
   it('gives up waiting after a bounded time', async () => {
@@ -166,44 +143,6 @@ describe('apply', () => {
   });
 });
 
-/** Notifications as JSON converters write them. */
-function notification(
-  kind: 'Initial Snapshot' | 'Incremental Snapshot',
-  type: string,
-  details: Record<string, string> = {},
-  id = 'n',
-): { key: string; value: string } {
-  const value = { id, aggregate_type: kind, type, additional_data: details };
-  return { key: '{}', value: JSON.stringify(value) };
-}
-
-/** A source of notifications that obeys the signals which `obey` takes. */
-function debezium(obey: (table: string) => string | undefined): TopicAdmin {
-  const topics = createMemoryTopicAdmin();
-  return {
-    ...topics,
-    async appendRecord(topic, record) {
-      await topics.appendRecord(topic, record);
-      if (topic !== signalTopic(config)) return;
-      const { id, data } = JSON.parse(record.value) as {
-        id: string;
-        data: { 'data-collections': string[] };
-      };
-      const tell = (type: string, details: Record<string, string>): Promise<void> => {
-        const told = notification('Incremental Snapshot', type, details, id);
-        return topics.appendRecord(notificationTopic(config), told);
-      };
-      for (const table of data['data-collections']) {
-        const status = obey(table);
-        if (status === undefined) return;
-        const details = { scanned_collection: table, status, total_rows_scanned: '7' };
-        await tell('TABLE_SCAN_COMPLETED', details);
-      }
-      await tell('COMPLETED', {});
-    },
-  };
-}
-
 describe('a table that is added after the initial snapshot', () => {
   const added = { ...config, tables: [...config.tables, 'public.orders'] };
 
@@ -223,7 +162,7 @@ describe('a table that is added after the initial snapshot', () => {
   }
 
   it('is read on request, once', async () => {
-    const topics = debezium(() => 'SUCCEEDED');
+    const topics = memoryDebezium(config, () => 'SUCCEEDED');
     const lines: string[] = [];
     const given = { ...(await applied(topics, lines)), config: added };
     expect((await applyConnectors(given)).at(-1)?.outcome).toBe('loaded');
@@ -240,7 +179,7 @@ describe('a table that is added after the initial snapshot', () => {
 
   it('is read by a later apply where an earlier one was cut short', async () => {
     let answer: string | undefined;
-    const topics = debezium(() => answer);
+    const topics = memoryDebezium(config, () => answer);
     const given = { ...(await applied(topics)), config: added };
     await expect(applyConnectors(given)).rejects.toMatchObject({ kind: 'unavailable' });
     answer = 'SUCCEEDED';
@@ -248,7 +187,7 @@ describe('a table that is added after the initial snapshot', () => {
   });
 
   it('is refused where it was captured before and changed unseen', async () => {
-    const given = await applied(debezium(() => 'SUCCEEDED'));
+    const given = await applied(memoryDebezium(config, () => 'SUCCEEDED'));
     const [first = '', ...fewer] = config.tables;
     const topic = tableTopic(config, first);
     await given.topics.appendRecord(topic, { key: '1', value: 'as it was' });
@@ -261,7 +200,7 @@ describe('a table that is added after the initial snapshot', () => {
 
   it('is read again after a restart where Debezium failed in the middle', async () => {
     const statuses = ['SQL_EXCEPTION', 'SUCCEEDED'];
-    const given = await applied(debezium(() => statuses.shift()));
+    const given = await applied(memoryDebezium(config, () => statuses.shift()));
     let restarts = 0;
     given.connect.restart = async () => void restarts++;
     const steps = await applyConnectors({ ...given, config: added });
@@ -270,21 +209,28 @@ describe('a table that is added after the initial snapshot', () => {
   });
 
   it('is asked for again where Debezium was not listening yet', async () => {
-    const topics = debezium(() => 'SUCCEEDED');
+    const topics = memoryDebezium(config, () => 'SUCCEEDED');
     const given = { ...(await applied(topics)), config: added };
-    const { appendRecord } = topics;
     let lost = 0;
     const append: TopicAdmin['appendRecord'] = async (topic, record) => {
       if (topic === signalTopic(config) && lost++ < 2) return;
-      await appendRecord(topic, record);
+      await topics.appendRecord(topic, record);
     };
     const steps = await applyConnectors({ ...given, topics: { ...topics, appendRecord: append } });
     expect(steps.at(-1)?.outcome).toBe('loaded');
     expect(lost).toBe(3);
   });
 
+  it('is asked for a few times at most of a task that hears it late', async () => {
+    const given = { ...(await applied(memoryDebezium(config, () => undefined))), config: added };
+    await expect(applyConnectors(given)).rejects.toMatchObject({ kind: 'unavailable' });
+    const asked = await given.topics.readRecords(signalTopic(config));
+    expect(asked.length).toBeGreaterThan(2);
+    expect(asked.length).toBeLessThan(6);
+  });
+
   it('is named where Debezium cannot read it', async () => {
-    const given = await applied(debezium(() => 'NO_PRIMARY_KEY'));
+    const given = await applied(memoryDebezium(config, () => 'NO_PRIMARY_KEY'));
     const failure = applyConnectors({ ...given, config: added });
     await expect(failure).rejects.toMatchObject({
       kind: 'config',

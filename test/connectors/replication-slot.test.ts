@@ -13,7 +13,7 @@ const present: SlotState = {
 };
 
 const troubleOf = (slot: SlotState, { runs = true } = {}) =>
-  slotTrouble(config, { slot, offset: { lsn: 100 }, runs });
+  slotTrouble(config, { slot, before: { lsn: 100 }, after: { lsn: 100 }, runs });
 
 describe('a replication slot', () => {
   it('that stands at or before what was read is right', () => {
@@ -23,9 +23,11 @@ describe('a replication slot', () => {
   });
 
   it('of which nothing was read yet is right, there or not', () => {
-    expect(slotTrouble(config, { slot: present, offset: undefined, runs: true })).toBeUndefined();
+    const nothing = { before: undefined, after: undefined, runs: true };
+    expect(slotTrouble(config, { slot: present, ...nothing })).toBeUndefined();
     const missing = { kind: 'missing', currentLsn: 5n } as const;
-    expect(slotTrouble(config, { slot: missing, offset: {}, runs: false })).toBeUndefined();
+    const empty = { before: {}, after: {}, runs: false };
+    expect(slotTrouble(config, { slot: missing, ...empty })).toBeUndefined();
   });
 
   it.each<[string, SlotState, RegExp]>([
