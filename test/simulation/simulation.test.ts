@@ -32,7 +32,7 @@ describe('the simulation', () => {
       }
     }
     expect(commits).toBeGreaterThan(SCHEDULES);
-  }, 300_000);
+  }, 600_000);
 
   it('plays a seed the same way each time', async () => {
     for (let seed = 1; seed <= 20; seed += 1) {
