@@ -11,6 +11,7 @@ export function exitCodeOf(error: unknown): number {
     case 'fenced':
     case 'corrupt':
     case 'rebuild':
+    case 'renew':
       return EXIT.configuration;
     case 'unavailable':
     case 'reopen':

@@ -10,9 +10,8 @@ import { isCutShort, retryUntilAvailable } from '../enrich/pipeline/retry.ts';
 import { runOnState } from '../enrich/pipeline/run-on-state.ts';
 import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { openPlatformaticLog } from '../enrich/source/platformatic-log.ts';
-import type { EnrichError } from '../enrich/error.ts';
 import type { DimensionDefinition } from '../enrich/state/dimension-record.ts';
-import { openState } from '../enrich/state/open-state.ts';
+import { openState, retireState } from '../enrich/state/open-state.ts';
 import type { OpenedState } from '../enrich/state/open-state.ts';
 import { contractFields } from '../schemas/contract-field.ts';
 import { stopSignal, systemClock } from './environment.ts';
@@ -53,7 +52,11 @@ async function run(options: RunOptions): Promise<void> {
         config,
         contracts: loaded.contracts,
         ports: { ...ports, clock: systemClock, logger, metrics },
-        openState: (damage) => openPipelineState(loaded, damage, logger),
+        openState: () => openPipelineState(loaded, logger),
+        retireState: (error) => {
+          const { directory } = config.state;
+          return retireState({ directory, nowMs: systemClock.nowMs(), error });
+        },
         status,
         acceptGap: options.acceptGap === true,
         acceptRollback: options.acceptRollback === true,
@@ -117,16 +120,12 @@ function openLog(config: PipelineConfig, logger: Logger, status: PipelineStatus)
 }
 
 /** The state with its projections rebuilt; columns have the types of the dimension contracts. */
-async function openPipelineState(
-  loaded: LoadedConfig,
-  damage: EnrichError | undefined,
-  logger: Logger,
-): Promise<OpenedState> {
+async function openPipelineState(loaded: LoadedConfig, logger: Logger): Promise<OpenedState> {
   const { directory } = loaded.config.state;
   const startedMs = systemClock.elapsedMs();
   const dimensions = dimensionDefinitions(loaded);
   const nowMs = systemClock.nowMs();
-  const opened = await openState({ directory, dimensions, nowMs, damage });
+  const opened = await openState({ directory, dimensions, nowMs });
   const rows = Object.fromEntries(
     dimensions.map(({ name }) => [name, opened.state.projection(name).rowCount]),
   );

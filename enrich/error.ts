@@ -1,11 +1,12 @@
 /**
  * What the caller should do: `config` stop and name the key to fix; `decode` reject the record, go on;
  * `unavailable` back off and retry; `fenced` stop, another owner or another topic is ahead; `corrupt` stop,
- * the log's bytes are damaged; `reopen` close the state store and open it again; `rebuild` set its directory
- * aside and build the state again from the change topics.
+ * the log's bytes are damaged; `reopen` close the state store and open it again; `rebuild` its files are damaged: set
+ * them aside and build the state again from the change topics; `renew` its files are sound, but too old: delete them
+ * and build it again.
  */
 export type EnrichErrorKind =
-  'config' | 'decode' | 'unavailable' | 'fenced' | 'corrupt' | 'reopen' | 'rebuild';
+  'config' | 'decode' | 'unavailable' | 'fenced' | 'corrupt' | 'reopen' | 'rebuild' | 'renew';
 
 /** The one error type of this package. Retryability follows from `kind`; nobody parses `message`. */
 export class EnrichError extends Error {

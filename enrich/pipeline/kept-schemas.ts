@@ -2,7 +2,7 @@ import type { AvroObject } from '../../schemas/contract.ts';
 import { parseAvroType } from '../../schemas/avro-type.ts';
 import type { KeptSchemas } from '../../schemas/schema-cache.ts';
 import type { Logger } from '../log.ts';
-import type { DimensionState } from '../state/dimension-state.ts';
+import type { DimensionState, MetaWrite } from '../state/dimension-state.ts';
 
 const PREFIX = 'schemas/';
 /** Beyond any number of versions in use; the lowest id, which was given out first, goes first. */
@@ -40,6 +40,11 @@ export async function openKeptSchemas(options: {
       });
     },
   };
+}
+
+/** What a state keeps for any registry, to be taken over into one that is built anew. */
+export function keptEntries(state: Pick<DimensionState, 'listMeta'>): readonly MetaWrite[] {
+  return state.listMeta(PREFIX);
 }
 
 function parseSchema(bytes: Uint8Array | undefined): AvroObject | undefined {

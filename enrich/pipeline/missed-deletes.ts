@@ -76,7 +76,7 @@ export class MissedDeletes {
     this.#absenceMsMax = deleteRetentionMs - this.#marginMs;
   }
 
-  /** To be called before the topic is read. Errors: `rebuild` where deletes may have been missed. */
+  /** To be called before the topic is read. Errors: `renew` where deletes may have been missed. */
   async open(): Promise<void> {
     const at = this.#moment();
     if (this.#state.position(this.#dimension) === undefined) {
@@ -107,7 +107,7 @@ export class MissedDeletes {
 
   /**
    * Takes note of how far the topic was read by a turn that began at this moment, once the state has it. Errors:
-   * `rebuild` where deletes may have been missed on the way, those of the state.
+   * `renew` where deletes may have been missed on the way, those of the state.
    */
   async reached(places: readonly Place[], turn: Moment): Promise<void> {
     for (const { partition, nextOffset, endOffset } of places) {
@@ -150,7 +150,7 @@ export class MissedDeletes {
     const { topic } = this.#topic;
     const deleteRetentionMs = this.#deleteRetentionMs;
     return new EnrichError(
-      'rebuild',
+      'renew',
       `dimension ${this.#dimension}: the state may have missed deletes of ${topic}: ${why}. It is built again`,
       { context: { dimension: this.#dimension, topic, deleteRetentionMs } },
     );

@@ -66,8 +66,8 @@ export type PipelineOptions = {
  * Runs a pipeline until the signal: takes changes into the state, waits until every dimension is ready,
  * then takes clicks, joins, writes and commits them. On the signal it commits what it holds.
  *
- * Errors: `config`, `fenced` and `corrupt` need the user; `reopen` and `rebuild` need the state opened again or
- * built anew. Infrastructure that is away is waited for and never an error here.
+ * Errors: `config`, `fenced` and `corrupt` need the user; `reopen`, `rebuild` and `renew` need the state opened again
+ * or built anew. Infrastructure that is away is waited for and never an error here.
  */
 export async function runPipeline(options: PipelineOptions, signal: AbortSignal): Promise<void> {
   const { ports, status } = options;

@@ -8,6 +8,7 @@ import { openRocksdbStore } from './rocksdb-store.ts';
 
 /** Where damaged files go: a folder in the state directory, which may be a mount that cannot be renamed. */
 const ASIDE_PREFIX = 'damaged-';
+const STATE_FAULTS: ReadonlySet<string> = new Set(['reopen', 'rebuild', 'renew']);
 
 export type OpenedState = {
   state: DimensionState;
@@ -18,34 +19,48 @@ export type OpenedState = {
 
 /**
  * Opens the state in a directory, its projections rebuilt and compared with what was written. Where files are
- * damaged or missing, or `damage` says what was found at work, they are set aside (the newest damage is kept),
- * and an empty state begins: whatever it held stands in the change topics.
- * Errors: `config`, and `unavailable` (a full disk, among others): open it again.
+ * damaged or missing, they are set aside (the newest damage is kept), and an empty state begins: whatever it held
+ * stands in the change topics. Errors: `config`, and `unavailable` (a full disk, among others): open it again.
  */
 export async function openState(options: {
   directory: string;
   dimensions: readonly DimensionDefinition[];
   /** Epoch ms, for the name of what is set aside. */
   nowMs: number;
-  damage?: EnrichError | undefined;
 }): Promise<OpenedState> {
-  const { directory, dimensions, nowMs, damage } = options;
-  let error = damage;
-  if (error === undefined) {
-    try {
-      return { ...(await openSound(directory, dimensions)), rebuilt: undefined };
-    } catch (cause) {
-      if (!(cause instanceof EnrichError) || cause.kind !== 'rebuild') throw cause;
-      error = cause;
-    }
+  const { directory, dimensions, nowMs } = options;
+  try {
+    return { ...(await openSound(directory, dimensions)), rebuilt: undefined };
+  } catch (error) {
+    if (!(error instanceof EnrichError) || error.kind !== 'rebuild') throw error;
+    const aside = await setAside(directory, nowMs);
+    return { ...(await openSound(directory, dimensions)), rebuilt: { aside, error } };
   }
-  const aside = await setAside(directory, nowMs);
-  return { ...(await openSound(directory, dimensions)), rebuilt: { aside, error } };
+}
+
+/**
+ * Makes way for a state that is built anew, once the one before is closed. Files that turned out to be damaged
+ * at work are set aside, and the result says where; sound ones, that are too old, are deleted.
+ * To be called once for each fault: damage that is set aside takes the place of the one before.
+ */
+export async function retireState(options: {
+  directory: string;
+  nowMs: number;
+  error: EnrichError;
+}): Promise<string | undefined> {
+  const { directory, nowMs, error } = options;
+  if (error.kind === 'rebuild') return setAside(directory, nowMs);
+  await makeWay(directory, async () => {
+    for (const entry of await stateFiles(directory)) {
+      await rm(join(directory, entry), { recursive: true });
+    }
+  });
+  return undefined;
 }
 
 /** Whether the state has failed in a way that opening it again, or building it anew, cures. */
 export function isStateFault(error: unknown): error is EnrichError {
-  return error instanceof EnrichError && (error.kind === 'reopen' || error.kind === 'rebuild');
+  return error instanceof EnrichError && STATE_FAULTS.has(error.kind);
 }
 
 async function openSound(directory: string, dimensions: readonly DimensionDefinition[]) {
@@ -64,22 +79,30 @@ async function openSound(directory: string, dimensions: readonly DimensionDefini
 async function setAside(directory: string, nowMs: number): Promise<string> {
   const name = `${ASIDE_PREFIX}${new Date(nowMs).toISOString().replaceAll(':', '')}`;
   const aside = join(directory, name);
-  try {
-    const before = await readdir(directory);
-    for (const entry of before) {
+  await makeWay(directory, async () => {
+    const files = await stateFiles(directory);
+    for (const entry of await readdir(directory)) {
       if (entry.startsWith(ASIDE_PREFIX)) await rm(join(directory, entry), { recursive: true });
     }
     await mkdir(aside);
-    for (const entry of before) {
-      if (entry.startsWith(ASIDE_PREFIX) || entry === 'lost+found') continue;
-      await rename(join(directory, entry), join(aside, entry));
-    }
+    for (const entry of files) await rename(join(directory, entry), join(aside, entry));
+  });
+  return aside;
+}
+
+async function stateFiles(directory: string): Promise<string[]> {
+  const entries = await readdir(directory);
+  return entries.filter((entry) => !entry.startsWith(ASIDE_PREFIX) && entry !== 'lost+found');
+}
+
+async function makeWay(directory: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
   } catch (cause) {
-    // A directory that is gone has nothing to set aside.
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return aside;
+    // A directory that is gone has nothing to make way.
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return;
     const fix = 'delete its files: the state is built again from the change topics';
-    const message = `the state in ${directory} is damaged and cannot be set aside; ${fix}`;
+    const message = `the state in ${directory} has to be built again, and its files cannot be moved; ${fix}`;
     throw new EnrichError('config', message, { cause, context: { directory } });
   }
-  return aside;
 }

@@ -123,6 +123,8 @@ export class World {
   readonly stream: StreamRecord[] = [];
   readonly changes: ChangeRecord[] = [];
   readonly processes: Process[] = [];
+  /** Why states were given up, one kind of error for each. */
+  readonly retired: string[] = [];
   #clickSchemaId = 0;
   #nextFault: CommitFault = 'apply';
   #clockErrorMs = 0;
@@ -261,11 +263,14 @@ export class World {
           ),
           metrics,
         },
-        openState: async (damage) => {
-          if (damage !== undefined) this.#states.delete(state);
+        openState: async () => {
           const opened = await this.#openState(config, state, life);
-          const rebuilt = damage === undefined ? undefined : { aside: 'aside', error: damage };
-          return { state: opened, close: async () => undefined, rebuilt };
+          return { state: opened, close: async () => undefined, rebuilt: undefined };
+        },
+        retireState: async ({ kind }) => {
+          this.retired.push(kind);
+          this.#states.delete(state);
+          return kind === 'rebuild' ? 'aside' : undefined;
         },
         status,
         acceptGap: options.acceptGap ?? false,

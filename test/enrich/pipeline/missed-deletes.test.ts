@@ -55,6 +55,23 @@ describe('a pipeline that was away', () => {
     expect(saysMissed(next)).toBe(false);
   });
 
+  it('for that long, and with the registry away, builds it from the schemas that it kept', async () => {
+    const { world, process: first } = await World.started();
+    world.change('users', 1, { name: 'ann' });
+    world.click(0, [{ userId: 1 }]);
+    await world.run(QUIET_MS);
+    first.stop();
+    await world.run(5.5 * DAY_MS);
+    world.faults.away.add('registry');
+    const process = await world.start();
+    world.click(0, [{ userId: 1 }]);
+    await world.run(QUIET_MS);
+    expect(saysMissed(process)).toBe(true);
+    expect(await world.rows()).toHaveLength(2);
+    expect(world.retired).toEqual(['renew']);
+    expect(JSON.stringify(process.lines)).not.toContain('damaged');
+  });
+
   it('for less trusts its state', async () => {
     const { world, process } = await World.started();
     world.change('users', 1, { name: 'ann' });
@@ -102,7 +119,7 @@ function life(state: DimensionState, nowMs: number, deleteRetentionMs = 7 * DAY_
 }
 
 const emptyState = () => openDimensionState({ store: openMemoryStore(), dimensions: [users] });
-const rebuild = { kind: 'rebuild' };
+const renew = { kind: 'renew' };
 
 /** One that was complete at this moment of the clock. */
 async function completeAt(nowMs: number, deleteRetentionMs?: number): Promise<DimensionState> {
@@ -124,7 +141,7 @@ describe('a state', () => {
     ['by a clock that was three days ahead', -3],
   ])('that was complete %s is built again', async (_when, days) => {
     const state = await completeAt(10 * DAY_MS);
-    await expect(life(state, (10 + days) * DAY_MS).open()).rejects.toMatchObject(rebuild);
+    await expect(life(state, (10 + days) * DAY_MS).open()).rejects.toMatchObject(renew);
   });
 
   it.each([
@@ -136,14 +153,14 @@ describe('a state', () => {
       const state = await completeAt(20 * DAY_MS);
       const trueMs = (20 - error) * DAY_MS;
       await expect(life(state, trueMs).open()).resolves.toBeUndefined();
-      await expect(life(state, trueMs + 7 * DAY_MS).open()).rejects.toMatchObject(rebuild);
+      await expect(life(state, trueMs + 7 * DAY_MS).open()).rejects.toMatchObject(renew);
     },
   );
 
   it('of which nobody wrote down when it was complete is built again', async () => {
     const state = await emptyState();
     await state.apply('users', place, []);
-    await expect(life(state, DAY_MS).open()).rejects.toMatchObject(rebuild);
+    await expect(life(state, DAY_MS).open()).rejects.toMatchObject(renew);
   });
 
   it('is trusted for ever where the topic has no tombstones to lose', async () => {
@@ -158,7 +175,7 @@ describe('a state', () => {
     const only = life(state, 0);
     await only.open();
     for (let day = 0; day < 5; day++) await only.reads(DAY_MS, 1n);
-    await expect(only.reads(DAY_MS, 1n)).rejects.toMatchObject(rebuild);
+    await expect(only.reads(DAY_MS, 1n)).rejects.toMatchObject(renew);
     const other = life(await emptyState(), 0);
     await other.open();
     for (let day = 0; day < 30; day++) await other.reads(DAY_MS);
@@ -181,7 +198,7 @@ describe('a process whose machine was suspended', () => {
     only.sleeps(4 * DAY_MS);
     await only.reads(MINUTE_MS);
     only.sleeps(10 * DAY_MS);
-    await expect(only.reads(MINUTE_MS)).rejects.toMatchObject(rebuild);
+    await expect(only.reads(MINUTE_MS)).rejects.toMatchObject(renew);
   });
 
   it('writes down no later time than that at which it was complete', async () => {
@@ -192,7 +209,7 @@ describe('a process whose machine was suspended', () => {
     only.sleeps(4 * DAY_MS);
     await only.reads(MINUTE_MS, 1n);
     await expect(life(state, 4.5 * DAY_MS).open()).resolves.toBeUndefined();
-    await expect(life(state, 5.5 * DAY_MS).open()).rejects.toMatchObject(rebuild);
+    await expect(life(state, 5.5 * DAY_MS).open()).rejects.toMatchObject(renew);
   });
 });
 
@@ -205,7 +222,7 @@ it('a partition that is added to a topic after days of work costs nothing', asyn
   await only.reads(DAY_MS, 1n, 1);
   await only.reads(DAY_MS, 1n, 1);
   await only.reads(DAY_MS, 0n, 0);
-  await expect(only.reads(3 * DAY_MS, 1n, 1)).rejects.toMatchObject(rebuild);
+  await expect(only.reads(3 * DAY_MS, 1n, 1)).rejects.toMatchObject(renew);
 });
 
 it('where the settings of a topic cannot be seen, it is told what is assumed, and which right is missing', async () => {

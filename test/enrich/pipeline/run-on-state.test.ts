@@ -62,3 +62,18 @@ it('damage drops what no topic holds: nothing is lost, and no dead letter comes 
   expect(new Set(offsets).size).toBe(2);
   await expectExactlyOnce(world);
 });
+
+it('damage is set aside once, however often the opening of the new state fails', async () => {
+  const { world, process } = await World.started();
+  world.faults.stateWrites = 'rebuild';
+  world.change('users', 1, { name: 'n' });
+  await world.run(1_000);
+  world.faults.away.add('state');
+  await world.run(60_000);
+  expect(JSON.stringify(process.lines)).toContain('opening the state: unavailable, trying again');
+  world.faults.away.clear();
+  await world.run(QUIET_MS);
+  expect(process.ended()).toBeUndefined();
+  expect(process.status.waitingFor()).toBeUndefined();
+  expect(world.retired).toEqual(['rebuild']);
+});

@@ -2,7 +2,8 @@ import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openState } from '../../../enrich/state/open-state.ts';
+import { EnrichError } from '../../../enrich/error.ts';
+import { openState, retireState } from '../../../enrich/state/open-state.ts';
 import type { OpenedState } from '../../../enrich/state/open-state.ts';
 import { openDimensionState } from '../../../enrich/state/dimension-state.ts';
 import { openRocksdbStore } from '../../../enrich/state/rocksdb-store.ts';
@@ -184,6 +185,21 @@ describe('what is set aside', () => {
     const again = await open(directory);
     expect(again.rebuilt).toBeUndefined();
     await again.close();
+  });
+
+  it('is damage that is found at work; a state that is sound, but too old, is deleted', async () => {
+    const directory = join(root, 'retired');
+    await cp(killed, directory, { recursive: true });
+    const retire = (kind: 'rebuild' | 'renew') => {
+      const error = new EnrichError(kind, 'found at work');
+      return retireState({ directory, nowMs: NOW_MS, error });
+    };
+    const aside = await retire('rebuild');
+    expect(await readdir(aside ?? '')).toContain('CURRENT');
+    await (await open(directory)).close();
+    expect(await retire('renew')).toBeUndefined();
+    expect(await readdir(directory)).toEqual(['damaged-2026-01-02T030405.000Z']);
+    expect(await readdir(aside ?? '')).toContain('CURRENT');
   });
 
   it('a directory that is gone is begun anew', async () => {
