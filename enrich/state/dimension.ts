@@ -11,7 +11,7 @@ import { JoinKeyOwners } from './join-key-owners.ts';
 import type { KeyValueStore, StoreWrite } from './key-value-store.ts';
 import { BytesKeys } from './row-keys.ts';
 import { RowView } from './state-row.ts';
-import { dimensionKey, joinKeyEntry, rowRange } from './store-key.ts';
+import { dimensionKey, joinKeyEntry, joinKeyRange, placesInEntry, rowRange } from './store-key.ts';
 
 /** Where changes come from: the partition they were read from, and the offset after the last of them. */
 export type ChangeSource = {
@@ -109,8 +109,8 @@ export class Dimension {
   }
 
   /**
-   * Builds the projection from the rows in the store, compares them with what they must add up to, and removes
-   * rows that a truncation has ended. The projection in use and the record change at the end, in one turn:
+   * Builds the projection from the rows in the store, compares them with what they must add up to, and the index
+   * with them, and removes rows that a truncation has ended. The projection in use and the record change at the end, in one turn:
    * joins must not see the position before its rows.
    */
   async #rebuild(record: DimensionRecord): Promise<void> {
@@ -119,6 +119,7 @@ export class Dimension {
     const view = new RowView();
     const found = new ContentSum();
     const kept = new ContentSum();
+    const indexed = new ContentSum();
     const left = record.content?.copy();
     let purge: StoreWrite[] = [];
     for await (const { key, value } of this.#store.scan(rowRange(this.#shape.definition.name))) {
@@ -135,6 +136,7 @@ export class Dimension {
         continue;
       }
       kept.add(key, value);
+      this.#addIndexed(indexed, key, view);
       if (view.deleted) this.#rememberDeletion(deletions, key);
       else this.#addRow(projection, key, view);
     }
@@ -143,6 +145,7 @@ export class Dimension {
     if (purge.length > 0 || record.content === undefined) {
       await this.#store.applyBatch([...purge, this.#recordWrite(summed)]);
     }
+    await this.#assertIndexed(indexed);
     this.#deletions = deletions;
     this.projection.adopt(projection);
     this.#record = summed;
@@ -155,6 +158,28 @@ export class Dimension {
       'rebuild',
       `dimension ${name}: the state must hold ${content.rows} rows and holds ${found.rows}, or others`,
       { context: { dimension: name, expectedRows: content.rows, foundRows: found.rows } },
+    );
+  }
+
+  #addIndexed(sum: ContentSum, storeKey: Uint8Array, view: RowView): void {
+    const { bytes, joinKeyStart: start, joinKeyLength: length } = view;
+    if (length < 0) return;
+    sum.add(storeKey.subarray(this.#shape.rowPrefix.length), bytes, start, start + length);
+  }
+
+  /** The index has an entry for each row with a join key, and no other. */
+  async #assertIndexed(expected: ContentSum): Promise<void> {
+    const { name } = this.#shape.definition;
+    const found = new ContentSum();
+    for await (const { key } of this.#store.scan(joinKeyRange(name))) {
+      const { joinKey, primaryKey } = placesInEntry(key);
+      found.add(key.subarray(primaryKey), key, joinKey, primaryKey);
+    }
+    if (found.equals(expected)) return;
+    throw new EnrichError(
+      'rebuild',
+      `dimension ${name}: the index must hold ${expected.rows} rows and holds ${found.rows}, or others`,
+      { context: { dimension: name, expectedRows: expected.rows, foundRows: found.rows } },
     );
   }
 

@@ -40,6 +40,18 @@ export function joinKeyPrefix(dimension: string, joinKey: Uint8Array): Uint8Arra
   return Buffer.concat([prefixOf(JOIN_KEY, dimension), length, joinKey]);
 }
 
+/** The index entries of all join keys of a dimension. */
+export function joinKeyRange(dimension: string): KeyRange {
+  return rangeOf(prefixOf(JOIN_KEY, dimension));
+}
+
+/** Where the join key and the primary key start in an index entry; the first ends where the second starts. */
+export function placesInEntry(entry: Uint8Array): { joinKey: number; primaryKey: number } {
+  const joinKey = 2 + (entry[1] as number) + 4;
+  const view = new DataView(entry.buffer, entry.byteOffset, entry.byteLength);
+  return { joinKey, primaryKey: joinKey + view.getUint32(joinKey - 4) };
+}
+
 export function joinKeyEntry(
   dimension: string,
   joinKey: Uint8Array,

@@ -5,7 +5,11 @@ import { describe, expect, it } from 'vitest';
 import { EnrichError } from '../../../enrich/error.ts';
 import type { DimensionDefinition } from '../../../enrich/state/dimension-record.ts';
 import { openDimensionState } from '../../../enrich/state/dimension-state.ts';
-import type { KeyValueStore, StoreWrite } from '../../../enrich/state/key-value-store.ts';
+import type {
+  KeyValueStore,
+  StoreEntry,
+  StoreWrite,
+} from '../../../enrich/state/key-value-store.ts';
 import { openMemoryStore } from '../../../enrich/state/memory-store.ts';
 import { openRocksdbStore } from '../../../enrich/state/rocksdb-store.ts';
 import { answersOf, applyAll, at, positioned, source } from './state-model.ts';
@@ -411,5 +415,33 @@ describe('the state', () => {
     } finally {
       await rm(directory, { recursive: true, force: true });
     }
+  });
+});
+
+async function indexEntries(store: KeyValueStore): Promise<StoreEntry[]> {
+  const found: StoreEntry[] = [];
+  for await (const entry of store.scan({ from: Buffer.from('i'), to: Buffer.from('j') })) {
+    found.push(entry);
+  }
+  return found;
+}
+
+describe('the index of join keys', () => {
+  it.each([
+    ['lacks an entry', (key: Uint8Array) => ({ key, value: undefined })],
+    [
+      'has one for a row that is not there',
+      (key: Uint8Array) => ({
+        key: Buffer.concat([key, Uint8Array.of(7)]),
+        value: new Uint8Array(),
+      }),
+    ],
+  ])('that %s is found when the state is opened', async (_what, damage) => {
+    const { store, take } = await openWith(urls);
+    await take(url(1, 1n, 'http://a/'), url(2, 2n, 'http://a/'));
+    await expect(openWith(urls, store)).resolves.toBeDefined();
+    const [, second] = await indexEntries(store);
+    await store.applyBatch([damage(second?.key ?? new Uint8Array())]);
+    await expect(openWith(urls, store)).rejects.toMatchObject({ kind: 'rebuild' });
   });
 });
