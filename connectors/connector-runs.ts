@@ -134,7 +134,8 @@ function isHalted(status: ConnectorStatus | undefined): boolean {
   return status?.connector.state === 'STOPPED' || status?.connector.state === 'PAUSED';
 }
 
-function failureOf(status: ConnectorStatus | undefined): string | undefined {
+/** Why the connector or one of its tasks has failed; undefined where none has. */
+export function failureOf(status: ConnectorStatus | undefined): string | undefined {
   const parts = status === undefined ? [] : [status.connector, ...status.tasks];
   const failed = parts.find(({ state }) => state === 'FAILED');
   return failed === undefined ? undefined : (failed.trace ?? 'no trace');

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Struct } from './avro-codec.ts';
-import { waitUntilRunning, whenReachable } from './connector-runs.ts';
+import { failureOf, waitUntilRunning, whenReachable } from './connector-runs.ts';
 import type { ConnectorWait } from './connector-runs.ts';
 import type { ChangeRecord } from './decode-change.ts';
 import { ConnectorsError } from './error.ts';
@@ -52,7 +52,8 @@ export async function findUnread(
  * moment is read again from its start. Asking twice reads twice, which changes nothing.
  *
  * Tables are asked for one by one, and a reading that failed is followed by a restart: Debezium 3.7 keeps the rows
- * of the failed one in memory, and would write them into the topic of the table that it reads next. A reading needs
+ * of the failed one in memory, and would write them into the topic of the table that it reads next. So is one of which
+ * the task has died: a request for an empty table may clash with its streaming. A reading needs
  * a published write now and then, which the heartbeat table gives: the read rows are let go when the log has passed
  * the moment at which they were read.
  * Errors: `config` where Debezium tells that it cannot read a table; `unavailable` when it tells nothing
@@ -75,7 +76,7 @@ export async function loadTables(
 }
 
 async function loadTable(options: FirstLoadOptions, table: string): Promise<'read' | 'failed'> {
-  const { clock, onProgress, waitMsMax } = options;
+  const { config, connect, clock, onProgress, waitMsMax } = options;
   let outcome: 'read' | 'failed' = 'read';
   let seen = (await readTold(options)).records.length;
   let movedMs = clock.elapsedMs();
@@ -101,6 +102,8 @@ async function loadTable(options: FirstLoadOptions, table: string): Promise<'rea
       if (told?.['type'] === 'COMPLETED' && told['id'] === id) return outcome;
     }
     seen = records.length;
+    const status = await whenReachable(options, () => connect.readStatus(config.connector));
+    if (failureOf(status) !== undefined) return 'failed';
     if (clock.elapsedMs() - movedMs >= waitMsMax) throw stalled(table, options);
     if (isHeard || clock.elapsedMs() < askAgainAtMs) continue;
     // A task that has just started does not hear what was said before it listened; one that is busy hears all of it

@@ -208,6 +208,29 @@ describe('a table that is added after the initial snapshot', () => {
     expect([restarts, statuses]).toEqual([1, []]);
   });
 
+  it('is read again after a restart where the task died of the request', async () => {
+    let isDead = false;
+    let restarts = 0;
+    const topics = memoryDebezium(config, () => {
+      isDead = restarts === 0;
+      return isDead ? undefined : 'SUCCEEDED';
+    });
+    const given = await applied(topics);
+    const [alive, dead] = [given.connect, memoryConnect(['FAILED'], 'NullPointerException')];
+    await dead.writeConfig(config.connector, {});
+    const connect: ConnectClient = {
+      ...alive,
+      readStatus: (name) => (isDead ? dead : alive).readStatus(name),
+      restart: async () => {
+        restarts += 1;
+        isDead = false;
+      },
+    };
+    const steps = await applyConnectors({ ...given, connect, config: added });
+    expect(steps.at(-1)?.outcome).toBe('loaded');
+    expect(restarts).toBe(1);
+  });
+
   it('is asked for again where Debezium was not listening yet', async () => {
     const topics = memoryDebezium(config, () => 'SUCCEEDED');
     const given = { ...(await applied(topics)), config: added };

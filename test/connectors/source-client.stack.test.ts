@@ -52,11 +52,11 @@ describe('a connection to the source', () => {
   });
 
   it('that is lost once all is known does no harm', async () => {
-    const work = async (client: PgClient): Promise<string> => {
+    const pending = withSource(config, async (client) => {
       await cut(client);
       return 'known';
-    };
-    expect(await withSource(config, work)).toBe('known');
+    });
+    expect(await pending).toBe('known');
   });
 
   it('whose role lacks a right names the role and what it lacks', async () => {
