@@ -117,9 +117,13 @@ export class ClickIntake {
     const sink = (_topic: string, partition: number, records: RecordColumns): void => {
       if (!stopped.has(partition)) this.#take(batch, partition, records, stopped);
     };
-    const progress = await this.#read(sink, options.waitMsMax);
-    for (const entry of progress) this.#advance(batch, entry, stopped);
-    if (!isEmpty(batch)) batch.openedAtMs ??= options.elapsedMs;
+    try {
+      const progress = await this.#read(sink, options.waitMsMax);
+      for (const entry of progress) this.#advance(batch, entry, stopped);
+    } finally {
+      // Also after an error: a batch that fills without an age would never be due.
+      if (!isEmpty(batch)) batch.openedAtMs ??= options.elapsedMs;
+    }
     if (this.#hasCaughtUp() && !isEmpty(batch)) batch.dueNow = true;
     if (stopped.size > 0) await this.#resume(stopped);
   }

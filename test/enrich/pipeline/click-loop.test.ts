@@ -24,6 +24,37 @@ function damageBehind(world: World, offset: bigint): void {
 }
 
 describe('the click loop', () => {
+  it('flushes and reads on after a poll that has filled the batch and then failed', async () => {
+    const world = await World.open();
+    const openReader = world.log.openReader.bind(world.log);
+    let failures = 0;
+    world.log.openReader = async () => {
+      const reader = await openReader();
+      const poll = reader.poll.bind(reader);
+      reader.poll = async (sink, limits) => {
+        let handedOver = false;
+        const progress = await poll((topic, partition, records) => {
+          handedOver ||= topic === 'clicks';
+          sink(topic, partition, records);
+        }, limits);
+        if (handedOver && failures++ === 0) throw new EnrichError('unavailable', 'cut off');
+        return progress;
+      };
+      return reader;
+    };
+    await world.start();
+    await world.run(1_000);
+    for (let batch = 0; batch < 3; batch += 1) {
+      world.click(
+        0,
+        Array.from({ length: 30 }, () => ({})),
+      );
+    }
+    await world.run(20_000);
+    expect(failures).toBe(3);
+    expect(await expectExactlyOnce(world)).toHaveLength(90);
+  });
+
   it('lets only one flush be under way, however slow the group coordinator is', async () => {
     const world = await World.open();
     const joinGroup = world.log.joinGroup.bind(world.log);
