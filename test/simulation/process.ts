@@ -146,12 +146,41 @@ async function open(
         logger: watchedLogger(world, name),
         metrics: watchedMetrics(world, name),
       },
-      status: new PipelineStatus(clock),
+      status: new WatchedStatus(world, name, clock),
       acceptGap: false,
       acceptRollback: options.acceptRollback ?? false,
     },
     signal,
   );
+}
+
+/** A loop that turns so often while no time passes turns for ever. */
+const TURNS_AT_ONCE_MAX = 10_000;
+
+/** Ends a loop that spins, which nothing else could (INVARIANTS.md 12). */
+class WatchedStatus extends PipelineStatus {
+  readonly #world: World;
+  readonly #name: string;
+  #atMs = 0;
+  #turns = 0;
+
+  constructor(world: World, name: string, clock: Clock) {
+    super(clock);
+    this.#world = world;
+    this.#name = name;
+  }
+
+  override turned(loop: string): void {
+    super.turned(loop);
+    const nowMs = this.#world.time.nowMs();
+    if (nowMs !== this.#atMs) this.#turns = 0;
+    this.#atMs = nowMs;
+    this.#turns += 1;
+    if (this.#turns <= TURNS_AT_ONCE_MAX) return;
+    const violation = new Violation(12, `the ${loop} of ${this.#name} turns and never waits`);
+    this.#world.report(violation);
+    throw violation;
+  }
 }
 
 /** Ids begin with the name of the process: a commit tells who has sent it. */
