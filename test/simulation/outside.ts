@@ -157,6 +157,8 @@ export class Outside {
         return effect();
       case 'late':
         await this.#time.sleep(this.#weather.lateMs());
+        // What is on the network arrives without its sender; the disk lets go of a dead process.
+        if (port === 'state write') await this.life.running();
         return effect();
       case 'hang':
         await this.#time.sleep(HANG_MS + this.#weather.lateMs());
