@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util';
 import type { ComponentName } from '../../stack/components.ts';
+import { portDefaults, portVariable, readPorts } from '../../stack/ports.ts';
+import type { PortName } from '../../stack/ports.ts';
 import { claimInstance, launch } from '../stack/own-stack.ts';
 import type { RoundResult } from './run-rounds.ts';
 
@@ -9,8 +11,8 @@ const usage = `usage: make chaos [SEED=n] [ROUNDS=n] [FAULTS=name,name]
 
 Runs the pipeline on the real stack, injects one kind of fault a round, and compares every row with what was
 generated. Without ROUNDS each kind comes once; without SEED the seed is drawn and printed. A name may hold '*'.
-The stack is one of its own, instance 'chaos' at port offset 3000, and is removed at the end; --keep leaves it, and
-takes it up again.
+The stack is one of its own, instance 'chaos' at port offset 3000 (TRIBUTARY_CHAOS_PORT_OFFSET moves it), and is
+removed at the end; --keep leaves it, and takes it up again.
 
   --list, FAULTS=list   every kind of fault and what it does
   --record              write the results into docs/faults.md; with --rounds 0 bring its list up to date
@@ -77,10 +79,18 @@ function whole(name: string, text: string | undefined): number | undefined {
   throw new RangeError(`--${name}: expected a whole number, got '${text}'`);
 }
 
-/** The addresses that the modules of the runner read when they are loaded. */
+/**
+ * The addresses that the modules of the runner read when they are loaded. The instance is wiped, so it is never the one
+ * that the environment names.
+ */
 function moveToOwnStack(): void {
-  process.env['TRIBUTARY_STACK_INSTANCE'] ??= instance;
-  process.env['TRIBUTARY_PORT_OFFSET'] ??= portOffset;
+  const offset = process.env['TRIBUTARY_CHAOS_PORT_OFFSET'] ?? portOffset;
+  process.env['TRIBUTARY_STACK_INSTANCE'] = instance;
+  process.env['TRIBUTARY_PORT_OFFSET'] = offset;
+  const ports = readPorts({ TRIBUTARY_PORT_OFFSET: offset });
+  for (const name of Object.keys(portDefaults) as PortName[]) {
+    process.env[portVariable(name)] = String(ports[name]);
+  }
 }
 
 /** Says every two seconds how long something has been under way. */
