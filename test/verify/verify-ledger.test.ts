@@ -112,6 +112,22 @@ describe('a table that holds what was produced', () => {
     });
   });
 
+  it.each(['event_time', 'user_id', 'url', 'device_id'])(
+    'is sound with a corrupt record that was replayed once %s might be null, and says so',
+    async (column) => {
+      const replayed = { ...rowOf(7, { [column]: null }), offset: 127 };
+      const rows = [...(SOUND.rows ?? []), replayed];
+      const { findings, facts, notes } = await report({
+        ...SOUND,
+        ranges: { 0: [100, 130] },
+        rows,
+      });
+      expect(findings).toEqual([]);
+      expect(facts).toMatchObject({ 'of these replayed': 0, 'records of other producers': 1 });
+      expect(notes).toEqual([expect.stringMatching(/^1 rows of other producers have a null/)]);
+    },
+  );
+
   it('finds sends of unknown outcome by their values', async () => {
     const { findings, facts } = await report(SOUND, [{ ...produced(), baseOffset: undefined }]);
     expect(findings).toEqual([]);
@@ -140,6 +156,10 @@ describe('a fault is caught', () => {
     ['url', 'https://a.example/0#'],
     ['device_id', 'd-1'],
     ['session_id', null],
+    ['event_time', null],
+    ['user_id', null],
+    ['url', null],
+    ['device_id', null],
   ])('a row with another %s', async (column, value) => {
     const rows = GOOD.map((i) => rowOf(i, i === 0 ? { [column]: value } : {}));
     const found = await report({ ...SOUND, rows });
