@@ -53,9 +53,13 @@ export function addConnectorCommands(program: Command): void {
     .option('--all', 'every table of connectors.yaml')
     .option('--connectors <file>', 'the connectors file', CONNECTORS_FILE)
     .addHelpText('after', RESNAPSHOT_HELP)
-    .action((tables: string[], _options, command: Command) =>
-      resnapshot(tables, command.optsWithGlobals()),
-    );
+    .action((tables: string[], _options, command: Command) => {
+      const flags: ResnapshotFlags = command.optsWithGlobals();
+      if ((flags.all === true) === tables.length > 0) {
+        command.error('error: name tables of connectors.yaml, or --all, and not both');
+      }
+      return resnapshot(tables, flags);
+    });
 }
 
 const RESNAPSHOT_HELP = `

@@ -34,8 +34,9 @@ function placeOf({ topic, partition, offset }: DeadLetter): string {
   return `${topic}/${partition}/${offset}`;
 }
 
-export function renderSummary({ count, groups, newest }: DeadLetterSummary): string {
-  if (count === 0) return 'no dead letters';
+/** `all` is how many there are, whatever the filter. */
+export function renderSummary({ count, groups, newest }: DeadLetterSummary, all: number): string {
+  if (count === 0) return noneOf(all);
   const byKind = renderTable(
     ['kind', 'topic', 'records', 'replayed', 'first', 'last'],
     groups.map(({ kind, topic, count: records, replayed, firstUs, lastUs }) => {
@@ -51,6 +52,10 @@ export function renderSummary({ count, groups, newest }: DeadLetterSummary): str
     }),
   );
   return `${count} dead letters\n\n${byKind}\n\nthe newest ${newest.length}\n\n${listed}`;
+}
+
+function noneOf(all: number): string {
+  return all <= 0 ? 'no dead letters' : `none of ${all} dead letters match`;
 }
 
 export function renderLetter(of: {
@@ -98,8 +103,9 @@ function inspectionText({ fields, stoppedBy }: Inspection): string {
 
 export function renderReplay(
   { replayed, alreadyReplayed, leftOut }: ReplayReport,
-  { dryRun }: { dryRun: boolean },
+  { dryRun, all }: { dryRun: boolean; all: number },
 ): string {
+  if (replayed + alreadyReplayed + leftOut.length === 0) return noneOf(all);
   const lines = [
     dryRun ? `${replayed} records would be sent` : `${replayed} records sent to the stream again`,
     `${alreadyReplayed} were sent before`,

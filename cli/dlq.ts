@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
@@ -6,11 +6,16 @@ import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { inspectRecord } from '../enrich/dead-letters/inspect-record.ts';
 import type { Inspection } from '../enrich/dead-letters/inspect-record.ts';
 import { createJudge } from '../enrich/dead-letters/judge-record.ts';
-import { readDeadLetters, readRawDeadLetters } from '../enrich/dead-letters/read-dead-letters.ts';
+import {
+  countDeadLetters,
+  readDeadLetters,
+  readRawDeadLetters,
+} from '../enrich/dead-letters/read-dead-letters.ts';
 import type { DeadLetterFilter, RawDeadLetter } from '../enrich/dead-letters/read-dead-letters.ts';
 import { marksTopic, readMarks } from '../enrich/dead-letters/replay-marks.ts';
 import type { ReplayMarks } from '../enrich/dead-letters/replay-marks.ts';
 import { openReplayProducer } from '../enrich/dead-letters/replay-producer.ts';
+import { DEAD_LETTER_KINDS } from '../enrich/dead-letters/remedy.ts';
 import { replay } from '../enrich/dead-letters/replay.ts';
 import type { ReplayReport } from '../enrich/dead-letters/replay.ts';
 import { summarise } from '../enrich/dead-letters/summarise.ts';
@@ -55,12 +60,11 @@ export function addDlqCommands(program: Command): void {
     .option('--json', 'print JSON')
     .action((_options, command: Command) => list(command.optsWithGlobals()));
   dlq
-    .command('show <record>')
-    .description('one dead letter, named TOPIC/PARTITION/OFFSET: bytes, error, what to do')
+    .command('show')
+    .argument('<record>', 'TOPIC/PARTITION/OFFSET, such as clicks/3/1184', parsePlace)
+    .description('one dead letter: bytes, error, what to do')
     .option('--json', 'print JSON')
-    .action((record: string, _options, command: Command) =>
-      show(record, command.optsWithGlobals()),
-    );
+    .action((place: Place, _options, command: Command) => show(place, command.optsWithGlobals()));
   withFilters(dlq.command('replay'))
     .description('send the records that can become rows by now back to the stream, each once')
     .option('--dry-run', 'say what would be sent, and send nothing')
@@ -70,7 +74,7 @@ export function addDlqCommands(program: Command): void {
 
 function withFilters(command: Command): Command {
   return command
-    .option('--kind <kind>', 'of this error kind alone')
+    .addOption(new Option('--kind <kind>', 'of this error kind alone').choices(DEAD_LETTER_KINDS))
     .option('--topic <topic>', 'of this topic alone')
     .option('--partition <n>', 'of this partition alone', whole)
     .option('--schema-id <id>', 'that name this schema id alone', whole)
@@ -165,27 +169,22 @@ async function list(options: JsonOptions & FilterOptions & { limit: number }): P
       (letter) => marks?.has(letter) === true,
       options.limit,
     );
-    terminal.print(options.json === true ? jsonText(summary) : renderSummary(summary));
+    const all = countDeadLetters(metadata);
+    terminal.print(options.json === true ? jsonText(summary) : renderSummary(summary, all));
   } finally {
     close();
   }
 }
 
-async function show(record: string, options: JsonOptions): Promise<void> {
+async function show(filter: Place, options: JsonOptions): Promise<void> {
   const { config } = await loadConfig(options);
   const { metadata, store, close } = await openDeadLetterTable(config);
   try {
-    const filter = parsePlace(record);
     const found: RawDeadLetter[] = [];
     for await (const letters of readRawDeadLetters({ store, metadata, filter })) {
       found.push(...letters);
     }
-    if (found.length === 0) {
-      throw new EnrichError(
-        'unavailable',
-        `${record} is no dead letter: the record became a row, or is not committed yet`,
-      );
-    }
+    if (found.length === 0) throw await noDeadLetter(config, filter);
     const marks = await marksIfAny(config);
     for (const letter of found) {
       const inspection = await inspect(config, letter);
@@ -200,13 +199,50 @@ async function show(record: string, options: JsonOptions): Promise<void> {
   }
 }
 
-function parsePlace(record: string): DeadLetterFilter {
+type Place = { topic: string; partition: number; offset: bigint };
+
+function parsePlace(record: string): Place {
   const [, topic, partition, offset] = /^([^/]+)\/(\d+)\/(\d+)$/.exec(record) ?? [];
   if (topic !== undefined && offset !== undefined) {
     return { topic, partition: Number(partition), offset: BigInt(offset) };
   }
-  const message = `expected TOPIC/PARTITION/OFFSET, such as clicks/3/1184, got "${record}"`;
-  throw new EnrichError('config', message);
+  throw new InvalidArgumentError('expected TOPIC/PARTITION/OFFSET, such as clicks/3/1184.');
+}
+
+/** Why there is no such dead letter, as far as pipeline.yaml and Kafka tell. */
+async function noDeadLetter(config: PipelineConfig, place: Place): Promise<EnrichError> {
+  const { topic, partition, offset } = place;
+  const topics = [config.stream.topic, ...config.dimensions.map((dimension) => dimension.topic)];
+  const why = topics.includes(topic)
+    ? await whyInTopic(config, place)
+    : `the pipeline has no topic "${topic}"; its topics are ${topics.join(', ')}`;
+  return new EnrichError(
+    'unavailable',
+    `${topic}/${partition}/${offset} is no dead letter: ${why}`,
+  );
+}
+
+async function whyInTopic(config: PipelineConfig, place: Place): Promise<string> {
+  const { topic, partition, offset } = place;
+  const became = topic === config.stream.topic ? 'became a row' : 'was applied';
+  const otherwise = `the record ${became}, or is not committed yet`;
+  const read = async () => {
+    const log = await openToolLog(config);
+    try {
+      return await log.bounds(topic);
+    } finally {
+      await log.close();
+    }
+  };
+  try {
+    const bounds = await look(`Kafka at ${config.kafka.brokers.join(', ')}`, read());
+    const bound = bounds.get(partition);
+    if (bound === undefined) return `topic ${topic} has ${bounds.size} partitions, from 0 on`;
+    return offset < bound.endOffset ? otherwise : `the partition ends at ${bound.endOffset}`;
+  } catch (error) {
+    if (!isUnavailable(error)) throw error;
+    return otherwise;
+  }
 }
 
 /** How far the value fits the schema that it names, where the registry has that one. */
@@ -237,10 +273,13 @@ async function replayLetters(
   try {
     const files = readRawDeadLetters({ store, metadata, filter: filterOf(options) });
     const dryRun = options.dryRun === true;
+    const all = countDeadLetters(metadata);
     const report = dryRun
       ? await replay({ ...judged(loaded), files, marks: await loadMarks(config) })
       : await send(loaded, files);
-    terminal.print(options.json === true ? jsonText(report) : renderReplay(report, { dryRun }));
+    terminal.print(
+      options.json === true ? jsonText(report) : renderReplay(report, { dryRun, all }),
+    );
   } finally {
     close();
   }

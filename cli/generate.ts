@@ -65,7 +65,7 @@ export function addGenerateCommand(program: Command): void {
       .addHelpText('after', '\nExample:\n  $ tributary generate clicks --rate 1200 --changes 20'),
   )
     .option('--count <n>', 'clicks to send; without it, until SIGTERM', whole)
-    .option('--rate <n>', 'clicks a second; without it, as fast as possible', whole)
+    .option('--rate <n>', 'clicks a second; without it, as fast as possible', positive)
     .option('--changes <n>', 'changes a second to the dimension tables; 0 for none', whole, 0)
     .option('--corrupt <share>', 'share of records that cannot be decoded', share, 0.0005)
     .option('--late <share>', 'share of clicks that are hours or days old', share, 0.02)
@@ -104,6 +104,11 @@ function withTables(command: Command): Command {
 function whole(text: string): number {
   if (/^\d+$/.test(text)) return Number(text);
   throw new InvalidArgumentError('expected a whole number.');
+}
+
+function positive(text: string): number {
+  if (whole(text) > 0) return Number(text);
+  throw new InvalidArgumentError('expected a whole number above 0.');
 }
 
 function share(text: string): number {

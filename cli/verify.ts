@@ -1,4 +1,5 @@
-import { stat } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Catalog } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
@@ -96,6 +97,7 @@ async function reachable<T>(action: Promise<T>): Promise<T> {
 /** Runs the checks that the options ask for; reads the tables, the store and Kafka, never our own state. */
 export async function verify(options: VerifyOptions): Promise<Report[]> {
   const { config } = await loadConfig(options);
+  const ledgerFile = options.ledger === undefined ? undefined : await findLedger(options.ledger);
   const { namespace, name, deadLetterName } = config.table;
   const identifiers = {
     table: { namespace, name },
@@ -111,9 +113,9 @@ export async function verify(options: VerifyOptions): Promise<Report[]> {
   try {
     const source = await openTableSource({ catalog, store, ...identifiers });
     const reports = await checkTables({ config, options, source, log, catalog });
-    if (options.ledger !== undefined) {
+    if (ledgerFile !== undefined) {
       const clusterId = (await log.describeTopic(config.stream.topic))?.clusterId ?? '';
-      const ledger = await openLedger(options.ledger, clusterId);
+      const ledger = openLedger(ledgerFile, clusterId);
       reports.push(await verifyLedger({ ...source, pipeline: config.pipeline, ledger }));
     }
     if (options.joins === true) reports.push(await checkJoins(config, source));
@@ -228,10 +230,23 @@ async function findTable(
   );
 }
 
-/** The ledger at a path, a file or its directory, without the runs that filled another Kafka. */
-async function openLedger(path: string, clusterId: string): Promise<AsyncGenerator<LedgerBatch>> {
-  const isDirectory = (await stat(path).catch(() => undefined))?.isDirectory() === true;
-  const file = isDirectory ? join(path, CLICK_LEDGER) : path;
+/** The ledger's file, at a path that names it or its directory. Errors: `config` where it cannot be read. */
+async function findLedger(path: string): Promise<string> {
+  try {
+    const file = (await stat(path)).isDirectory() ? join(path, CLICK_LEDGER) : path;
+    await access(file, constants.R_OK);
+    return file;
+  } catch (cause) {
+    throw new EnrichError(
+      'config',
+      `cannot read the ledger at ${path}; name what "tributary generate" wrote down with --ledger`,
+      { cause },
+    );
+  }
+}
+
+/** The ledger without the runs that filled another Kafka. */
+function openLedger(file: string, clusterId: string): AsyncGenerator<LedgerBatch> {
   return readLedger(file, (run) => {
     if (run.clusterId === clusterId) return true;
     terminal.progress(`${file}: a run into another Kafka cluster, ${run.clusterId}, is left out`);

@@ -32,8 +32,24 @@ export type Change =
   | { kind: 'truncate'; sourcePosition: bigint }
   | { kind: 'reject'; reject: ChangeReject };
 
+/** Why a record of a change topic can be no change of a row; they stand in the dead-letter table. */
+export const CHANGE_REJECT_REASONS = [
+  'unknown-framing',
+  'unknown-schema-id',
+  'truncated',
+  'malformed',
+  'invalid-utf8',
+  'not-an-envelope',
+  'not-a-row-key',
+  'unknown-op',
+  'missing-key',
+  'missing-after',
+  'missing-position',
+  'invalid-key',
+  'invalid-column',
+] as const;
+
 export type ChangeReject = {
-  /** `unknown-op`, `missing-key`, `missing-after`, `missing-position`, `not-an-envelope` … */
-  reason: string;
+  reason: (typeof CHANGE_REJECT_REASONS)[number];
   message: string;
 };

@@ -33,7 +33,7 @@ type EnvelopeCodec = NonNullable<ReturnType<typeof createEnvelopeCodec>>;
 class Reject extends Error {
   readonly reject: ChangeReject;
 
-  constructor(reason: string, message: string) {
+  constructor(reason: ChangeReject['reason'], message: string) {
     super(message);
     this.reject = { reason, message };
   }

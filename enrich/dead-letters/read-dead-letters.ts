@@ -5,6 +5,7 @@ import { readPositionDeletes } from '@iceberg-js/rest-client-shim/read/position-
 import type { PositionDeletes } from '@iceberg-js/rest-client-shim/read/position-deletes.ts';
 import { openDataFile } from '@iceberg-js/rest-client-shim/read/read-columns.ts';
 import type { RowGroup } from '@iceberg-js/rest-client-shim/read/read-columns.ts';
+import { headSnapshot } from '@iceberg-js/rest-client-shim/spec/snapshot-walk.ts';
 import {
   compareValues,
   decodeSingleValue,
@@ -80,6 +81,12 @@ export async function* readRawDeadLetters(source: Source): AsyncGenerator<RawDea
       return { ...letter, key: bytesAt('record_key', row), value: bytesAt('record_value', row) };
     });
   }
+}
+
+/** How many dead letters there are in all, by the word of the current snapshot. */
+export function countDeadLetters(metadata: TableMetadata): number {
+  const summary = headSnapshot(metadata)?.summary ?? {};
+  return Number(summary['total-records'] ?? 0) - Number(summary['total-position-deletes'] ?? 0);
 }
 
 type GroupLetters = {

@@ -1,3 +1,4 @@
+import { CHANGE_REJECT_REASONS } from '../../connectors/change.ts';
 import type { DecodeFailure } from '../../schemas/row-buffer.ts';
 
 const replayIt = 'then "tributary dlq replay" sends the record again';
@@ -13,11 +14,16 @@ const ofStream: Record<DecodeFailure['kind'], string> = {
   'invalid-utf8': 'The producer writes text that is not UTF-8. Mend it and send the event anew.',
   'out-of-range':
     'A time is outside the years 1 to 9999, or a decimal has more digits than its precision. Mend the producer and send the event anew; a decimal fits once the contract allows more digits.',
-  'contract-violation': `The record is sound, and the contract does not take it. Mend the contract (let the field be null, give it a default, take the writer's type) and restart the pipeline; ${replayIt}.`,
+  'contract-violation': `The record is sound, and the contract does not take it. Mend the contract (let the field be null, give it a default, take the writer's type), let the table's column be null too where the field may now be (alter table … alter column … drop not null, in Trino), and restart the pipeline; ${replayIt}.`,
 };
 
 const ofChanges =
   'A change of a source table is not replayed: later changes of its row may have been applied since. Mend the cause, then "tributary connectors resnapshot TABLE" reads the table again.';
+
+/** Every kind that a dead letter can have, of the stream and of change topics. */
+export const DEAD_LETTER_KINDS: readonly string[] = [
+  ...new Set([...Object.keys(ofStream), ...CHANGE_REJECT_REASONS]),
+];
 
 /** What to do about a dead letter of this kind; `isStream` tells the stream's records from changes of tables. */
 export function remedyOf(kind: string, isStream: boolean): string {

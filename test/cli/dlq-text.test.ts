@@ -17,16 +17,21 @@ const letter = {
 
 describe('dead letters as text', () => {
   it('are a table by kind and a list, each record by the name that show takes', () => {
-    const text = renderSummary({
-      count: 1,
-      groups: [
-        { topic: 'clicks', kind: 'truncated', count: 1, replayed: 1, firstUs: 0n, lastUs: 0n },
-      ],
-      newest: [{ ...letter, replayed: true }],
-    });
+    const text = renderSummary(
+      {
+        count: 1,
+        groups: [
+          { topic: 'clicks', kind: 'truncated', count: 1, replayed: 1, firstUs: 0n, lastUs: 0n },
+        ],
+        newest: [{ ...letter, replayed: true }],
+      },
+      1,
+    );
     expect(text).toContain('1 dead letters');
     expect(text).toMatch(/clicks\/3\/9007199254740993 +truncated +7 +yes +field url/);
-    expect(renderSummary({ count: 0, groups: [], newest: [] })).toBe('no dead letters');
+    const none = { count: 0, groups: [], newest: [] };
+    expect(renderSummary(none, 0)).toBe('no dead letters');
+    expect(renderSummary(none, 7)).toBe('none of 7 dead letters match');
   });
 
   it('are shown one by one with bytes, fields and remedy', () => {
@@ -48,10 +53,10 @@ describe('dead letters as text', () => {
     const shown = { letter: { ...letter, message }, replayed: false, inspection: undefined };
     const text = [
       renderLetter({ ...shown, isStream: false }),
-      renderSummary({ count: 1, groups: [], newest: [{ ...letter, message, replayed: false }] }),
+      renderSummary({ count: 1, groups: [], newest: [{ ...letter, message, replayed: false }] }, 1),
       renderReplay(
         { replayed: 0, alreadyReplayed: 0, leftOut: [{ reason: message, count: 1, examples: [] }] },
-        { dryRun: true },
+        { dryRun: true, all: 20 },
       ),
     ].join('\n');
     expect(text).not.toMatch(/[^\P{Cc}\n]/u);
@@ -72,11 +77,16 @@ describe('a replay as text', () => {
       alreadyReplayed: 3,
       leftOut: [{ reason: 'it has no value', count: 5, examples: [letter] }],
     };
-    expect(renderReplay(report, { dryRun: false }).split('\n')).toEqual([
+    expect(renderReplay(report, { dryRun: false, all: 20 }).split('\n')).toEqual([
       '12 records sent to the stream again',
       '3 were sent before',
       '5 stay: it has no value (clicks/3/9007199254740993, ...)',
     ]);
-    expect(renderReplay(report, { dryRun: true })).toContain('12 records would be sent');
+    expect(renderReplay(report, { dryRun: true, all: 20 })).toContain('12 records would be sent');
+  });
+
+  it('says so where no dead letter was meant', () => {
+    const report = { replayed: 0, alreadyReplayed: 0, leftOut: [] };
+    expect(renderReplay(report, { dryRun: false, all: 20 })).toBe('none of 20 dead letters match');
   });
 });

@@ -46,6 +46,13 @@ describe('a wrong argument', () => {
     [['dlq', 'list', '--since', 'yesterday'], /--since.*expected a time such as/],
     [['dlq', 'list', '--limit', 'many'], /--limit.*expected a whole number/],
     [['dlq', 'show'], /missing required argument 'record'/],
+    [['dlq', 'show', 'clicks/1'], /expected TOPIC\/PARTITION\/OFFSET/],
+    [['dlq', 'show', 'clicks/-1/5'], /expected TOPIC\/PARTITION\/OFFSET/],
+    [['dlq', 'list', '--kind', 'nosuch'], /--kind.*truncated.*contract-violation.*missing-key/],
+    [['dlq', 'replay', '--kind', 'nosuch'], /--kind.*truncated/],
+    [['connectors', 'resnapshot'], /name tables of connectors.yaml, or --all/],
+    [['connectors', 'resnapshot', 'public.users', '--all'], /and not both/],
+    [['generate', 'clicks', '--rate', '0'], /--rate.*expected a whole number above 0/],
   ])('of %j ends with 2 and says what is expected', async (args, message) => {
     const { code, stderr } = await runCli(args);
     expect(stderr).toMatch(message);
@@ -121,6 +128,14 @@ describe('validate', () => {
     const { code, stderr } = await runCli(['--config', file, 'validate']);
     expect(code).toBe(78);
     expect(stderr).toMatch(/no field "nmae"; did you mean "name"/);
+  });
+});
+
+describe('verify', () => {
+  it('ends with 78 before anything is read where there is no such ledger', async () => {
+    const { code, stderr } = await runCli(['verify', '--ledger', '/nonexistent']);
+    expect(code).toBe(78);
+    expect(stderr).toContain('cannot read the ledger at /nonexistent');
   });
 });
 
