@@ -35,6 +35,17 @@ export function describeForUser(error: unknown): string {
       lines.push(depth === 0 ? text : `caused by: ${text}`);
     current = current.cause;
   }
+  if (isRefused(error))
+    lines.push('nothing listens there: `make status` says what runs, `make up` starts the stack');
   if (exitCodeOf(error) === EXIT.internal && error.stack !== undefined) lines.push(error.stack);
   return lines.join('\n  ');
+}
+
+/** Whether a refused connection is among the causes; some clients tell it in words alone. */
+function isRefused(error: unknown, depth = 0): boolean {
+  if (!(error instanceof Error) || depth === 10) return false;
+  if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') return true;
+  if (error.message.includes('ECONNREFUSED')) return true;
+  const parts: unknown[] = error instanceof AggregateError ? error.errors : [];
+  return [error.cause, ...parts].some((part) => isRefused(part, depth + 1));
 }

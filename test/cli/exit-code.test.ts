@@ -27,7 +27,15 @@ describe('the message for the user', () => {
       'cannot commit',
       'caused by: the catalog is away',
       'caused by: connect ECONNREFUSED',
+      expect.stringContaining('`make up`'),
     ]);
+  });
+
+  it('tells of the stack only where a connection was refused', () => {
+    const cause = new AggregateError([Object.assign(new Error('x'), { code: 'ECONNREFUSED' })]);
+    const refused = new EnrichError('unavailable', 'Trino: nothing listens', { cause });
+    expect(describeForUser(refused)).toContain('`make up`');
+    expect(describeForUser(new EnrichError('unavailable', 'timed out'))).toBe('timed out');
   });
 
   it('holds the stack of a bug of ours', () => {
