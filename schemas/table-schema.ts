@@ -64,11 +64,12 @@ export function deriveDeadLetterSchema(): NestedField[] {
 /**
  * Field ids that an existing table gave to the derived columns, never others (INVARIANTS.md 11), and why it cannot be written to:
  * a missing column, another type than ours, or a required column that we may leave null. Columns of the
- * table that we do not know are left alone: they are written as nulls unless required.
+ * table that we do not know are left alone: they are written as nulls unless required. `table` is its name in what is told.
  */
 export function reconcileFieldIds(
   derived: readonly NestedField[],
   tableSchema: TableSchema,
+  table: string,
 ): { fieldIds: ReadonlyMap<string, number>; differences: readonly string[] } {
   const fieldIds = new Map<string, number>();
   const differences: string[] = [];
@@ -76,7 +77,7 @@ export function reconcileFieldIds(
   for (const field of derived) {
     const tableField = tableFields.get(field.name);
     if (tableField !== undefined) fieldIds.set(field.name, tableField.id);
-    const difference = differenceOf(field, tableField);
+    const difference = differenceOf(field, tableField, table);
     if (difference !== undefined) differences.push(difference);
   }
   const names = new Set(derived.map(({ name }) => name));
@@ -88,7 +89,11 @@ export function reconcileFieldIds(
   return { fieldIds, differences };
 }
 
-function differenceOf(field: NestedField, tableField: NestedField | undefined): string | undefined {
+function differenceOf(
+  field: NestedField,
+  tableField: NestedField | undefined,
+  table: string,
+): string | undefined {
   if (tableField === undefined) {
     return `column ${field.name} (${describe(field)}) is missing from the table`;
   }
@@ -96,7 +101,8 @@ function differenceOf(field: NestedField, tableField: NestedField | undefined): 
     return `column ${field.name} is ${describe(tableField)} in the table, expected ${describe(field)}`;
   }
   if (tableField.required && !field.required) {
-    return `column ${field.name} is required in the table but may be null`;
+    const statement = `alter table ${table} alter column ${field.name} drop not null`;
+    return `column ${field.name} is required in the table but may be null (in Trino: ${statement})`;
   }
   return undefined;
 }

@@ -164,7 +164,7 @@ function handleOf(wish: TableWish, metadata: TableMetadata): TableHandle {
   const written = wish.fields.filter(
     ({ name }) => present.has(name) || wish.mayLack?.includes(name) !== true,
   );
-  const { fieldIds, differences } = reconcileFieldIds(written, tableSchema);
+  const { fieldIds, differences } = reconcileFieldIds(written, tableSchema, qualified);
   if (differences.length > 0) {
     throw new EnrichError(
       'config',

@@ -134,7 +134,11 @@ describe('an existing table', () => {
   // INVARIANTS.md 11
   it('keeps its own field ids, by name', () => {
     const moved = fields.map((field) => ({ ...field, id: field.id + 100 })).toReversed();
-    const { fieldIds, differences } = reconcileFieldIds(fields, { schemaId: 3, fields: moved });
+    const { fieldIds, differences } = reconcileFieldIds(
+      fields,
+      { schemaId: 3, fields: moved },
+      'lake.t',
+    );
     expect(differences).toEqual([]);
     expect(fieldIds.get('event_time')).toBe(101);
     expect(fieldIds.size).toBe(fields.length);
@@ -144,7 +148,7 @@ describe('an existing table', () => {
     const looser = fields.map((field) => ({ ...field, required: false }));
     const extra: NestedField = { id: 99, name: 'note', type: 'string', required: false };
     expect(
-      reconcileFieldIds(fields, { schemaId: 0, fields: [...looser, extra] }).differences,
+      reconcileFieldIds(fields, { schemaId: 0, fields: [...looser, extra] }, 'lake.t').differences,
     ).toEqual([]);
   });
 
@@ -156,10 +160,14 @@ describe('an existing table', () => {
         return field.name === 'session_id' ? { ...field, required: true } : field;
       });
     const extra: NestedField = { id: 99, name: 'note', type: 'string', required: true };
-    const { differences } = reconcileFieldIds(fields, { schemaId: 0, fields: [...other, extra] });
+    const { differences } = reconcileFieldIds(
+      fields,
+      { schemaId: 0, fields: [...other, extra] },
+      'lake.t',
+    );
     expect(differences).toEqual([
       'column user_id is string in the table, expected long',
-      'column session_id is required in the table but may be null',
+      'column session_id is required in the table but may be null (in Trino: alter table lake.t alter column session_id drop not null)',
       'column referrer (string) is missing from the table',
       'column note of the table is required and nothing writes it',
     ]);
