@@ -88,6 +88,28 @@ export function snapshotsOfOthers(metadata: TableMetadata, pipeline: string): Re
   return new Set(others.map(({ snapshotId }) => snapshotId));
 }
 
+/**
+ * What other writers took out of the table, oldest first, in words: it is missing now, and was there. A rewrite that
+ * keeps all rows is no such snapshot. Source: Iceberg table spec, "Snapshots" (`operation`) and "Optional Snapshot
+ * Summary Fields".
+ */
+export function removalsOfOthers(metadata: TableMetadata): string[] {
+  const removals: string[] = [];
+  for (const { snapshotId, timestampMs, summary } of ancestors(metadata)) {
+    if (ownerOf(summary) !== undefined) continue;
+    const { operation } = summary;
+    if (operation !== 'delete' && operation !== 'overwrite') continue;
+    const rows =
+      Number(summary['deleted-records'] ?? 0) + Number(summary['added-position-deletes'] ?? 0);
+    const files = Number(summary['deleted-data-files'] ?? 0);
+    const at = new Date(timestampMs).toISOString();
+    removals.push(
+      `snapshot ${snapshotId} of another writer (${operation}, ${at}) took out ${rows} rows and ${files} data files`,
+    );
+  }
+  return removals.toReversed();
+}
+
 /** Whether the ancestry of `main` is there back to the table's first snapshot. */
 export function isAncestryWhole(metadata: TableMetadata): boolean {
   const oldest = [...ancestors(metadata)].at(-1);

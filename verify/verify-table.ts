@@ -1,13 +1,14 @@
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import { boundsDifference, checkFooter, failing, type Extent } from './file-claims.ts';
 import { openAccounts, settleAccounts, type Account } from './offset-account.ts';
-import { total } from './recorded.ts';
+import { removalsOfOthers, total } from './recorded.ts';
 import type { TableSource } from './reject-rows.ts';
 import { openFindings, type Findings, type Report } from './report.ts';
 import { readDeletes, scanRows, type FileSink } from './scan-rows.ts';
 import type { LiveFile } from './table-files.ts';
 import { openTaker, type FileOwner } from './take-offsets.ts';
 import { takeRejects } from './take-rejects.ts';
+import type { ViolationKind } from './violations.ts';
 
 export type VerifyTableOptions = TableSource & {
   pipeline: string;
@@ -56,9 +57,28 @@ export async function accountForTable(options: VerifyTableOptions): Promise<Acco
       'rows checked against the range of their commit': seen.ownRows,
     },
     findings: findings.list(),
-    notes: notesOf(scanning, { isMixed, ofOthers: rejects.ofOthers }),
+    notes: [
+      ...notesOf(scanning, { isMixed, ofOthers: rejects.ofOthers }),
+      ...(findings.list().some(({ kind }) => MISSING.has(kind)) ? removals(options) : []),
+    ],
   };
   return { report, accounts };
+}
+
+/** What a removal by another writer may explain. */
+const MISSING: ReadonlySet<string> = new Set<ViolationKind>([
+  'missing offsets',
+  'of these missing, by commit',
+  'partitions whose rejects differ from the count',
+]);
+
+function removals({ events, deadLetter }: TableSource): string[] {
+  const told = (table: string, metadata: TableMetadata): string[] =>
+    removalsOfOthers(metadata).map((removal) => `${table}: ${removal}`);
+  return [
+    ...told('events table', events),
+    ...(deadLetter === undefined ? [] : told('dead-letter table', deadLetter)),
+  ];
 }
 
 type Seen = {

@@ -49,7 +49,8 @@ export const VIOLATIONS = {
   'manifests of another size': 'a manifest is shorter or longer than its manifest list says',
   'manifests listed twice': 'their files are read twice by every query',
   'files referenced twice': 'their rows are read twice by every query',
-  'missing data files': 'queries fail: a file that the table lists is not in the object store',
+  'missing data files':
+    'queries fail once caches are cold: a file that the table lists is not in the object store',
   'data files of another size': 'queries fail or lose rows: a file was cut or overwritten',
   'unreadable data files': 'queries fail: a file is damaged; its rows count as missing',
   'record counts that differ from the file': 'engines that count by metadata answer wrongly',

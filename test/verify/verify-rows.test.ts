@@ -4,7 +4,7 @@ import type { ObjectStore } from '../../catalog/store/object-store.ts';
 import type { Report } from '../../verify/report.ts';
 import { verifyTable } from '../../verify/verify-table.ts';
 import { benchOf, kindsOf, range, SOUND } from './sound-table.ts';
-import { newestFiles, rewriteNewestManifest, type Patient } from './surgery.ts';
+import { headOf, newestFiles, rewriteNewestManifest, type Patient } from './surgery.ts';
 import { createTableBench, rowsAt, type BenchCommit, type TableBench } from './table-bench.ts';
 
 const [FIRST, SECOND] = SOUND;
@@ -251,5 +251,33 @@ describe('what is read', () => {
     expect(bytes).toBeLessThan(65_536 + 0.1 * sizeBytes);
     expect(told.length).toBeGreaterThanOrEqual(8);
     expect(told.at(-1)).toBe(8_000);
+  });
+});
+
+describe('rows that another writer took out', () => {
+  /** The sound table without its newest rows, under a snapshot that says so. */
+  const without = async (operation: string): Promise<Report> => {
+    const bench = await benchOf([FIRST, { ...SECOND, rows: [] }]);
+    const source = await bench.source();
+    const head = headOf({ store: bench.store, metadata: source.events });
+    const summary = { operation, 'deleted-records': '10', 'deleted-data-files': '1' };
+    const removal = { ...head, snapshotId: 77n, parentSnapshotId: head.snapshotId, summary };
+    const snapshots = [...source.events.snapshots, removal];
+    const events = { ...source.events, snapshots, currentSnapshotId: 77n };
+    return verifyTable({ ...source, events, pipeline: 'clicks' });
+  };
+
+  it.each(['delete', 'overwrite'])('are missing, and the %s is named', async (operation) => {
+    const { findings, notes } = await without(operation);
+    expect(findings.map(({ kind }) => kind)).toContain('missing offsets');
+    expect(notes.join('\n')).toMatch(
+      new RegExp(
+        `events table: snapshot 77 of another writer \\(${operation}, .*\\) took out 10 rows and 1 data files`,
+      ),
+    );
+  });
+
+  it('are not laid to a snapshot that only rewrote files', async () => {
+    expect((await without('replace')).notes.join('\n')).not.toContain('snapshot 77');
   });
 });
