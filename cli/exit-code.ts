@@ -35,8 +35,7 @@ export function describeForUser(error: unknown): string {
       lines.push(depth === 0 ? text : `caused by: ${text}`);
     current = current.cause;
   }
-  if (isRefused(error))
-    lines.push('nothing listens there: `make status` says what runs, `make up` starts the stack');
+  if (isRefused(error)) lines.push('`make status` says what runs, `make up` starts the stack');
   if (exitCodeOf(error) === EXIT.internal && error.stack !== undefined) lines.push(error.stack);
   return lines.join('\n  ');
 }
