@@ -229,13 +229,15 @@ async function whyInTopic(config: PipelineConfig, place: Place): Promise<string>
   const read = async () => {
     const log = await openToolLog(config);
     try {
-      return await log.bounds(topic);
+      const isThere = (await log.describeTopic(topic)) !== undefined;
+      return isThere ? await log.bounds(topic) : undefined;
     } finally {
       await log.close();
     }
   };
   try {
     const bounds = await look(`Kafka at ${config.kafka.brokers.join(', ')}`, read());
+    if (bounds === undefined) return `this Kafka has no topic ${topic}`;
     const bound = bounds.get(partition);
     if (bound === undefined) return `topic ${topic} has ${bounds.size} partitions, from 0 on`;
     return offset < bound.endOffset ? otherwise : `the partition ends at ${bound.endOffset}`;

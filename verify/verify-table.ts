@@ -73,11 +73,10 @@ const MISSING: ReadonlySet<string> = new Set<ViolationKind>([
 ]);
 
 function removals({ events, deadLetter }: TableSource): string[] {
-  const told = (table: string, metadata: TableMetadata): string[] =>
-    removalsOfOthers(metadata).map((removal) => `${table}: ${removal}`);
+  const ofRejects = deadLetter === undefined ? [] : removalsOfOthers(deadLetter);
   return [
-    ...told('events table', events),
-    ...(deadLetter === undefined ? [] : told('dead-letter table', deadLetter)),
+    ...removalsOfOthers(events).map((removal) => `events table: ${removal}`),
+    ...ofRejects.map((removal) => `dead-letter table: ${removal}`),
   ];
 }
 

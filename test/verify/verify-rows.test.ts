@@ -254,21 +254,21 @@ describe('what is read', () => {
   });
 });
 
-describe('rows that another writer took out', () => {
-  /** The sound table without its newest rows, under a snapshot that says so. */
-  const without = async (operation: string): Promise<Report> => {
-    const bench = await benchOf([FIRST, { ...SECOND, rows: [] }]);
-    const source = await bench.source();
-    const head = headOf({ store: bench.store, metadata: source.events });
-    const summary = { operation, 'deleted-records': '10', 'deleted-data-files': '1' };
-    const removal = { ...head, snapshotId: 77n, parentSnapshotId: head.snapshotId, summary };
-    const snapshots = [...source.events.snapshots, removal];
-    const events = { ...source.events, snapshots, currentSnapshotId: 77n };
-    return verifyTable({ ...source, events, pipeline: 'clicks' });
-  };
+/** The sound table without its newest rows, under a snapshot that says so. */
+const withoutNewest = async (operation: string): Promise<Report> => {
+  const bench = await benchOf([FIRST, { ...SECOND, rows: [] }]);
+  const source = await bench.source();
+  const head = headOf({ store: bench.store, metadata: source.events });
+  const summary = { operation, 'deleted-records': '10', 'deleted-data-files': '1' };
+  const removal = { ...head, snapshotId: 77n, parentSnapshotId: head.snapshotId, summary };
+  const snapshots = [...source.events.snapshots, removal];
+  const events = { ...source.events, snapshots, currentSnapshotId: 77n };
+  return verifyTable({ ...source, events, pipeline: 'clicks' });
+};
 
+describe('rows that another writer took out', () => {
   it.each(['delete', 'overwrite'])('are missing, and the %s is named', async (operation) => {
-    const { findings, notes } = await without(operation);
+    const { findings, notes } = await withoutNewest(operation);
     expect(findings.map(({ kind }) => kind)).toContain('missing offsets');
     expect(notes.join('\n')).toMatch(
       new RegExp(
@@ -278,6 +278,6 @@ describe('rows that another writer took out', () => {
   });
 
   it('are not laid to a snapshot that only rewrote files', async () => {
-    expect((await without('replace')).notes.join('\n')).not.toContain('snapshot 77');
+    expect((await withoutNewest('replace')).notes.join('\n')).not.toContain('snapshot 77');
   });
 });
