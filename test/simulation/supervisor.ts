@@ -70,6 +70,8 @@ export class Supervisor {
 
   /** Starts anew what has died at a fault. What has ended by itself must have had a reason to. */
   revive(): void {
+    // The group lets go of a member that has died.
+    for (const process of this.#old) if (!process.outside.life.alive) process.kill();
     for (const [slot, process] of this.slots.entries()) {
       const ended = process.ended();
       if (ended !== undefined) this.judge(process, ended.error);
@@ -90,7 +92,7 @@ export class Supervisor {
     const { kind, message = '' } = (error ?? {}) as { kind?: string; message?: string };
     if (kind === 'fenced' && this.mustStop?.message.test(message) === true) return;
     // A disk that is full when the state is opened.
-    if (kind === 'unavailable') return;
+    if (kind === 'unavailable' && message.startsWith('state')) return;
     const reason = error instanceof Error ? (error.stack ?? message) : String(error);
     throw new Violation(this.mustStop?.invariant ?? 0, `${process.name} ended: ${reason}`);
   }
