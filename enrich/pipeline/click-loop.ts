@@ -289,12 +289,13 @@ export class ClickLoop {
     return committed;
   }
 
-  /** The topic may have been recreated since it was last read (INVARIANTS.md 9). */
+  /** The topic may have been recreated since it was last read, even since its bounds were (INVARIANTS.md 9). */
   async #boundsOfSameLog() {
     const { identity } = this.#context;
+    const bounds = await this.#log.bounds(identity.topic);
     const found = await this.#log.describeTopic(identity.topic);
     if (found !== undefined) assertSameLog(identity, found);
-    return this.#log.bounds(identity.topic);
+    return bounds;
   }
 
   /** What keeps it from being committed is told: the error that follows says what to do first. */
