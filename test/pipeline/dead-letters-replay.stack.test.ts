@@ -127,7 +127,7 @@ describe('dead letters', () => {
     expect(stdout).toContain('6e 6f 20 66 72 61 6d 65');
     expect(stdout).toContain('|no frame|'.replaceAll('|', ''));
     expect(stdout).toContain('serialiser with a schema registry');
-    expect([missing.code, nonsense.code]).toEqual([1, 78]);
+    expect([missing.code, nonsense.code]).toEqual([1, 2]);
   });
 
   it('that still cannot be read are told, and not sent', async () => {
