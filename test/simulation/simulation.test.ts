@@ -5,7 +5,7 @@ import { playSeed } from './play-seed.ts';
 import { runVariant } from './run-variant.ts';
 import { VARIANTS } from './variants.ts';
 
-const SCHEDULES = 2_000;
+const SCHEDULES = 4_000;
 /** Where `make test` begins; `make simulate` begins elsewhere, and goes further. */
 const FIRST_SEED = 1_000_000;
 
