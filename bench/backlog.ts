@@ -2,23 +2,27 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DEFAULT_CLICK_SHAPE } from '../generate/clicks.ts';
-import { writeDimensionTopics } from '../generate/dimension-topic.ts';
 import { openKafkaProducer } from '../generate/kafka-producer.ts';
 import type { RecordProducer } from '../generate/kafka-producer.ts';
 import { runGenerate } from '../generate/run.ts';
-import { kafkajsSecurity, openSchemaRegistry } from '../cli/open-lake.ts';
+import { kafkajsSecurity } from '../cli/open-lake.ts';
 import { loadConfig } from '../cli/load-config.ts';
+import type { LoadedConfig } from '../cli/load-config.ts';
 import { systemClock } from '../cli/environment.ts';
+import { fillDimensions, registerWith, SEED } from './dimension-topics.ts';
 import { writePipelineFile } from './pipeline-file.ts';
 
 /** What a run reads: topics of these sizes, filled once and used again by later runs. */
 export type BacklogSize = { clicks: number; users: number; devices: number; urls: number };
 
-export type Backlog = { pipelineFile: string; ledger: string; stateDirectory: string };
+export type Backlog = {
+  config: LoadedConfig['config'];
+  pipelineFile: string;
+  ledger: string;
+  stateDirectory: string;
+};
 
 const PARTITIONS = 24;
-const DIMENSION_PARTITIONS = 12;
-const SEED = 11;
 const HTTP_PORT = 18_098;
 
 /**
@@ -44,62 +48,49 @@ export async function prepareBacklog(options: {
     const base = `bench_${size.clicks}_${size.users}_${size.devices}_${size.urls}`;
     const folder = join(directory, producer.clusterId, base);
     await mkdir(folder, { recursive: true });
-    const backlog = {
+    const files = {
       pipelineFile: join(folder, 'pipeline.yaml'),
       ledger: join(folder, 'clicks.ndjson'),
       stateDirectory: join(folder, `state-${runId}`),
     };
-    await writePipelineFile(backlog.pipelineFile, {
+    await writePipelineFile(files.pipelineFile, {
       name: `bench-${runId}`,
       streamTopic: `${base}-clicks`,
       dimensionBase: base,
       table: `bench.clicks_${runId}`,
-      stateDirectory: backlog.stateDirectory,
+      stateDirectory: files.stateDirectory,
       httpPort: HTTP_PORT,
     });
+    const loaded = await loadConfig({ config: files.pipelineFile, contracts: 'schemas' });
     const done = join(folder, 'filled');
     if (!existsSync(done)) {
-      await fillTopics({ size, base, producer, progress, ...backlog });
+      await fillTopics({ ...loaded, ledger: files.ledger, size, base, producer, progress });
       await writeFile(done, '');
     }
-    return backlog;
+    return { ...files, config: loaded.config };
   } finally {
     await producer.close();
   }
 }
 
-async function fillTopics(options: {
-  size: BacklogSize;
-  base: string;
-  producer: RecordProducer;
-  ledger: string;
-  pipelineFile: string;
-  progress: (line: string) => void;
-}): Promise<void> {
-  const { size, base, producer, ledger, pipelineFile, progress } = options;
-  const { config, contracts } = await loadConfig({ config: pipelineFile, contracts: 'schemas' });
-  const registry = openSchemaRegistry(config);
-  const register = async (subject: string, avroSchema: string): Promise<number> =>
-    (await registry.register(subject, JSON.parse(avroSchema))).schemaId;
+async function fillTopics(
+  options: LoadedConfig & {
+    size: BacklogSize;
+    base: string;
+    producer: RecordProducer;
+    ledger: string;
+    progress: (line: string) => void;
+  },
+): Promise<void> {
+  const { config, contracts, size, base, producer, ledger, progress } = options;
   const { nowMs, sleep } = systemClock;
-  await writeDimensionTopics({
-    producer,
-    register,
-    seed: SEED,
-    users: { topic: `${base}.users`, rows: size.users },
-    devices: { topic: `${base}.devices`, rows: size.devices },
-    urls: { topic: `${base}.urls`, rows: size.urls },
-    notificationTopic: config.readiness.notificationTopic,
-    partitions: DIMENSION_PARTITIONS,
-    nowMs,
-    progress,
-  });
+  await fillDimensions({ config, size, base, producer, progress });
   await producer.ensureTopic(config.stream.topic, PARTITIONS, {});
   const { users, devices, urls } = size;
   await runGenerate({
     seed: SEED,
     producer,
-    register,
+    register: registerWith(config),
     clicks: {
       topic: config.stream.topic,
       avroSchema: contracts.stream.avroSchema,

@@ -1,17 +1,16 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { systemClock } from '../cli/environment.ts';
-import { EXIT, describeForUser, exitCodeOf } from '../cli/exit-code.ts';
+import { EXIT } from '../cli/exit-code.ts';
 import { openToolLog } from '../cli/lag.ts';
 import { openCatalog } from '../cli/open-lake.ts';
 import { startPipelineProcess } from '../cli/pipeline-process.ts';
 import type { PipelineProcess } from '../cli/pipeline-process.ts';
-import { verify } from '../cli/verify.ts';
-import { isSound, renderReport } from '../verify/report.ts';
+import { runBench, tell } from './command.ts';
 import { prepareLiveLoad } from './live-load.ts';
 import type { LiveLoad } from './live-load.ts';
 import { spread } from './quantiles.ts';
+import { dropTables, verifyRun } from './run-tables.ts';
 import { watchTable } from './watch-table.ts';
 
 const DIRECTORY = '.bench';
@@ -27,49 +26,31 @@ backlog together, and, with --rate clicks a second, how many commits there are, 
 commit takes from its files to the catalog's word. Prints a row for each; the last line is JSON. Every offset is
 verified.`;
 
-/** A wrong word on the command line. */
-class UsageError extends Error {}
+const DEFAULTS = {
+  processes: 4,
+  interval: 5,
+  rate: 1200,
+  steady: 120,
+  backlog: 500_000,
+  users: 100_000,
+  devices: 100_000,
+  urls: 20_000,
+};
 
-type Wish = ReturnType<typeof readArguments>;
+type Wish = ReturnType<typeof wishOf>;
 
 type Member = PipelineProcess & { url: string };
 
-function parsedArguments() {
-  try {
-    return parseArgs({
-      options: {
-        processes: { type: 'string', default: '4' },
-        interval: { type: 'string', default: '5' },
-        rate: { type: 'string', default: '1200' },
-        steady: { type: 'string', default: '120' },
-        backlog: { type: 'string', default: '500000' },
-        users: { type: 'string', default: '100000' },
-        devices: { type: 'string', default: '100000' },
-        urls: { type: 'string', default: '20000' },
-        keep: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    }).values;
-  } catch (cause) {
-    throw new UsageError((cause as Error).message);
-  }
-}
-
-function readArguments() {
-  const values = parsedArguments();
-  const number = (name: Exclude<keyof typeof values, 'keep' | 'help'>): number => {
-    if (/^[1-9]\d{0,8}$/.test(values[name])) return Number(values[name]);
-    throw new UsageError(`--${name}: expected a whole number above 0, got "${values[name]}"`);
-  };
+function wishOf(numbers: Readonly<typeof DEFAULTS>, keep: boolean) {
+  const { users, devices, urls } = numbers;
   return {
-    processes: number('processes'),
-    intervalMs: number('interval') * 1000,
-    rate: number('rate'),
-    steadyMs: number('steady') * 1000,
-    backlogClicks: number('backlog'),
-    size: { users: number('users'), devices: number('devices'), urls: number('urls') },
-    keep: values.keep,
-    help: values.help,
+    processes: numbers.processes,
+    intervalMs: numbers.interval * 1000,
+    rate: numbers.rate,
+    steadyMs: numbers.steady * 1000,
+    backlogClicks: numbers.backlog,
+    size: { users, devices, urls },
+    keep,
   };
 }
 
@@ -192,18 +173,6 @@ async function measure(wish: Wish, load: LiveLoad, size: number) {
   }
 }
 
-async function check({ pipelineFile, ledger }: LiveLoad): Promise<boolean> {
-  const reports = await verify({ config: pipelineFile, contracts: 'schemas', ledger });
-  for (const one of reports) if (!isSound(one)) tell(renderReport(one));
-  return reports.every(isSound);
-}
-
-async function dropTables({ config }: LiveLoad): Promise<void> {
-  const { namespace, name, deadLetterName } = config.table;
-  const catalog = await openCatalog(config);
-  for (const table of [name, deadLetterName]) await catalog.dropTable({ namespace, name: table });
-}
-
 /** Each size on a topic and a table of its own. */
 async function measureSize(wish: Wish, size: number) {
   const runId = `group_${systemClock.nowMs().toString(36)}`;
@@ -214,28 +183,22 @@ async function measureSize(wish: Wish, size: number) {
     runId,
     progress: () => undefined,
   });
+  let isDone = false;
   try {
     const measured = await measure(wish, load, size);
-    const verified = await check(load);
+    const verified = await verifyRun(load);
     tell(`${JSON.stringify(measured)} ${verified ? 'verified' : 'NOT SOUND'}`);
-    if (!wish.keep) await dropTables(load);
+    if (!wish.keep) await dropTables(load.config);
+    isDone = verified;
     return { ...measured, verified };
   } finally {
     await load.close();
-    if (!wish.keep) await rm(load.directory, { recursive: true, force: true });
+    // The logs of what failed stay.
+    if (isDone && !wish.keep) await rm(load.directory, { recursive: true, force: true });
   }
 }
 
-function tell(line: string): void {
-  console.error(line);
-}
-
-async function main(): Promise<number> {
-  const wish = readArguments();
-  if (wish.help) {
-    console.log(USAGE);
-    return EXIT.ok;
-  }
+async function run(wish: Wish): Promise<number> {
   await mkdir(DIRECTORY, { recursive: true });
   const groups: Awaited<ReturnType<typeof measureSize>>[] = [];
   for (let size = 1; size <= wish.processes; size += 1) groups.push(await measureSize(wish, size));
@@ -261,10 +224,9 @@ async function main(): Promise<number> {
   return sound ? EXIT.ok : EXIT.failedCheck;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  const isUsage = error instanceof UsageError;
-  console.error(isUsage ? `${error.message}\n\n${USAGE}` : describeForUser(error));
-  process.exitCode = isUsage ? EXIT.usage : exitCodeOf(error);
-}
+await runBench({
+  usage: USAGE,
+  defaults: DEFAULTS,
+  least: 1,
+  measure: ({ numbers, keep }) => run(wishOf(numbers, keep)),
+});

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { systemClock } from '../cli/environment.ts';
 import { loadConfig } from '../cli/load-config.ts';
 import type { LoadedConfig } from '../cli/load-config.ts';
-import { kafkajsSecurity, openSchemaRegistry } from '../cli/open-lake.ts';
+import { kafkajsSecurity } from '../cli/open-lake.ts';
 import { DEFAULT_CLICK_SHAPE } from '../generate/clicks.ts';
-import { writeDimensionTopics } from '../generate/dimension-topic.ts';
 import { openKafkaProducer } from '../generate/kafka-producer.ts';
 import type { RecordProducer } from '../generate/kafka-producer.ts';
 import { runGenerate } from '../generate/run.ts';
+import { fillDimensions, registerWith, SEED } from './dimension-topics.ts';
 import { writePipelineFile } from './pipeline-file.ts';
 
 export type LiveSize = { users: number; devices: number; urls: number };
@@ -24,9 +24,7 @@ export type LiveLoad = LoadedConfig & {
   close: () => Promise<void>;
 };
 
-const SEED = 11;
 const HTTP_PORT = 18_098;
-const DIMENSION_PARTITIONS = 12;
 
 /** Fills the dimension topics unless an earlier run did, and makes a stream topic. */
 export async function prepareLiveLoad(options: {
@@ -76,37 +74,6 @@ export async function prepareLiveLoad(options: {
   };
 }
 
-type Register = Parameters<typeof runGenerate>[0]['register'];
-
-function registerWith({ config }: LoadedConfig): Register {
-  const registry = openSchemaRegistry(config);
-  return async (subject, avroSchema) =>
-    (await registry.register(subject, JSON.parse(avroSchema))).schemaId;
-}
-
-async function fillDimensions(
-  options: LoadedConfig & {
-    size: LiveSize;
-    base: string;
-    producer: RecordProducer;
-    progress: (line: string) => void;
-  },
-): Promise<void> {
-  const { size, base, producer, progress, config } = options;
-  await writeDimensionTopics({
-    producer,
-    register: registerWith(options),
-    seed: SEED,
-    users: { topic: `${base}.users`, rows: size.users },
-    devices: { topic: `${base}.devices`, rows: size.devices },
-    urls: { topic: `${base}.urls`, rows: size.urls },
-    notificationTopic: config.readiness.notificationTopic,
-    partitions: DIMENSION_PARTITIONS,
-    nowMs: systemClock.nowMs,
-    progress,
-  });
-}
-
 async function sendClicks(
   options: LoadedConfig & {
     size: LiveSize;
@@ -122,7 +89,7 @@ async function sendClicks(
   await runGenerate({
     seed: SEED,
     producer,
-    register: registerWith(options),
+    register: registerWith(config),
     clicks: {
       topic: config.stream.topic,
       avroSchema: contracts.stream.avroSchema,

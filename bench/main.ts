@@ -1,17 +1,15 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { systemClock } from '../cli/environment.ts';
-import { EXIT, describeForUser, exitCodeOf } from '../cli/exit-code.ts';
+import { EXIT } from '../cli/exit-code.ts';
 import { openToolLog, readLag } from '../cli/lag.ts';
-import { loadConfig } from '../cli/load-config.ts';
 import { openCatalog } from '../cli/open-lake.ts';
 import { startPipelineProcess } from '../cli/pipeline-process.ts';
-import { verify } from '../cli/verify.ts';
-import { isSound, renderReport } from '../verify/report.ts';
 import { prepareBacklog } from './backlog.ts';
 import type { Backlog, BacklogSize } from './backlog.ts';
+import { runBench, tell } from './command.ts';
 import { cpuSeconds, peakResidentBytes } from './process-usage.ts';
+import { dropTables, verifyRun } from './run-tables.ts';
 
 const DIRECTORY = '.bench';
 const READY_WAIT_MS_MAX = 1_800_000;
@@ -20,8 +18,7 @@ const USAGE = `usage: node bench/main.ts [--clicks N] [--users N] [--devices N] 
 Measures the pipeline over a backlog in the real Kafka: fetch, decode, join, Parquet, upload, commit.
 The stack must be up. The last line is JSON. The tables of the run are dropped; --keep leaves them.`;
 
-/** A wrong word on the command line. */
-class UsageError extends Error {}
+const DEFAULTS = { clicks: 2_000_000, users: 1_000_000, devices: 1_000_000, urls: 100_000 };
 
 type Measured = {
   events: number;
@@ -32,42 +29,9 @@ type Measured = {
   loadCpuSeconds: number;
 };
 
-function readArguments(): { size: BacklogSize; keep: boolean; help: boolean } {
-  const { clicks, users, devices, urls, keep, help } = parsedArguments();
-  const size = {
-    clicks: whole('clicks', clicks),
-    users: whole('users', users),
-    devices: whole('devices', devices),
-    urls: whole('urls', urls),
-  };
-  return { size, keep, help };
-}
-
-function parsedArguments() {
-  try {
-    return parseArgs({
-      options: {
-        clicks: { type: 'string', default: '2000000' },
-        users: { type: 'string', default: '1000000' },
-        devices: { type: 'string', default: '1000000' },
-        urls: { type: 'string', default: '100000' },
-        keep: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    }).values;
-  } catch (cause) {
-    throw new UsageError((cause as Error).message);
-  }
-}
-
-function whole(name: string, text: string): number {
-  if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
-  throw new UsageError(`--${name}: expected a whole number above 0, got "${text}"`);
-}
-
 /** Runs the pipeline as a process of its own until the backlog is committed. */
 async function measure(backlog: Backlog, size: BacklogSize): Promise<Measured> {
-  const { config } = await loadConfig({ config: backlog.pipelineFile, contracts: 'schemas' });
+  const { config } = backlog;
   const [log, catalog] = await Promise.all([openToolLog(config), openCatalog(config)]);
   const startedMs = systemClock.nowMs();
   const pipeline = await startPipelineProcess({
@@ -102,41 +66,13 @@ async function measure(backlog: Backlog, size: BacklogSize): Promise<Measured> {
   }
 }
 
-/** A fast wrong answer is no answer: every offset once, every click as it was produced. */
-async function check(backlog: Backlog): Promise<boolean> {
-  const reports = await verify({
-    config: backlog.pipelineFile,
-    contracts: 'schemas',
-    ledger: backlog.ledger,
-  });
-  for (const report of reports) console.error(renderReport(report));
-  return reports.every(isSound);
-}
-
-/** The catalog forgets the tables of the run; their files go with the stack's data. */
-async function dropTables(backlog: Backlog): Promise<void> {
-  const { config } = await loadConfig({ config: backlog.pipelineFile, contracts: 'schemas' });
-  const { namespace, name, deadLetterName } = config.table;
-  const catalog = await openCatalog(config);
-  for (const table of [name, deadLetterName]) await catalog.dropTable({ namespace, name: table });
-}
-
-function tell(line: string): void {
-  console.error(line);
-}
-
-async function main(): Promise<number> {
-  const { size, keep, help } = readArguments();
-  if (help) {
-    console.log(USAGE);
-    return EXIT.ok;
-  }
+async function run(size: BacklogSize, keep: boolean): Promise<number> {
   const runId = systemClock.nowMs().toString(36);
   const backlog = await prepareBacklog({ size, directory: DIRECTORY, runId, progress: tell });
   const measured = await measure(backlog, size);
   await rm(backlog.stateDirectory, { recursive: true, force: true });
-  const sound = await check(backlog);
-  if (!keep) await dropTables(backlog);
+  const sound = await verifyRun(backlog);
+  if (!keep) await dropTables(backlog.config);
   console.log(
     JSON.stringify({
       bench: 'pipeline',
@@ -150,10 +86,9 @@ async function main(): Promise<number> {
   return sound ? EXIT.ok : EXIT.failedCheck;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  const isUsage = error instanceof UsageError;
-  console.error(isUsage ? `${error.message}\n\n${USAGE}` : describeForUser(error));
-  process.exitCode = isUsage ? EXIT.usage : exitCodeOf(error);
-}
+await runBench({
+  usage: USAGE,
+  defaults: DEFAULTS,
+  least: 1,
+  measure: ({ numbers, keep }) => run(numbers, keep),
+});

@@ -1,19 +1,18 @@
 import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { systemClock } from '../cli/environment.ts';
-import { EXIT, describeForUser, exitCodeOf } from '../cli/exit-code.ts';
+import { EXIT } from '../cli/exit-code.ts';
 import { openToolLog } from '../cli/lag.ts';
 import { openCatalog } from '../cli/open-lake.ts';
 import { startPipelineProcess } from '../cli/pipeline-process.ts';
 import type { PipelineProcess } from '../cli/pipeline-process.ts';
-import { verify } from '../cli/verify.ts';
 import { openRandom } from '../generate/random.ts';
 import type { Random } from '../generate/random.ts';
-import { isSound, renderReport } from '../verify/report.ts';
+import { runBench, tell } from './command.ts';
 import { prepareLiveLoad } from './live-load.ts';
 import type { LiveLoad } from './live-load.ts';
 import { spread, spreadTable } from './quantiles.ts';
+import { dropTables, verifyRun } from './run-tables.ts';
 import { watchTable } from './watch-table.ts';
 import type { TableWatch } from './watch-table.ts';
 
@@ -30,10 +29,19 @@ the pipeline is killed, and after a backlog of --backlog seconds. Prints tables;
 offset is verified. It takes about: steady + kills * (interval / 2 + 15 s) + 4 intervals + the time to send and read
 the backlog.`;
 
-type Wish = ReturnType<typeof readArguments>;
+const DEFAULTS = {
+  kills: 50,
+  interval: 30,
+  rate: 1200,
+  steady: 300,
+  backlog: 3600,
+  users: 1_000_000,
+  devices: 1_000_000,
+  urls: 100_000,
+  seed: 1,
+};
 
-/** A wrong word on the command line. */
-class UsageError extends Error {}
+type Wish = ReturnType<typeof wishOf>;
 
 /** What a kill cost, in ms; parts follow one another from the kill to the commit. */
 type Recovery = { total: number; parts: ReadonlyMap<string, number> };
@@ -47,44 +55,16 @@ const MARKS = [
   ['group joined, position read', 'reading clicks'],
 ] as const;
 
-function parsedArguments() {
-  try {
-    return parseArgs({
-      options: {
-        kills: { type: 'string', default: '50' },
-        interval: { type: 'string', default: '30' },
-        rate: { type: 'string', default: '1200' },
-        steady: { type: 'string', default: '300' },
-        backlog: { type: 'string', default: '3600' },
-        users: { type: 'string', default: '1000000' },
-        devices: { type: 'string', default: '1000000' },
-        urls: { type: 'string', default: '100000' },
-        seed: { type: 'string', default: '1' },
-        keep: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    }).values;
-  } catch (cause) {
-    throw new UsageError((cause as Error).message);
-  }
-}
-
-function readArguments() {
-  const values = parsedArguments();
-  const number = (name: Exclude<keyof typeof values, 'keep' | 'help'>): number => {
-    if (/^\d{1,9}$/.test(values[name])) return Number(values[name]);
-    throw new UsageError(`--${name}: expected a whole number, got "${values[name]}"`);
-  };
+function wishOf(numbers: Readonly<typeof DEFAULTS>) {
+  const { users, devices, urls } = numbers;
   return {
-    kills: number('kills'),
-    intervalMs: number('interval') * 1000,
-    rate: number('rate'),
-    steadyMs: number('steady') * 1000,
-    backlogClicks: number('backlog') * number('rate'),
-    size: { users: number('users'), devices: number('devices'), urls: number('urls') },
-    seed: number('seed'),
-    keep: values.keep,
-    help: values.help,
+    kills: numbers.kills,
+    intervalMs: numbers.interval * 1000,
+    rate: numbers.rate,
+    steadyMs: numbers.steady * 1000,
+    backlogClicks: numbers.backlog * numbers.rate,
+    size: { users, devices, urls },
+    seed: numbers.seed,
   };
 }
 
@@ -273,28 +253,7 @@ function report({ steady, recoveries, faults, backlog }: Measured): void {
   );
 }
 
-async function check({ pipelineFile, ledger }: LiveLoad): Promise<boolean> {
-  const reports = await verify({ config: pipelineFile, contracts: 'schemas', ledger });
-  for (const one of reports) console.error(renderReport(one));
-  return reports.every(isSound);
-}
-
-async function dropTables({ config }: LiveLoad): Promise<void> {
-  const { namespace, name, deadLetterName } = config.table;
-  const catalog = await openCatalog(config);
-  for (const table of [name, deadLetterName]) await catalog.dropTable({ namespace, name: table });
-}
-
-function tell(line: string): void {
-  console.error(line);
-}
-
-async function main(): Promise<number> {
-  const wish = readArguments();
-  if (wish.help) {
-    console.log(USAGE);
-    return EXIT.ok;
-  }
+async function run(wish: Wish, keep: boolean): Promise<number> {
   await mkdir(DIRECTORY, { recursive: true });
   const runId = `recovery_${systemClock.nowMs().toString(36)}`;
   const { size } = wish;
@@ -309,8 +268,8 @@ async function main(): Promise<number> {
   try {
     const measured = await measure(wish, load);
     report(measured);
-    const sound = await check(load);
-    if (!wish.keep) await dropTables(load);
+    const sound = await verifyRun(load);
+    if (!keep) await dropTables(load.config);
     const { steady, recoveries, faults, backlog } = measured;
     console.log(
       JSON.stringify({
@@ -331,14 +290,13 @@ async function main(): Promise<number> {
   } finally {
     await load.close();
     // The log of what failed stays.
-    if (isDone && !wish.keep) await rm(load.directory, { recursive: true, force: true });
+    if (isDone && !keep) await rm(load.directory, { recursive: true, force: true });
   }
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  const isUsage = error instanceof UsageError;
-  console.error(isUsage ? `${error.message}\n\n${USAGE}` : describeForUser(error));
-  process.exitCode = isUsage ? EXIT.usage : exitCodeOf(error);
-}
+await runBench({
+  usage: USAGE,
+  defaults: DEFAULTS,
+  least: 0,
+  measure: ({ numbers, keep }) => run(wishOf(numbers), keep),
+});
