@@ -1,4 +1,4 @@
-import { ancestors, headSnapshot } from '@iceberg-js/rest-client-shim/spec/snapshot-walk.ts';
+import { ancestors } from '@iceberg-js/rest-client-shim/spec/snapshot-walk.ts';
 import {
   dataFileFromJson,
   dataFileToJson,
@@ -63,7 +63,7 @@ export function readCommitted(
   forgottenCommitId?: string,
 ): CommittedState | undefined {
   const fromProperty = mirroredState(metadata, pipeline, forgottenCommitId);
-  const { own, complete } = newestOwnSnapshot(metadata, pipeline);
+  const { own, oldest, complete } = newestOwnSnapshot(metadata, pipeline);
   const fromSnapshot = own === undefined ? undefined : stateOfSnapshot(own);
   if (fromProperty === undefined) {
     const isLost = forgottenCommitId !== undefined && own === undefined && !complete;
@@ -73,8 +73,9 @@ export function readCommitted(
     if (fromSnapshot.commitId === fromProperty.commitId) return fromSnapshot;
     throw rolledBack(metadata, pipeline, fromProperty, fromSnapshot);
   }
-  const headSequence = headSnapshot(metadata)?.sequenceNumber ?? 0n;
-  if (complete || fromProperty.sequenceNumber > headSequence) {
+  // Back to before the commit, without having met it: it was no ancestor, expired or not.
+  const isPassed = fromProperty.sequenceNumber > (oldest?.sequenceNumber ?? 0n);
+  if (complete || isPassed) {
     throw rolledBack(metadata, pipeline, fromProperty, undefined);
   }
   return fromProperty;
@@ -117,17 +118,20 @@ function* boundedAncestors(metadata: TableMetadata): Generator<Snapshot> {
   }
 }
 
-/** `complete` says that the ancestry was seen back to the table's first snapshot. */
+/**
+ * The newest of ours; without one, the oldest ancestor that is left. `complete` says that the ancestry was seen
+ * back to the table's first snapshot.
+ */
 function newestOwnSnapshot(
   metadata: TableMetadata,
   pipeline: string,
-): { own: Snapshot | undefined; complete: boolean } {
-  let last: Snapshot | undefined;
+): { own: Snapshot | undefined; oldest: Snapshot | undefined; complete: boolean } {
+  let oldest: Snapshot | undefined;
   for (const snapshot of boundedAncestors(metadata)) {
-    if (isOwn(snapshot, pipeline)) return { own: snapshot, complete: false };
-    last = snapshot;
+    if (isOwn(snapshot, pipeline)) return { own: snapshot, oldest: undefined, complete: false };
+    oldest = snapshot;
   }
-  return { own: undefined, complete: last === undefined || last.parentSnapshotId === undefined };
+  return { own: undefined, oldest, complete: oldest?.parentSnapshotId === undefined };
 }
 
 /**

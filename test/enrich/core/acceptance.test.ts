@@ -228,6 +228,18 @@ describe('the pipeline stops', () => {
     expect(() => readCommitted(metadata, 'clicks')).toThrow(fenced);
   });
 
+  it('also when it was to a snapshot whose own ancestors are expired, and others have committed on top', async () => {
+    const [first, other] = [await commit(claim('a', { 0: [0n, 10n] })), await commitByOthers()];
+    await commit(claim('b', { 0: [10n, 20n] }));
+    if (first.kind !== 'committed' || other.kind !== 'committed') throw new Error('not committed');
+    await moveMain(other.snapshotId);
+    await commitByOthers();
+    await expire([first.snapshotId]);
+    const metadata = await load();
+    expect(() => readCommitted(metadata, 'clicks')).toThrow(fenced);
+    expect(readCommitted(metadata, 'clicks', 'b')?.next).toEqual(new Map([[0, 10n]]));
+  });
+
   it('until the user accepts the roll-back: then it reads on from the current snapshot', async () => {
     const first = await commit(claim('a', { 0: [0n, 10n] }));
     await commit(claim('b', { 0: [10n, 20n] }));
