@@ -1,4 +1,4 @@
-import { headSnapshot } from '@iceberg-js/rest-client-shim/spec/snapshot-walk.ts';
+import { ancestors } from '@iceberg-js/rest-client-shim/spec/snapshot-walk.ts';
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import { commitLedger } from './commit-ledger.ts';
 import {
@@ -66,14 +66,17 @@ export function verifyCommits({ table, metadata }: VerifyCommitsOptions): Report
   };
 }
 
-/** The property and the newest commit are written by one request; a property that is newer was rolled back. */
+/**
+ * The property and the newest commit are written by one request. A property that is newer was rolled back, as was
+ * one that is newer than any ancestor: only what is older than all that are left can have expired.
+ */
 function checkNewest({ name, metadata, state, commits }: Owner, findings: Findings): void {
   const newest = commits.at(-1);
-  const head = headSnapshot(metadata);
+  const oldest = [...ancestors(metadata)].at(-1);
   const isKnown = commits.some(({ commitId }) => commitId === state.commitId);
   const isGone =
     newest === undefined
-      ? isAncestryWhole(metadata) || state.sequenceNumber > (head?.sequenceNumber ?? 0n)
+      ? isAncestryWhole(metadata) || state.sequenceNumber > (oldest?.sequenceNumber ?? 0n)
       : !isKnown;
   if (isGone) {
     const shown = newest === undefined ? 'no commit of it' : nameOf(newest);

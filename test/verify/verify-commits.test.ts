@@ -205,8 +205,13 @@ describe('a table under which the position does not stand any more', () => {
     const foreign = { ...head, parentSnapshotId: 1n, summary: { operation: 'replace' } };
     const expired = { ...events, snapshots: [foreign] };
     expect(check(expired).findings).toEqual([]);
-    const rolledBack = { ...events, snapshots: [{ ...foreign, sequenceNumber: 1n }] };
+    const older = { ...foreign, sequenceNumber: 1n };
+    const rolledBack = { ...events, snapshots: [older] };
     expect(kindsOf(check(rolledBack))).toEqual({ 'tables that were rolled back': 1 });
+    const [snapshotId, sequenceNumber] = [older.snapshotId + 1n, head.sequenceNumber + 1n];
+    const onTop = { ...older, snapshotId, parentSnapshotId: older.snapshotId, sequenceNumber };
+    const grown = { ...events, snapshots: [older, onTop], currentSnapshotId: snapshotId };
+    expect(kindsOf(check(grown))).toEqual({ 'tables that were rolled back': 1 });
   });
 
   it('a table that was recreated beside the dead letters of the one before it', async () => {
