@@ -8,6 +8,10 @@ import { openRocksdbStore } from './rocksdb-store.ts';
 
 /** Where damaged files go: a folder in the state directory, which may be a mount that cannot be renamed. */
 const ASIDE_PREFIX = 'damaged-';
+const ASIDE = /^damaged-\d{4}-\d\d-\d\dT\d{6}\.\d{3}Z$/;
+/** RocksDB's files by their names; whatever else lies in the directory is not ours to move or delete. */
+const STATE_FILE =
+  /^(CURRENT|IDENTITY|SESSION_ID|LOCK|LOG|LOG\.old\.\d+|(MANIFEST|OPTIONS)-\d+|\d+\.(sst|log|blob)|.+\.dbtmp)$/;
 const STATE_FAULTS: ReadonlySet<string> = new Set(['reopen', 'rebuild', 'renew']);
 
 export type OpenedState = {
@@ -51,8 +55,9 @@ export async function retireState(options: {
   const { directory, nowMs, error } = options;
   if (error.kind === 'rebuild') return setAside(directory, nowMs);
   await makeWay(directory, async () => {
-    for (const entry of await stateFiles(directory)) {
-      await rm(join(directory, entry), { recursive: true });
+    const entries = await readdir(directory);
+    for (const entry of entries.filter((name) => STATE_FILE.test(name))) {
+      await rm(join(directory, entry));
     }
   });
   return undefined;
@@ -75,24 +80,21 @@ async function openSound(directory: string, dimensions: readonly DimensionDefini
   }
 }
 
-/** Moves all files into a folder of their own; an earlier one goes, so that damage cannot fill the disk. */
+/** Moves the store's files into a folder of their own; an earlier one goes, so that damage cannot fill the disk. */
 async function setAside(directory: string, nowMs: number): Promise<string> {
   const name = `${ASIDE_PREFIX}${new Date(nowMs).toISOString().replaceAll(':', '')}`;
   const aside = join(directory, name);
   await makeWay(directory, async () => {
-    const files = await stateFiles(directory);
-    for (const entry of await readdir(directory)) {
-      if (entry.startsWith(ASIDE_PREFIX)) await rm(join(directory, entry), { recursive: true });
+    const entries = await readdir(directory);
+    for (const entry of entries.filter((name) => ASIDE.test(name))) {
+      await rm(join(directory, entry), { recursive: true });
     }
     await mkdir(aside);
-    for (const entry of files) await rename(join(directory, entry), join(aside, entry));
+    for (const entry of entries.filter((name) => STATE_FILE.test(name))) {
+      await rename(join(directory, entry), join(aside, entry));
+    }
   });
   return aside;
-}
-
-async function stateFiles(directory: string): Promise<string[]> {
-  const entries = await readdir(directory);
-  return entries.filter((entry) => !entry.startsWith(ASIDE_PREFIX) && entry !== 'lost+found');
 }
 
 async function makeWay(directory: string, work: () => Promise<void>): Promise<void> {

@@ -202,6 +202,21 @@ describe('what is set aside', () => {
     expect(await readdir(aside ?? '')).toContain('CURRENT');
   });
 
+  it('leaves alone what else lies in the directory, also where it is deleted', async () => {
+    const directory = join(root, 'shared');
+    await cp(killed, directory, { recursive: true });
+    const strangers = ['damaged-goods.csv', 'lost+found', 'pipeline.yaml'];
+    for (const name of strangers) await writeFile(join(directory, name), 'not ours');
+    const retire = (kind: 'rebuild' | 'renew') =>
+      retireState({ directory, nowMs: NOW_MS, error: new EnrichError(kind, 'found at work') });
+    const aside = await retire('rebuild');
+    expect(await readdir(aside ?? '')).toEqual(expect.not.arrayContaining(strangers));
+    await (await open(directory)).close();
+    await retire('renew');
+    const left = (await readdir(directory)).toSorted();
+    expect(left).toEqual(['damaged-2026-01-02T030405.000Z', ...strangers]);
+  });
+
   it('a directory that is gone is begun anew', async () => {
     const opened = await open(join(root, 'gone', 'state'));
     expect(opened.rebuilt).toBeUndefined();
