@@ -55,10 +55,7 @@ export async function retireState(options: {
   const { directory, nowMs, error } = options;
   if (error.kind === 'rebuild') return setAside(directory, nowMs);
   await makeWay(directory, async () => {
-    const entries = await readdir(directory);
-    for (const entry of entries.filter((name) => STATE_FILE.test(name))) {
-      await rm(join(directory, entry));
-    }
+    for (const entry of await entriesLike(STATE_FILE, directory)) await rm(join(directory, entry));
   });
   return undefined;
 }
@@ -85,16 +82,18 @@ async function setAside(directory: string, nowMs: number): Promise<string> {
   const name = `${ASIDE_PREFIX}${new Date(nowMs).toISOString().replaceAll(':', '')}`;
   const aside = join(directory, name);
   await makeWay(directory, async () => {
-    const entries = await readdir(directory);
-    for (const entry of entries.filter((name) => ASIDE.test(name))) {
+    const files = await entriesLike(STATE_FILE, directory);
+    for (const entry of await entriesLike(ASIDE, directory)) {
       await rm(join(directory, entry), { recursive: true });
     }
     await mkdir(aside);
-    for (const entry of entries.filter((name) => STATE_FILE.test(name))) {
-      await rename(join(directory, entry), join(aside, entry));
-    }
+    for (const entry of files) await rename(join(directory, entry), join(aside, entry));
   });
   return aside;
+}
+
+async function entriesLike(pattern: RegExp, directory: string): Promise<string[]> {
+  return (await readdir(directory)).filter((entry) => pattern.test(entry));
 }
 
 async function makeWay(directory: string, work: () => Promise<void>): Promise<void> {
