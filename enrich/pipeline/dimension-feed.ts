@@ -292,6 +292,9 @@ export class DimensionFeed {
       const intake = this.#intake(intakes, topic, partition);
       if (intake !== undefined && nextOffset > intake.next) intake.next = nextOffset;
     }
+    for (const { topic, partition } of intakes.values()) {
+      this.#missedDeletes.get(topic.description.topic)?.assertNoneMissed(partition, turn);
+    }
     await this.#apply([...intakes.values()]);
     const read = progress.filter(({ topic, partition }) => !blocked.has(`${topic}/${partition}`));
     for (const [topic, places] of Map.groupBy(read, (place) => place.topic)) {

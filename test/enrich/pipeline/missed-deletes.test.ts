@@ -86,6 +86,38 @@ describe('a pipeline that was away', () => {
 });
 
 const MINUTE_MS = 60_000;
+
+it('what a process held when it fell behind for too long is joined as of before it did', async () => {
+  const world = await World.open();
+  world.log.deleteRetentionMs = async () => 120 * MINUTE_MS;
+  await world.start();
+  world.change('users', 1, { name: 'ann' });
+  await world.run(QUIET_MS);
+  world.faults.away.add('catalog');
+  // The first waits for the catalog, the second for the first.
+  for (let click = 0; click < 2; click++) {
+    world.click(0, [{ userId: 1 }]);
+    await world.run(5_000);
+  }
+  const before = (await world.log.bounds(topicOf.users)).get(1)?.endOffset;
+  world.faults.away.add('log');
+  await world.run(70 * MINUTE_MS);
+  world.change('users', 1);
+  const key = encodeChange({ dimension: 'users', rowKey: 1, row: undefined, ...told }).key;
+  world.log.append(topicOf.users, 1, [{ key, value: null }]);
+  world.log.dropDeleted(topicOf.users, 1);
+  world.faults.away.clear();
+  await world.run(MINUTE_MS);
+  expect(world.retired).toEqual(['renew']);
+  expect(await world.rows()).toHaveLength(2);
+  const positions = (await world.metadata()).snapshots.map(({ summary }) => {
+    const text = summary['tributary.dimensions'] ?? '';
+    const { users: of } = JSON.parse(text) as { users: { next: Record<string, string> } };
+    return of.next[1];
+  });
+  expect(positions).toEqual([String(before), String(before)]);
+});
+
 const place = { clusterId: 'cluster', topicId: 'topic', partition: 0, nextOffset: 1n };
 
 /** One life of a process whose clock shows `nowMs`; its elapsed time begins with it. */
@@ -111,9 +143,11 @@ function life(state: DimensionState, nowMs: number, deleteRetentionMs = 7 * DAY_
     /** Some time later, at the end of the topic or before it. */
     reads: async (afterMs: number, behind = 0n, partition = 0) => {
       elapsed += afterMs;
+      const turn = { nowMs: clock.nowMs(), elapsedMs: elapsed };
+      watch.assertNoneMissed(partition, turn);
       await state.apply('users', place, []);
       const read = { partition, nextOffset: 1n, endOffset: 1n + behind };
-      await watch.reached([read], { nowMs: clock.nowMs(), elapsedMs: elapsed });
+      await watch.reached([read], turn);
     },
   };
 }
