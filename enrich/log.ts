@@ -2,7 +2,7 @@ type LogLevel = 'info' | 'warn' | 'error';
 
 type LogFields = Readonly<Record<string, unknown>>;
 
-/** Structured log: says nothing in the steady state and everything about what went wrong. */
+/** Structured log: a line for each commit in the steady state, and everything about what went wrong. */
 export type Logger = {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;

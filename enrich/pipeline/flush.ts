@@ -66,6 +66,14 @@ export async function flushBatch(
   if (outcome.kind === 'dropped') return { kind: 'dropped', reason: outcome.reason };
   context.settled.clear();
   observeCommit(context, batch, hits);
+  context.logger.info('committed', {
+    table: context.tables.events.identifier.name,
+    rows: batch.rows.rowCount,
+    rejects: batch.rejects.length,
+    // Not known of a commit that was found in the table: others may stand on it by now.
+    ...(outcome.kind === 'committed' ? { snapshotId: outcome.snapshotId } : {}),
+    seconds: Math.round(clock.elapsedMs() - startedMs) / 1000,
+  });
   tellOfRejects(context, batch);
   if (pending !== undefined) await settleRejects(context, pending, signal);
   return { kind: 'committed', lostRaces: outcome.lostRaces };

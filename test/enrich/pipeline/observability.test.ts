@@ -1,16 +1,38 @@
 import { describe, expect, it } from 'vitest';
 import { QUIET_MS, World } from './harness.ts';
 
+const isOfCommit = ({ message }: Record<string, unknown>): boolean => message === 'committed';
+
 describe('the log', () => {
-  it('says nothing while all goes well', async () => {
+  it('says a line for each commit, and nothing else, while all goes well', async () => {
     const { world, process } = await World.started();
     const said = process.lines.length;
+    world.click(0, [{}, {}]);
+    world.reject(1, [null]);
+    await world.run(QUIET_MS);
+    const { snapshots } = await world.metadata();
+    expect(process.lines.slice(said)).toEqual([
+      {
+        time: expect.any(String) as unknown,
+        level: 'info',
+        message: 'committed',
+        table: 'clicks',
+        rows: 2,
+        rejects: 1,
+        snapshotId: String(snapshots[0]?.snapshotId),
+        seconds: expect.any(Number) as unknown,
+      },
+      expect.objectContaining({ level: 'warn', rejects: 1, records: 3 }),
+    ]);
+    const after = process.lines.length;
     for (let round = 0; round < 20; round += 1) {
       world.click(round % 3, [{}, {}]);
       world.change('users', round, { name: 'ann' });
       await world.run(2_000);
     }
-    expect(process.lines.slice(said)).toEqual([]);
+    const told = process.lines.slice(after);
+    expect(told.every(isOfCommit)).toBe(true);
+    expect(told).toHaveLength((await world.metadata()).snapshots.length - snapshots.length);
   });
 
   it('tells of a bad commit what happened, to which commit, and its cause by kind', async () => {
@@ -43,11 +65,11 @@ describe('the log', () => {
     loseNext(2);
     world.click(0, [{}]);
     await world.run(QUIET_MS);
-    expect(process.lines.slice(said)).toEqual([]);
+    expect(process.lines.slice(said).map(isOfCommit)).toEqual([true]);
     loseNext(4);
     world.click(0, [{}]);
     await world.run(QUIET_MS);
-    expect(process.lines.slice(said)).not.toEqual([]);
+    expect(process.lines.slice(said).every(isOfCommit)).toBe(false);
     const { values } = await process.metrics.commitConflicts.get();
     expect(values).toMatchObject([{ value: 6, labels: { table: 'clicks' } }]);
   });
