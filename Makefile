@@ -47,13 +47,13 @@ simulate: setup
 	@node test/simulation/main.ts --seed '$(or $(SEED),1)' --schedules '$(or $(SCHEDULES),100000)'
 
 bench: up
-	@node bench/main.ts
+	@node --disable-warning=TimeoutNegativeWarning bench/main.ts
 
 chaos: setup
 	@node --disable-warning=TimeoutNegativeWarning test/chaos/main.ts --seed '$(SEED)' --rounds '$(ROUNDS)' --faults '$(FAULTS)'
 
 bench-recovery: up
-	@node bench/recovery.ts
+	@node --disable-warning=TimeoutNegativeWarning bench/recovery.ts
 
 bench-group: up
-	@node bench/group.ts
+	@node --disable-warning=TimeoutNegativeWarning bench/group.ts

@@ -2,6 +2,7 @@ import kafkajs from 'kafkajs';
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import { createHostedTopic } from '../connectors/fresh-topic.ts';
+import { kafkajsLogTo } from '../connectors/kafkajs-log.ts';
 import { GenerateError } from './error.ts';
 
 export type CompressionName = 'none' | 'gzip' | 'zstd';
@@ -51,10 +52,7 @@ export async function openKafkaProducer(options: ProducerOptions): Promise<Recor
     brokers: [...options.brokers],
     clientId: options.clientId,
     logLevel: kafkajs.logLevel.ERROR,
-    logCreator:
-      () =>
-      ({ log }) =>
-        options.log(log.message),
+    logCreator: kafkajsLogTo(options.log),
   });
   const admin = kafka.admin();
   const producer = kafka.producer({

@@ -1,6 +1,7 @@
 import kafkajs from 'kafkajs';
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
+import { kafkajsLogTo } from '../connectors/kafkajs-log.ts';
 import { VerifyError } from './error.ts';
 
 export type TopicRecord = {
@@ -47,10 +48,7 @@ export function openTopicReader(options: TopicReaderOptions): ReadTopic {
     brokers: [...options.brokers],
     clientId: options.clientId,
     logLevel: kafkajs.logLevel.ERROR,
-    logCreator:
-      () =>
-      ({ log }) =>
-        options.log(log.message),
+    logCreator: kafkajsLogTo(options.log),
   });
   return async (topic, until, onRecord) => {
     const groupId = `${options.groupId}-${topic}`;
