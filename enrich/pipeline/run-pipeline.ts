@@ -262,16 +262,6 @@ async function takeClicks(
   const { log, clock, logger } = ports;
   const { stream, schemas } = opened;
   const codecs = createCodecCache({ schemas, contract: contracts.stream });
-  const reader = await log.openReader();
-  const intake = new ClickIntake({
-    log,
-    reader,
-    codecs,
-    schemas,
-    clock,
-    topic: stream.topic,
-    limits: config.commit,
-  });
   const rowsMax = batchRowsMax(config.commit);
   const createBatch = (): ClickBatch =>
     createClickBatch(createRowBuffer(contracts.stream, rowsMax), rowsMax);
@@ -286,6 +276,16 @@ async function takeClicks(
     clock,
     logger,
     signal,
+  });
+  const reader = await log.openReader();
+  const intake = new ClickIntake({
+    log,
+    reader,
+    codecs,
+    schemas,
+    clock,
+    topic: stream.topic,
+    limits: config.commit,
   });
   const loop = new ClickLoop({
     log,

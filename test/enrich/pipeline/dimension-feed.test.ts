@@ -97,10 +97,27 @@ function watchReaders(world: World): () => number {
   return () => count;
 }
 
-describe('the reader of dimensions is closed', () => {
+describe('every reader is closed', () => {
   it('where the state fails and is opened again', async () => {
     const world = await World.open();
     const open = watchReaders(world);
+    await world.start();
+    await world.run(QUIET_MS);
+    const before = open();
+    for (let round = 0; round < 3; round++) {
+      world.faults.stateWrites = 'reopen';
+      world.change('users', round, { name: 'n' });
+      await world.run(QUIET_MS);
+    }
+    expect(open()).toBe(before);
+  });
+
+  it('where the state fails before the group was joined', async () => {
+    const world = await World.open();
+    const open = watchReaders(world);
+    world.log.joinGroup = async () => {
+      throw Object.assign(new Error('no coordinator'), { kind: 'unavailable' });
+    };
     await world.start();
     await world.run(QUIET_MS);
     const before = open();
