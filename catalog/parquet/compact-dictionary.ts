@@ -1,4 +1,5 @@
-import type { ByteSlices, Column, DictionaryValues } from './columns.ts';
+import type { ByteSlices, Column, Validity } from './columns.ts';
+import { renumberCodes } from './renumber-codes.ts';
 import { gatherSlices } from './select-rows.ts';
 import { type Bitmap, isValid, nullBitmap } from './validity.ts';
 
@@ -12,9 +13,6 @@ export type CompactDictionary = {
   nulls: Bitmap | undefined;
 };
 
-/** Beyond this ratio of dictionary to rows, a hash table of used codes is cheaper than one slot a value. */
-const SLOTS_PER_ROW_MAX = 4;
-
 /**
  * Keeps of a dictionary only what `rowCount` rows use. A dictionary is often a whole dimension, far
  * larger than the batch: cost and memory follow the rows, not the dictionary.
@@ -24,94 +22,33 @@ export function compactDictionary(
   dictionary: { size: number; values: BytesColumn },
   rowCount: number,
 ): CompactDictionary {
-  const renamed = new Int32Array(rowCount);
-  const used = new Int32Array(Math.min(dictionary.size, rowCount));
-  const { size, hasNulls } =
-    dictionary.size <= SLOTS_PER_ROW_MAX * rowCount
-      ? renameBySlot(codes, dictionary, renamed, used)
-      : renameByHash(codes, dictionary, renamed, used);
+  const { slices, valid } = dictionary.values;
+  const renamed = codes.slice(0, rowCount);
+  if (valid !== undefined) dropNullValues(renamed, valid);
+  const used = renumberCodes(renamed, dictionary.size);
   return {
     codes: renamed,
-    slices: gatherSlices(dictionary.values.slices, undefined, used.subarray(0, size)),
-    size,
-    nulls: hasNulls ? takeNulls(renamed) : undefined,
+    slices: gatherSlices(slices, undefined, used),
+    size: used.length,
+    nulls: takeNulls(renamed),
   };
 }
 
-type Renaming = { size: number; hasNulls: boolean };
-
-function renameBySlot(
-  codes: Int32Array,
-  dictionary: DictionaryValues,
-  renamed: Int32Array,
-  used: Int32Array,
-): Renaming {
-  const slots = new Int32Array(dictionary.size).fill(-1);
-  const { valid } = dictionary.values;
-  let size = 0;
-  let hasNulls = false;
-  for (let row = 0; row < renamed.length; row += 1) {
-    const code = codes[row] ?? -1;
-    if (code < 0 || !isValid(valid, code)) {
-      renamed[row] = -1;
-      hasNulls = true;
-      continue;
-    }
-    let slot = slots[code] ?? -1;
-    if (slot < 0) {
-      slot = size;
-      slots[code] = slot;
-      used[slot] = code;
-      size += 1;
-    }
-    renamed[row] = slot;
+/** A code whose value is null is a null of its own. */
+function dropNullValues(codes: Int32Array, valid: Uint8Array): void {
+  for (let row = 0; row < codes.length; row += 1) {
+    if (!isValid(valid, codes[row] ?? -1)) codes[row] = -1;
   }
-  return { size, hasNulls };
-}
-
-function renameByHash(
-  codes: Int32Array,
-  dictionary: DictionaryValues,
-  renamed: Int32Array,
-  used: Int32Array,
-): Renaming {
-  const bits = 32 - Math.clz32(renamed.length * 2);
-  const mask = (1 << bits) - 1;
-  const slots = new Int32Array(mask + 1).fill(-1);
-  const { valid } = dictionary.values;
-  let size = 0;
-  let hasNulls = false;
-  for (let row = 0; row < renamed.length; row += 1) {
-    const code = codes[row] ?? -1;
-    if (code < 0 || !isValid(valid, code)) {
-      renamed[row] = -1;
-      hasNulls = true;
-      continue;
-    }
-    let at = (Math.imul(code, 0x9e3779b1) >>> (32 - bits)) & mask;
-    let slot = slots[at] ?? -1;
-    while (slot >= 0 && used[slot] !== code) {
-      at = (at + 1) & mask;
-      slot = slots[at] ?? -1;
-    }
-    if (slot < 0) {
-      slot = size;
-      slots[at] = slot;
-      used[slot] = code;
-      size += 1;
-    }
-    renamed[row] = slot;
-  }
-  return { size, hasNulls };
 }
 
 /** Replaces the -1 of null rows by a code that exists, and returns the bitmap that says they are null. */
 function takeNulls(codes: Int32Array): Bitmap | undefined {
-  const valid = new Uint8Array(codes.length);
+  let valid: Validity;
   for (let row = 0; row < codes.length; row += 1) {
-    const code = codes[row] ?? -1;
-    valid[row] = code < 0 ? 0 : 1;
-    codes[row] = code < 0 ? 0 : code;
+    if ((codes[row] ?? -1) >= 0) continue;
+    valid ??= new Uint8Array(codes.length).fill(1);
+    valid[row] = 0;
+    codes[row] = 0;
   }
   return nullBitmap(valid, codes.length);
 }

@@ -1,57 +1,74 @@
-import { twosComplement } from '@iceberg-js/rest-client-shim/spec/single-value.ts';
-import type { DictionaryValues } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
+import type { ByteSlices, DictionaryValues } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
 import type { IcebergType } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
-import { EnrichError } from '../error.ts';
-import type { ProjectionValue } from '../state/projection.ts';
-import { joinBytes } from './byte-slices.ts';
+import type { DictionaryView } from '../state/projection.ts';
+import { assertSlicesEnd } from './byte-slices.ts';
 
 /**
- * Distinct dimension values as a dictionary of the given Iceberg type. Values are in the form in which the
- * state keeps them for that type: text, number, bigint, boolean, bytes (decimal: the unscaled bigint).
- * Errors: `config` for a value that the type does not hold, and for more bytes than a column can have.
+ * The values of distinct codes as a dictionary of the given Iceberg type: number i is the value of `codes[i]`.
+ * The projection's bytes are what a column holds (see `DictionaryView.byteLength`), so they are copied and
+ * never become JavaScript values. Errors: as `assertSlicesEnd`.
  */
 export function dictionaryColumn(
   type: IcebergType,
-  values: readonly ProjectionValue[],
+  view: DictionaryView,
+  codes: Int32Array,
 ): DictionaryValues {
-  const size = values.length;
-  return { size, values: valuesOf(type, values) };
+  return { size: codes.length, values: valuesOf(type, view, codes) };
 }
 
 function valuesOf(
   type: IcebergType,
-  values: readonly ProjectionValue[],
+  view: DictionaryView,
+  codes: Int32Array,
 ): DictionaryValues['values'] {
-  if (type === 'int' || type === 'date') {
-    return { kind: 'int32', values: Int32Array.from(values, Number), valid: undefined };
+  const valid = undefined;
+  switch (type) {
+    case 'int':
+    case 'date':
+      return { kind: 'int32', values: new Int32Array(fixedBytes(view, codes, 4)), valid };
+    case 'long':
+    case 'time':
+    case 'timestamp':
+    case 'timestamptz':
+      return { kind: 'int64', values: new BigInt64Array(fixedBytes(view, codes, 8)), valid };
+    case 'float':
+      return { kind: 'float32', values: new Float32Array(fixedBytes(view, codes, 4)), valid };
+    case 'double':
+      return { kind: 'float64', values: new Float64Array(fixedBytes(view, codes, 8)), valid };
+    case 'boolean':
+      return { kind: 'boolean', values: new Uint8Array(fixedBytes(view, codes, 1)), valid };
+    case 'string':
+    case 'binary':
+    case 'uuid':
+    default:
+      return { kind: 'bytes', slices: byteSlices(view, codes), valid };
   }
-  if (type === 'long' || type === 'time' || type === 'timestamp' || type === 'timestamptz') {
-    const words = BigInt64Array.from(values, (value) => BigInt(value as bigint | number));
-    return { kind: 'int64', values: words, valid: undefined };
-  }
-  if (type === 'float') {
-    return { kind: 'float32', values: Float32Array.from(values, Number), valid: undefined };
-  }
-  if (type === 'double') {
-    return { kind: 'float64', values: Float64Array.from(values, Number), valid: undefined };
-  }
-  if (type === 'boolean') {
-    const flags = Uint8Array.from(values, (value) => (value === true ? 1 : 0));
-    return { kind: 'boolean', values: flags, valid: undefined };
-  }
-  return { kind: 'bytes', slices: byteSlices(type, values), valid: undefined };
 }
 
-function byteSlices(type: IcebergType, values: readonly ProjectionValue[]) {
-  const encoder = new TextEncoder();
-  const encoded = values.map((value) => {
-    if (value instanceof Uint8Array) return value;
-    if (typeof value === 'string') return encoder.encode(value);
-    if (typeof value === 'bigint') return twosComplement(value);
-    throw new EnrichError(
-      'config',
-      `a ${typeof value} cannot be carried as ${JSON.stringify(type)}`,
-    );
-  });
-  return joinBytes(encoded);
+/** Values of one width end to end: little endian, which is the order of every machine that Node runs on. */
+function fixedBytes(view: DictionaryView, codes: Int32Array, width: number): ArrayBuffer {
+  const bytes = new Uint8Array(codes.length * width);
+  for (const [index, code] of codes.entries()) {
+    const length = view.byteLength(code);
+    if (length !== width) {
+      throw new RangeError(`assert: a value of ${width} bytes, got ${length} for code ${code}`);
+    }
+    view.copyBytes(code, bytes, index * width);
+  }
+  return bytes.buffer;
+}
+
+function byteSlices(view: DictionaryView, codes: Int32Array): ByteSlices {
+  const offsets = new Int32Array(codes.length + 1);
+  let end = 0;
+  for (let index = 0; index < codes.length; index++) {
+    end += view.byteLength(codes[index] as number);
+    assertSlicesEnd(end);
+    offsets[index + 1] = end;
+  }
+  const bytes = new Uint8Array(end);
+  for (let index = 0; index < codes.length; index++) {
+    view.copyBytes(codes[index] as number, bytes, offsets[index] as number);
+  }
+  return { bytes, offsets };
 }

@@ -3,12 +3,13 @@ import type {
   ColumnBatch,
   DictionaryValues,
 } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
+import { renumberCodes } from '@iceberg-js/rest-client-shim/parquet/renumber-codes.ts';
 import type { IcebergType } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import type { BufferColumn, RowBuffer } from '../../schemas/row-buffer.ts';
 import { EnrichError } from '../error.ts';
 import { normaliseSlices } from '../state/normalise.ts';
 import type { NormaliserName } from '../config/pipeline-config.ts';
-import type { DictionaryView, Projection, ProjectionValue } from '../state/projection.ts';
+import type { DictionaryView, Projection } from '../state/projection.ts';
 import type { ClickBatch } from './click-batch.ts';
 import { dictionaryColumn } from './dictionary-column.ts';
 
@@ -42,9 +43,17 @@ export type JoinResult = {
  */
 const CARRIED_BYTES_MAX = 512 * 1024 ** 2;
 
-const MATCH_VALUES = ['hit', 'miss'] as const;
 const HIT = 0;
 const MISS = 1;
+/** `hit` and `miss`, under those codes. */
+const MATCH_VALUES: DictionaryValues = {
+  size: 2,
+  values: {
+    kind: 'bytes',
+    slices: { bytes: new TextEncoder().encode('hitmiss'), offsets: Int32Array.of(0, 3, 7) },
+    valid: undefined,
+  },
+};
 
 /**
  * Left-joins every row of the batch to each dimension and gives the table's columns. Synchronous, so that
@@ -167,12 +176,15 @@ function carry(
     status[i] = hit ? HIT : MISS;
     if (hit) hits++;
   }
-  const matches = dictionaryColumn('string', MATCH_VALUES);
-  columns.set(dimension.matchFieldId, { kind: 'dictionary', codes: status, dictionary: matches });
+  columns.set(dimension.matchFieldId, {
+    kind: 'dictionary',
+    codes: status,
+    dictionary: MATCH_VALUES,
+  });
   for (const [index, { fieldId, type }] of dimension.columns.entries()) {
     const codes = dimension.projection.codes(index);
-    const dictionary = dimension.projection.dictionary(index);
-    columns.set(fieldId, gather({ slots, codes, dictionary, type, budget }));
+    const view = dimension.projection.dictionary(index);
+    columns.set(fieldId, gather({ slots, codes, view, type, budget }));
   }
   return hits;
 }
@@ -181,62 +193,29 @@ function carry(
 function gather(options: {
   slots: Int32Array;
   codes: Uint32Array;
-  dictionary: DictionaryView;
+  view: DictionaryView;
   type: IcebergType;
   budget: Budget;
 }): Column {
-  const { slots, codes, dictionary, type, budget } = options;
+  const { slots, codes, view, type, budget } = options;
   const local = new Int32Array(slots.length);
-  const used: UsedValues = { values: [], budget };
-  const isDense = dictionary.size <= Math.max(65_536, 4 * slots.length);
-  const assign = isDense ? denseAssignment(dictionary) : sparseAssignment(dictionary);
   for (let i = 0; i < slots.length; i++) {
     const slot = slots[i] ?? -1;
     const code = slot < 0 ? 0 : (codes[slot] ?? 0);
-    local[i] = code === 0 ? -1 : assign(code, used);
+    local[i] = code === 0 ? -1 : code;
   }
-  return { kind: 'dictionary', codes: local, dictionary: dictionaryColumn(type, used.values) };
+  const used = renumberCodes(local, view.size);
+  spend(budget, view, used);
+  return { kind: 'dictionary', codes: local, dictionary: dictionaryColumn(type, view, used) };
 }
 
 /** What the carried values of one batch may take, and have taken. */
 type Budget = { bytesMax: number; bytes: number; rowCount: number };
 
-type UsedValues = { values: ProjectionValue[]; budget: Budget };
-
-/** Gives a value its place among the used ones, at its first use. */
-type Assign = (code: number, used: UsedValues) => number;
-
-/** Local codes by an array over the whole dictionary: fast while it is not far larger than the batch. */
-function denseAssignment(dictionary: DictionaryView): Assign {
-  const localOf = new Int32Array(dictionary.size).fill(-1);
-  return (code, used) => {
-    const known = localOf[code] ?? -1;
-    if (known >= 0) return known;
-    const local = append(dictionary, code, used);
-    localOf[code] = local;
-    return local;
-  };
-}
-
-/** Local codes by a map, for a dictionary of millions of which the batch uses a few. */
-function sparseAssignment(dictionary: DictionaryView): Assign {
-  const localOf = new Map<number, number>();
-  return (code, used) => {
-    const known = localOf.get(code);
-    if (known !== undefined) return known;
-    const local = append(dictionary, code, used);
-    localOf.set(code, local);
-    return local;
-  };
-}
-
-function append(dictionary: DictionaryView, code: number, used: UsedValues): number {
-  const { values, budget } = used;
-  budget.bytes += dictionary.byteLength(code);
-  // Before the value is decoded: what is too much must not be in memory first.
+/** Before values are copied: what is too much must not be in memory first. */
+function spend(budget: Budget, view: DictionaryView, codes: Int32Array): void {
+  for (let i = 0; i < codes.length; i++) budget.bytes += view.byteLength(codes[i] ?? 0);
   if (budget.bytes > budget.bytesMax) throw carriesTooMuch(budget);
-  const value = dictionary.value(code);
-  return value === null ? -1 : values.push(value) - 1;
 }
 
 function carriesTooMuch({ bytesMax, rowCount }: Budget): EnrichError {

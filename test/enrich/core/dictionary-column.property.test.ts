@@ -1,0 +1,56 @@
+import { columnValue } from '@iceberg-js/rest-client-shim/parquet/column-value.ts';
+import { encodeSingleValue } from '@iceberg-js/rest-client-shim/spec/single-value.ts';
+import type { PrimitiveType } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
+import * as fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { dictionaryColumn } from '../../../enrich/core/dictionary-column.ts';
+import type { DictionaryView } from '../../../enrich/state/projection.ts';
+import { ALL_TYPES, valueOf } from '../../catalog/parquet/build-batch.ts';
+
+type Value = Parameters<typeof encodeSingleValue>[1];
+
+/** Codes from 1 on, as a projection has them. */
+function viewOf(type: PrimitiveType, values: readonly Value[]): DictionaryView {
+  const all = values.map((value) => encodeSingleValue(type, value));
+  const bytesOf = (code: number): Uint8Array => all[code - 1] ?? new Uint8Array(0);
+  return {
+    values: [null, ...values],
+    size: values.length + 1,
+    value: (code) => values[code - 1] ?? null,
+    byteLength: (code) => bytesOf(code).length,
+    copyBytes: (code, target, at) => {
+      target.set(bytesOf(code), at);
+      return bytesOf(code).length;
+    },
+  };
+}
+
+const cases = fc.constantFrom(...ALL_TYPES).chain((type) =>
+  fc.array(valueOf(type) as fc.Arbitrary<Value>, { minLength: 1, maxLength: 20 }).chain((values) =>
+    fc.record({
+      type: fc.constant(type),
+      values: fc.constant(values),
+      codes: fc.shuffledSubarray(values.map((_, index) => index + 1)),
+    }),
+  ),
+);
+
+it('the values of the codes, in their order, whatever the type', () => {
+  fc.assert(
+    fc.property(cases, ({ type, values, codes }) => {
+      const { size, values: column } = dictionaryColumn(
+        type,
+        viewOf(type, values),
+        Int32Array.from(codes),
+      );
+      expect(size).toBe(codes.length);
+      expect(codes.map((_, index) => columnValue(column, type, index))).toEqual(
+        codes.map((code) => values[code - 1]),
+      );
+    }),
+  );
+});
+
+it('a value of another width than its type is a bug that is not passed on', () => {
+  expect(() => dictionaryColumn('long', viewOf('int', [1]), Int32Array.of(1))).toThrow(/assert/);
+});
