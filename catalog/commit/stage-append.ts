@@ -39,7 +39,7 @@ export type StagedAppend = {
  * format version than 2; `fenced` where a spec is gone from the table; the store's `unavailable`.
  */
 export async function writeManifests(
-  options: Pick<AppendOptions, 'store' | 'commitId' | 'dataFiles'>,
+  options: Pick<AppendOptions, 'store' | 'commitId' | 'dataFiles' | 'clock'>,
   metadata: TableMetadata,
 ): Promise<readonly NewManifest[]> {
   if (metadata.formatVersion !== 2) {
@@ -50,6 +50,8 @@ export async function writeManifests(
     );
   }
   const written: NewManifest[] = [];
+  // Each call has names of its own: a commit whose outcome stays unknown is tried again for as long as that lasts.
+  const call = Math.floor(options.clock.random() * 2 ** 32).toString(16);
   for (const [specId, dataFiles] of Map.groupBy(options.dataFiles, (file) => file.specId)) {
     const partitionSpec = specOf(metadata, specId);
     const tableSchema = schemaOf(metadata, partitionSpec);
@@ -58,7 +60,7 @@ export async function writeManifests(
     const location = await putFresh(
       options.store,
       bytes,
-      (n) => `${metadataFolder(metadata)}/${options.commitId}-m${first + n}.avro`,
+      (n) => `${metadataFolder(metadata)}/${options.commitId}-${call}-m${first + n}.avro`,
     );
     written.push({
       location,

@@ -119,7 +119,7 @@ describe('200', () => {
     await commitAppend(bench.options('c1', FIRST));
     const id = (await bench.load()).currentSnapshotId;
     expect(await locations(bench)).toEqual([
-      'memory://meta/clicks/c1-m0.avro',
+      expect.stringMatching(/^memory:\/\/meta\/clicks\/c1-[0-9a-f]+-m0\.avro$/),
       `memory://meta/clicks/snap-${id}-1-c1.avro`,
     ]);
   });
@@ -169,9 +169,8 @@ describe('409', () => {
     expect(await liveRows(bench)).toBe(10n + 3n);
     const lists = (await locations(bench)).filter((location) => location.endsWith('-c1.avro'));
     expect(lists).toHaveLength(2);
-    expect((await locations(bench)).filter((location) => location.includes('c1-m'))).toHaveLength(
-      1,
-    );
+    const manifests = (await locations(bench)).filter((location) => /c1-\w+-m\d/.test(location));
+    expect(manifests).toHaveLength(1);
   });
 
   test('another commit that took the range drops the append', async () => {

@@ -161,6 +161,17 @@ describe('unknown outcome (INVARIANTS.md 4)', () => {
     expect(await liveRows(bench)).toBe(10n);
   });
 
+  test('however many calls ended so, the next one can commit', async () => {
+    const bench = await createAppendBench();
+    for (let call = 0; call < 40; call++) {
+      bench.faults = ['fail'];
+      const options = bench.options('c1', FIRST, { limits: IMPATIENT });
+      expect(await kindOf(commitAppend(options))).toBe('commit-unknown');
+    }
+    expect((await commitAppend(bench.options('c1', FIRST))).kind).toBe('committed');
+    expect(await liveRows(bench)).toBe(10n);
+  });
+
   test('the late copy overtakes the second call: refused, then found', async () => {
     const bench = await createAppendBench();
     bench.faults = ['delay'];
