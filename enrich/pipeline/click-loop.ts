@@ -260,7 +260,7 @@ export class ClickLoop {
       ...retry,
     });
     for (const pending of committed?.pending ?? []) {
-      await settleRejects(this.#context, pending, signal);
+      await this.#whileTurning(settleRejects(this.#context, pending, signal));
     }
     const bounds = await retryUntilAvailable({
       what: "reading the log's bounds",
@@ -278,6 +278,17 @@ export class ClickLoop {
       position.set(partition, next);
     }
     return { position, bounds };
+  }
+
+  /** Waits for work that waits for what is away, however long that takes; the loop is seen to turn. */
+  async #whileTurning(work: Promise<void>): Promise<void> {
+    const { clock } = this.#context;
+    const over = new AbortController();
+    const done = work.finally(() => over.abort());
+    while (!over.signal.aborted) {
+      this.#onTurn();
+      await Promise.race([done, clock.sleep(WAIT_TURN_MS_MAX, over.signal)]);
+    }
   }
 
   async #loadCommitted() {

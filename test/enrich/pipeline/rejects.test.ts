@@ -108,6 +108,26 @@ describe('rejects reach the dead-letter table once', () => {
     },
   );
 
+  it('when the catalog takes no commits at the start, which is no loop that is stuck', async () => {
+    const { world, process } = await World.started();
+    world.faults.commit = ({ identifier }) =>
+      identifier.name === 'clicks' ? 'apply' : 'crash-before';
+    world.reject(0, [null]);
+    await world.run(3_000);
+    process.kill();
+    world.faults.commit = () => 'fail';
+    const successor = await world.start();
+    for (let minute = 0; minute < 10; minute++) {
+      await world.run(60_000);
+      expect(successor.status.failure()).toBeUndefined();
+    }
+    expect(successor.status.waitingFor()).toContain('to clicks_dead_letter');
+    world.faults.commit = () => 'apply';
+    await world.run(60_000);
+    expect(await world.deadLetters()).toHaveLength(1);
+    expect(successor.status.waitingFor()).toBeUndefined();
+  });
+
   it('when two owners settle the same', async () => {
     const { world, process } = await World.started({ name: 'old' });
     world.faults.commit = ({ identifier }, name) =>
