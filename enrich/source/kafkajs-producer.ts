@@ -43,10 +43,11 @@ export async function openKafkajsProducer(
     idempotent: true,
     maxInFlightRequests: 1,
     transactionTimeout: TRANSACTION_MS_MAX,
+    // kafkajs leaves out, without a word, records of a partition that the topic does not have.
     createPartitioner:
       () =>
-      ({ message }) =>
-        message.partition ?? 0,
+      ({ message, partitionMetadata }) =>
+        (message.partition ?? 0) % partitionMetadata.length,
     retry: { retries: 10, initialRetryTime: 100, maxRetryTime: 5_000 },
   });
   await told(async () => {

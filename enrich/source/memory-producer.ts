@@ -31,7 +31,8 @@ export function openMemoryProducer(
     for (const batch of batches.values()) await judge(cluster, batch);
     cluster.onSend?.('before', records);
     for (const batch of batches.values()) {
-      const [{ topic, partition } = { topic: '', partition: 0 }] = batch;
+      const [{ topic, partition: wanted } = { topic: '', partition: 0 }] = batch;
+      const partition = wanted % ((await log.describeTopic(topic))?.partitionCount ?? 1);
       log.append(topic, partition, batch);
       // The marker that ends the transaction.
       log.appendInvisible(topic, partition, 1);

@@ -24,7 +24,8 @@ export interface TransactionalProducer {
    */
   batchBytesMax(topic: string): Promise<number>;
   /**
-   * All of these records are there for readers of committed ones, or none is. After an error nothing more can
+   * All of these records are there for readers of committed ones, or none is. Partitions are counted round: a topic
+   * that was made anew may have fewer than the records stood in. After an error nothing more can
    * be sent: sequence numbers may be out of step with the broker's. Errors: `fenced`; `config` where a topic
    * takes no batch of this size; `unavailable`, where the records may be there or not.
    */

@@ -50,7 +50,8 @@ export function describeReplayProducer(
   };
   const marks = () =>
     readMarks(cluster.log, marksTopic(cluster.pipeline), { clock: systemClock, mustExist: true });
-  const marked = async (offset: number): Promise<boolean> => (await marks()).has(at(offset));
+  const marked = async (offset: number, partition = 0): Promise<boolean> =>
+    (await marks()).has(at(offset, partition));
   const replayAll = async (producer: ReplayProducer, letters: RawDeadLetter[]) =>
     replay({
       files: filesOf(letters),
@@ -69,6 +70,14 @@ export function describeReplayProducer(
       expect([await marked(1), await marked(3), await marked(4)]).toEqual([true, true, false]);
       // Three records, and the three markers that end two transactions.
       expect(await committed()).toBe(6n);
+    });
+
+    it('sends what stood in a partition that the topic has no more to one that it has', async () => {
+      const producer = await open();
+      const before = await committed();
+      await producer.send([at(5, 11)]);
+      expect(await marked(5, 11)).toBe(true);
+      expect(await committed(), 'a record and its marker').toBe(before + 2n);
     });
 
     it('fails once another one is open, and what it sends then counts for nothing', async () => {
