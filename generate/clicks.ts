@@ -12,7 +12,7 @@ export type ClickShape = {
   users: number;
   devices: number;
   urls: number;
-  /** Skew of users and urls; around 1. */
+  /** Skew of users and urls; around 1, or 0 for none. */
   zipfExponent: number;
   shares: {
     /** A key that no row has, or none yet: half of them lie just above the last row. */
@@ -41,6 +41,17 @@ export const DEFAULT_CLICK_SHAPE: Omit<ClickShape, 'users' | 'devices' | 'urls'>
   },
   lateMsMax: 3 * 86_400_000,
   corruptKinds: CORRUPT_KINDS,
+};
+
+/** A click with the fields of `schemas/click.avsc`. */
+export type Click = {
+  event_time: number;
+  user_id: number;
+  url: string;
+  device_id: string;
+  session_id: string | null;
+  referrer: string | null;
+  duration_ms: number | null;
 };
 
 /** Clicks as they go to Kafka and as the ledger writes them down: one array a field. */
@@ -86,28 +97,18 @@ export function openClickSource(options: {
   if (partitions < 1) throw new GenerateError('config', `a topic of ${partitions} partitions`);
   const random = openRandom(seed, 'clicks');
   const slab = openValueSlab();
-  const draw = openKeyDraw(seed, shape, random);
+  const drawClick = openClickDraw(seed, shape, random);
   return {
     next(count, nowMs) {
       const batch = emptyBatch(count);
       for (let i = 0; i < count; i += 1) {
-        const user = draw.user();
-        const eventTimeMs = nowMs - Math.floor(ageMs(shape, random));
-        const url = draw.url();
-        const click = {
-          event_time: eventTimeMs,
-          user_id: user,
-          url,
-          device_id: draw.device(user),
-          session_id: random.chance(0.1) ? null : sessionOf(user, eventTimeMs),
-          referrer: random.chance(0.7) ? null : draw.url(),
-          duration_ms: random.chance(0.3) ? null : random.below(120_000),
-        };
+        const click = drawClick(nowMs);
+        const { url } = click;
         const good = slab.append((buffer, at) => encodeFramed(encoding, click, buffer, at));
         const kind = corruptKindOf(shape, random);
-        batch.partition[i] = mix32(user) % partitions;
-        batch.eventTimeMs[i] = eventTimeMs;
-        batch.userId[i] = user;
+        batch.partition[i] = mix32(click.user_id) % partitions;
+        batch.eventTimeMs[i] = click.event_time;
+        batch.userId[i] = click.user_id;
         batch.url[i] = url;
         batch.deviceId[i] = click.device_id;
         batch.sessionId[i] = click.session_id;
@@ -122,6 +123,28 @@ export function openClickSource(options: {
   };
 }
 
+/** One click after the other, as the random numbers have it; `nowMs` is the newest event time that there may be. */
+export function openClickDraw(
+  seed: number,
+  shape: ClickShape,
+  random: Random,
+): (nowMs: number) => Click {
+  const draw = openKeyDraw(seed, shape, random);
+  return (nowMs) => {
+    const user = draw.user();
+    const eventTimeMs = nowMs - Math.floor(ageMs(shape, random));
+    return {
+      event_time: eventTimeMs,
+      user_id: user,
+      url: draw.url(),
+      device_id: draw.device(user),
+      session_id: random.chance(0.1) ? null : sessionOf(user, eventTimeMs),
+      referrer: random.chance(0.7) ? null : draw.url(),
+      duration_ms: random.chance(0.3) ? null : random.below(120_000),
+    };
+  };
+}
+
 function encodeFramed(encoding: ClickEncoding, click: unknown, buffer: Buffer, at: number): number {
   // Fewer than five bytes left would make the frame itself fail; a fresh slab is the answer to both.
   if (buffer.length - at < 64) return -1;
@@ -132,8 +155,11 @@ type KeyDraw = { user(): number; device(user: number): string; url(): string };
 
 function openKeyDraw(seed: number, shape: ClickShape, random: Random): KeyDraw {
   const { users, devices, urls, shares } = shape;
-  const zipfUser = openZipf(users, shape.zipfExponent, random);
-  const zipfUrl = openZipf(urls, shape.zipfExponent, random);
+  const rank = (count: number): (() => number) =>
+    shape.zipfExponent === 0
+      ? () => 1 + random.below(count)
+      : openZipf(count, shape.zipfExponent, random);
+  const [zipfUser, zipfUrl] = [rank(users), rank(urls)];
   const cache: string[] = [];
   const knownUrl = (number: number): string => {
     if (number > URL_CACHE_MAX) return urlText(seed, number);

@@ -47,7 +47,7 @@ export async function writeDimensionTopics(options: DimensionTopicOptions): Prom
       deviceValue(deviceRow(seed, n, users.rows)),
     )) +
     (await writeTopic(options, 'urls', urls, (n) => urlValue(urlRow(seed, n))));
-  await writeNotification(options);
+  await writeCompletion(options);
   return rows;
 }
 
@@ -59,7 +59,7 @@ async function writeTopic(
 ): Promise<number> {
   const { producer, partitions, progress, signal } = options;
   await producer.ensureTopic(target.topic, partitions, { 'cleanup.policy': 'compact' });
-  const encode = await recordEncoder(options, table, target.topic);
+  const encode = await openChangeEncoder(options, table, target.topic);
   const timestamp = String(options.nowMs());
   let sent = 0;
   let underWay: Promise<unknown> = Promise.resolve();
@@ -82,8 +82,12 @@ async function writeTopic(
   return sent;
 }
 
-async function recordEncoder(
-  { register, nowMs }: DimensionTopicOptions,
+/**
+ * Encodes rows, as `userValue` and its like give them, as changes of the initial snapshot into a topic. Key and value
+ * stay valid for as long as anybody holds them.
+ */
+export async function openChangeEncoder(
+  { register, nowMs }: Pick<DimensionTopicOptions, 'register' | 'nowMs'>,
   table: 'users' | 'devices' | 'urls',
   topic: string,
 ): Promise<(value: unknown) => { key: Buffer; value: Buffer }> {
@@ -145,7 +149,13 @@ export function tailOf(
   };
 }
 
-async function writeNotification(options: DimensionTopicOptions): Promise<void> {
+/** Tells, as Debezium does, that the initial snapshot is complete. Errors: `unavailable`. */
+export async function writeCompletion(
+  options: Pick<
+    DimensionTopicOptions,
+    'producer' | 'register' | 'notificationTopic' | 'nowMs' | 'seed'
+  >,
+): Promise<void> {
   const { producer, register, notificationTopic: topic, nowMs, seed } = options;
   await producer.ensureTopic(topic, 1, { 'cleanup.policy': 'delete' });
   const id = `load-${seed}`;
