@@ -4,23 +4,37 @@ import { EXIT, describeForUser, exitCodeOf } from '../cli/exit-code.ts';
 /** A wrong word on the command line. */
 class UsageError extends Error {}
 
-type Wish<Name extends string> = { numbers: Readonly<Record<Name, number>>; keep: boolean };
+/** A number, numbers with commas between, words out of these, or a flag that is off. */
+type Default = number | readonly number[] | readonly string[] | false;
+
+type Defaults = Readonly<Record<string, Default>>;
+
+/** What was asked for: a value of the default's kind under each name. */
+type Wish<D extends Defaults> = {
+  readonly [Name in keyof D]: D[Name] extends number
+    ? number
+    : D[Name] extends readonly number[]
+      ? readonly number[]
+      : D[Name] extends readonly (infer Word)[]
+        ? readonly Word[]
+        : boolean;
+};
 
 /**
- * Runs a measurement as a command: whole numbers of at least `least` by these names, `--keep` and `--help`.
- * Ends the process with the code that `measure` gives, 2 for wrong words, else by the error's kind: what a
+ * Runs a measurement as a command: `--name` for each default, `--keep` and `--help`. Numbers are whole and at least
+ * `least`. Ends the process with the code that `measure` gives, 2 for wrong words, else by the error's kind: what a
  * failed run has left open does not hold it.
  */
-export async function runBench<Name extends string>(options: {
+export async function runBench<const D extends Defaults>(options: {
   usage: string;
-  defaults: Readonly<Record<Name, number>>;
+  defaults: D;
   least: 0 | 1;
-  measure: (wish: Wish<Name>) => Promise<number>;
+  measure: (wish: Wish<D>, keep: boolean) => Promise<number>;
 }): Promise<never> {
   const { usage, measure } = options;
   try {
     const wish = readWish(options);
-    if (wish !== undefined) process.exit(await measure(wish));
+    if (wish !== undefined) process.exit(await measure(wish.values, wish.keep));
     console.log(usage);
     process.exit(EXIT.ok);
   } catch (error) {
@@ -31,30 +45,43 @@ export async function runBench<Name extends string>(options: {
 }
 
 /** Undefined where help is asked for. */
-function readWish<Name extends string>(options: {
-  defaults: Readonly<Record<Name, number>>;
+function readWish<D extends Defaults>(options: {
+  defaults: D;
   least: 0 | 1;
-}): Wish<Name> | undefined {
+}): { values: Wish<D>; keep: boolean } | undefined {
   const { defaults, least } = options;
-  const names = Object.keys(defaults) as Name[];
-  const values = parsedArguments(names);
-  if (values['help'] === true) return undefined;
-  const numbers = { ...defaults } as Record<Name, number>;
-  for (const name of names) {
-    const text = values[name];
-    if (typeof text === 'string') numbers[name] = wholeNumber(name, text, least);
-  }
-  return { numbers, keep: values['keep'] === true };
+  const given = parsedArguments(defaults);
+  if (given['help'] === true) return undefined;
+  const values = Object.entries(defaults).map(([name, standard]) => [
+    name,
+    given[name] === undefined ? standard : readValue(name, standard, given[name], least),
+  ]);
+  return { values: Object.fromEntries(values) as Wish<D>, keep: given['keep'] === true };
 }
 
-function parsedArguments(names: readonly string[]): Readonly<Record<string, unknown>> {
-  const numbers = names.map((name) => [name, { type: 'string' as const }]);
+function parsedArguments(defaults: Defaults): Readonly<Record<string, unknown>> {
+  const asked = Object.entries(defaults).map(([name, standard]) => [
+    name,
+    { type: standard === false ? ('boolean' as const) : ('string' as const) },
+  ]);
   const flags = { keep: { type: 'boolean' as const }, help: { type: 'boolean' as const } };
   try {
-    return parseArgs({ options: { ...Object.fromEntries(numbers), ...flags } }).values;
+    return parseArgs({ options: { ...Object.fromEntries(asked), ...flags } }).values;
   } catch (cause) {
     throw new UsageError((cause as Error).message);
   }
+}
+
+function readValue(name: string, standard: Default, given: unknown, least: 0 | 1): unknown {
+  if (typeof given !== 'string') return given;
+  if (typeof standard === 'number') return wholeNumber(name, given, least);
+  const parts = given.split(',');
+  if (!Array.isArray(standard)) return parts;
+  const words = standard.filter((one: unknown) => typeof one === 'string');
+  if (words.length === 0) return parts.map((part) => wholeNumber(name, part, least));
+  const unknown = parts.find((part) => !words.includes(part));
+  if (unknown === undefined) return parts;
+  throw new UsageError(`--${name}: expected ${words.join(' or ')}, got "${unknown}"`);
 }
 
 function wholeNumber(name: string, text: string, least: 0 | 1): number {

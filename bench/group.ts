@@ -228,5 +228,5 @@ await runBench({
   usage: USAGE,
   defaults: DEFAULTS,
   least: 1,
-  measure: ({ numbers, keep }) => run(wishOf(numbers, keep)),
+  measure: (numbers, keep) => run(wishOf(numbers, keep)),
 });

@@ -90,5 +90,5 @@ await runBench({
   usage: USAGE,
   defaults: DEFAULTS,
   least: 1,
-  measure: ({ numbers, keep }) => run(numbers, keep),
+  measure: run,
 });

@@ -11,6 +11,8 @@ export type PipelineNames = {
   table: string;
   stateDirectory: string;
   httpPort: number;
+  /** Threads that take clicks; 1 unless given. */
+  workers?: number;
 };
 
 /** Writes pipeline.yaml as shipped, with these names; BENCH_STATE_DIRECTORY and HTTP_PORT go before the last two. */
@@ -26,6 +28,7 @@ export async function writePipelineFile(file: string, names: PipelineNames): Pro
   config.table.name = names.table;
   config.table.dead_letter = `${names.table}_dead_letter`;
   config.state.directory = `\${BENCH_STATE_DIRECTORY:-${names.stateDirectory}}`;
+  if (names.workers !== undefined && names.workers > 1) config.workers = names.workers;
   config.http.port = `\${HTTP_PORT:-${names.httpPort}}`;
   await writeFile(file, stringify(config));
 }

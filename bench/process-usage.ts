@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 /** Linux counts CPU time in ticks of this length on every platform that Node supports. */
 const TICKS_PER_SECOND = 100;
@@ -12,6 +12,30 @@ export function cpuSeconds(pid: number): number {
 
 /** Largest resident set so far, in bytes. Source: proc(5), `VmHWM` of `/proc/pid/status`. */
 export function peakResidentBytes(pid: number): number {
+  return statusBytes(pid, 'VmHWM');
+}
+
+/** The resident set, in bytes. Source: proc(5), `VmRSS` of `/proc/pid/status`. */
+export function residentBytes(pid: number): number {
+  return statusBytes(pid, 'VmRSS');
+}
+
+/** From now on the peak counts anew. Source: proc(5), `/proc/pid/clear_refs`, value 5. */
+export function forgetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
+}
+
+/** Open files and sockets. Source: proc(5), `/proc/pid/fd`. */
+export function openFiles(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/** Source: proc(5), `/proc/pid/task`. */
+export function threads(pid: number): number {
+  return readdirSync(`/proc/${pid}/task`).length;
+}
+
+function statusBytes(pid: number, name: string): number {
   const text = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmHWM:\s+(\d+) kB/.exec(text)?.[1] ?? 0) * 1024;
+  return Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(text)?.[1] ?? 0) * 1024;
 }

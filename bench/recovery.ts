@@ -298,5 +298,5 @@ await runBench({
   usage: USAGE,
   defaults: DEFAULTS,
   least: 0,
-  measure: ({ numbers, keep }) => run(wishOf(numbers), keep),
+  measure: (numbers, keep) => run(wishOf(numbers), keep),
 });

@@ -35,6 +35,7 @@ const SOLE_IMPORTERS: Record<string, readonly string[]> = {
   hyparquet: ['catalog/read/read-columns.ts'],
   '@kafkajs/confluent-schema-registry': ['schemas/registry.ts'],
   '@platformatic/kafka': [
+    'bench/kafka/batch-producer.ts',
     'enrich/source/platformatic-fault.ts',
     'enrich/source/platformatic-group.ts',
     'enrich/source/platformatic-link.ts',

@@ -1,0 +1,133 @@
+import { existsSync } from 'node:fs';
+import { systemClock } from '../cli/environment.ts';
+import { EXIT } from '../cli/exit-code.ts';
+import { runBench, tell } from './command.ts';
+import { prepareClicks, prepareDimensions, sizeOf } from './data/data-set.ts';
+import type { ClickSet, DataSet, Skew } from './data/data-set.ts';
+import { describeMachine } from './machine.ts';
+import {
+  checkRun,
+  expectationOf,
+  layOutRun,
+  newRunId,
+  sharedState,
+  speedOf,
+  startReady,
+  untilCommitted,
+} from './pipeline-run.ts';
+import { forgetPeak, peakResidentBytes } from './process-usage.ts';
+import { printResult } from './result.ts';
+
+const USAGE = `usage: node bench/join.ts [--rows N,N,...] [--clicks N] [--skew uniform,zipf] [--workers N,N,...]
+         [--runs N] [--keep]
+
+Joins a backlog of --clicks clicks against states of --rows users and devices together (and a url for each 100 of
+them), with the stack up: from the moment that the pipeline is ready until all is committed. Each combination of --rows,
+--skew and --workers runs --runs times, one after the other. Topics and states are made once and kept. Every row of
+every table is compared with what it had to be. Prints a table; the last line is JSON.`;
+
+type Kind = { rows: number; skew: Skew; workers: number };
+
+/** The state of a data set on disk, loaded by a pipeline that is stopped before its first commit. */
+async function prepareState(dataSet: DataSet, topic: string): Promise<void> {
+  const stateDirectory = sharedState(dataSet);
+  if (existsSync(stateDirectory)) return;
+  const run = await layOutRun({ bench: 'join', runId: 'load', dataSet, topic, stateDirectory });
+  const pipeline = await startReady(run, { COMMIT_INTERVAL: '1h' });
+  await pipeline.stop('SIGTERM');
+  tell(`${dataSet.base}: the state was loaded in ${pipeline.readySeconds.toFixed(1)} s`);
+}
+
+async function measure(options: {
+  dataSet: DataSet;
+  topic: string;
+  kind: Kind;
+  clicks: ClickSet;
+  keep: boolean;
+}) {
+  const { dataSet, topic, kind, clicks, keep } = options;
+  const run = await layOutRun({
+    bench: 'join',
+    runId: newRunId(),
+    dataSet,
+    topic,
+    stateDirectory: sharedState(dataSet),
+    workers: kind.workers,
+  });
+  const pipeline = await startReady(run);
+  try {
+    const restartRssBytes = peakResidentBytes(pipeline.pid);
+    forgetPeak(pipeline.pid);
+    const samples = await untilCommitted(run, pipeline.pid);
+    const rssBytes = peakResidentBytes(pipeline.pid);
+    await pipeline.stop('SIGTERM');
+    const { isSound, isRight, missing, wrong } = await checkRun({
+      run,
+      expectation: expectationOf({ dataSet, clicks }),
+      keep,
+    });
+    return {
+      ...kind,
+      ...speedOf(samples),
+      rssMiB: Math.round(rssBytes / 1024 ** 2),
+      restartSeconds: pipeline.readySeconds,
+      restartRssMiB: Math.round(restartRssBytes / 1024 ** 2),
+      missing,
+      wrong,
+      correct: isSound && isRight,
+    };
+  } finally {
+    await pipeline.stop('SIGKILL');
+  }
+}
+
+await runBench({
+  usage: USAGE,
+  defaults: {
+    rows: [1_000_000, 10_000_000],
+    clicks: 4_000_000,
+    skew: ['uniform', 'zipf'],
+    workers: [1],
+    runs: 3,
+  },
+  least: 1,
+  measure: async (wish, keep) => {
+    const machine = await describeMachine();
+    const runs: Awaited<ReturnType<typeof measure>>[] = [];
+    for (const rows of wish.rows) {
+      const dataSet = await prepareDimensions({ size: sizeOf(rows), progress: tell });
+      const sets = wish.skew.map((skew) => ({ count: wish.clicks, skew }));
+      for (const clicks of sets) {
+        const topic = await prepareClicks({ dataSet, clicks, progress: tell });
+        await prepareState(dataSet, topic);
+        // Runs that are compared stand side by side: what else the machine does hits both.
+        for (let n = 1; n <= wish.runs; n += 1) {
+          for (const workers of wish.workers) {
+            const kind = { rows, skew: clicks.skew, workers };
+            const measured = await measure({ dataSet, topic, kind, clicks, keep });
+            tell(`${JSON.stringify(kind)}: ${measured.eventsPerCpuSecond} events/CPU s`);
+            runs.push(measured);
+            await systemClock.sleep(2_000);
+          }
+        }
+      }
+    }
+    const correct = runs.every((run) => run.correct);
+    printResult({
+      bench: 'join',
+      machine,
+      runs,
+      keys: ['rows', 'skew', 'workers'],
+      figures: [
+        'eventsPerCpuSecond',
+        'steadyPerCpuSecond',
+        'eventsPerSecond',
+        'steadyPerSecond',
+        'seconds',
+        'rssMiB',
+      ],
+      correct,
+    });
+    return correct ? EXIT.ok : EXIT.failedCheck;
+  },
+});
