@@ -417,6 +417,13 @@ function staysDamaged(error: EnrichError, fetches: number): EnrichError {
   );
 }
 
+/** A reader does not know whose topic it reads. */
+const BUILT_ANEW =
+  'of a dimension by deleting state.directory, which is built again from the topics';
+const GO_ON =
+  'To go on with a new topic of that name, give the pipeline another name in pipeline.yaml where it is the ' +
+  "stream's, and delete state.directory, which is built again from the topics, where it is a dimension's";
+
 /** The `fenced` error for an offset that the log does not hold (any more, or yet). */
 export function outOfRange(at: {
   topic: string;
@@ -428,8 +435,10 @@ export function outOfRange(at: {
   const { topic, partition, nextOffset, startOffset, endOffset } = at;
   const lost =
     nextOffset < startOffset
-      ? `records ${nextOffset} to ${startOffset - 1n} are gone by retention. Nothing was skipped: restore them, or move the table's position to ${startOffset} and accept the gap; then raise the topic's retention`
-      : `the log ends at ${endOffset}, so it was truncated or belongs to another cluster. Nothing was read: check the cluster, or move the table's position`;
+      ? `records ${nextOffset} to ${startOffset - 1n} were deleted unread. Nothing was skipped. Restore them and raise ` +
+        `the topic's retention, or accept the loss: of the stream with "tributary run --accept-gap", ${BUILT_ANEW}`
+      : `the log ends at ${endOffset}: it has lost records, or is another one. Nothing was read. Restore it, or start ` +
+        `over on it: with the stream by another name of the pipeline in pipeline.yaml, ${BUILT_ANEW}`;
   return new EnrichError(
     'fenced',
     `${topic}-${partition}: offset ${nextOffset} was asked for, the log starts at ${startOffset}: ${lost}`,
@@ -441,7 +450,7 @@ export function outOfRange(at: {
 export function topicGone(topic: string): EnrichError {
   return new EnrichError(
     'fenced',
-    `topic ${topic} was deleted; its position is void. Create it again and start a new table, or point the pipeline to another topic`,
+    `topic ${topic} was deleted, and its position counts in a log that is gone. ${GO_ON}`,
     { context: { topic } },
   );
 }
@@ -453,7 +462,8 @@ export function topicRecreated(
 ): EnrichError {
   return new EnrichError(
     'fenced',
-    `topic ${slot.topic} was recreated: its id was ${slot.topicId} and is ${brokerTopicId} now, so the position belongs to a log that is gone. Start a new table, or reset the position`,
+    `topic ${slot.topic} was recreated: its id was ${slot.topicId} and is ${brokerTopicId} now, so its position counts ` +
+      `in a log that is gone. ${GO_ON}`,
     { context: { topic: slot.topic, topicId: slot.topicId, brokerTopicId } },
   );
 }

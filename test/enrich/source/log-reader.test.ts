@@ -2,6 +2,9 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { EnrichError } from '../../../enrich/error.ts';
 import {
   KafkaLogReader,
+  outOfRange,
+  topicGone,
+  topicRecreated,
   type BrokerLink,
   type Cluster,
   type FetchRequest,
@@ -338,5 +341,30 @@ describe('KafkaLogReader', () => {
     const first = poll(100);
     await expect(poll()).rejects.toThrow('one poll at a time');
     await first;
+  });
+});
+
+describe('a fault that ends the reading names a remedy that there is, for the stream and for dimensions:', () => {
+  const at = { topic: 't', partition: 0, nextOffset: 5n };
+  it.each([
+    [
+      'records that were deleted',
+      outOfRange({ ...at, startOffset: 7n, endOffset: 9n }),
+      /--accept-gap/,
+    ],
+    [
+      'a log that is shorter',
+      outOfRange({ ...at, startOffset: 0n, endOffset: 3n }),
+      /pipeline\.yaml/,
+    ],
+    ['a topic that is gone', topicGone('t'), /pipeline\.yaml/],
+    [
+      'a topic that was recreated',
+      topicRecreated({ topic: 't', topicId: 'a' }, 'b'),
+      /pipeline\.yaml/,
+    ],
+  ])('%s', (_what, { message }, remedy) => {
+    expect(message).toMatch(remedy);
+    expect(message).toContain('state.directory');
   });
 });
