@@ -276,6 +276,7 @@ async function takeClicks(
     clock,
     logger,
     signal,
+    status,
   });
   const reader = await log.openReader();
   const intake = new ClickIntake({

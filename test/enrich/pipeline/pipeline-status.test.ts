@@ -31,3 +31,17 @@ it('is not ready, and says why, while the catalog is away at the start', async (
   await world.run(60_000);
   expect(process.status.waitingFor()).toBeUndefined();
 });
+
+it('is not ready, and says why, while the group cannot be joined', async () => {
+  const world = await World.open();
+  const joinGroup = world.log.joinGroup.bind(world.log);
+  world.log.joinGroup = async () => {
+    throw Object.assign(new Error('the coordinator is loading'), { kind: 'unavailable' });
+  };
+  const process = await world.start();
+  await world.run(60_000);
+  expect(process.status.waitingFor()).toBe('joining the consumer group: the coordinator is loading');
+  world.log.joinGroup = joinGroup;
+  await world.run(60_000);
+  expect(process.status.waitingFor()).toBeUndefined();
+});
