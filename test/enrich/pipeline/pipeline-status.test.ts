@@ -40,7 +40,9 @@ it('is not ready, and says why, while the group cannot be joined', async () => {
   };
   const process = await world.start();
   await world.run(60_000);
-  expect(process.status.waitingFor()).toBe('joining the consumer group: the coordinator is loading');
+  expect(process.status.waitingFor()).toBe(
+    'joining the consumer group: the coordinator is loading',
+  );
   world.log.joinGroup = joinGroup;
   await world.run(60_000);
   expect(process.status.waitingFor()).toBeUndefined();
