@@ -147,6 +147,22 @@ function memoryMetrics(registers: Registry[]) {
         this.set(process.memoryUsage.rss());
       },
     }),
+    heapBytes: new Gauge({
+      name: 'process_heap_used_bytes',
+      help: 'JavaScript objects, collected or not yet; typed arrays and the store lie beside it',
+      registers,
+      collect() {
+        this.set(process.memoryUsage().heapUsed);
+      },
+    }),
+    activeResources: new Gauge({
+      name: 'process_active_resources',
+      help: 'Sockets, timers and other things that keep the process running',
+      registers,
+      collect() {
+        this.set(process.getActiveResourcesInfo().length);
+      },
+    }),
     cpuSeconds: new Counter({
       name: 'process_cpu_seconds_total',
       help: 'User and system CPU time',

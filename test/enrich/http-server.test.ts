@@ -46,6 +46,8 @@ describe('/metrics', () => {
     expect(body).toContain('# TYPE tributary_ready gauge\ntributary_ready 1\n');
     expect(body).toMatch(/^process_resident_memory_bytes \d+$/m);
     expect(body).toMatch(/^process_cpu_seconds_total [\d.]+$/m);
+    expect(body).toMatch(/^process_heap_used_bytes [1-9]\d+$/m);
+    expect(body).toMatch(/^process_active_resources [1-9]\d*$/m);
   });
 
   it('names them as Prometheus asks: our prefix, base units, _total for counters', async () => {
