@@ -33,8 +33,8 @@ export type VerifyJoinsOptions = {
 type ReplayedDimension = VerifiedDimension & {
   history: DimensionHistory;
   normalise: (text: string) => string;
-  /** Its position at each commit. */
-  positions: readonly ReadonlyMap<number, bigint>[];
+  /** Its position at each commit; none where that saw another topic under the name, or no such dimension. */
+  positions: readonly (ReadonlyMap<number, bigint> | undefined)[];
   /** Commits before whose position compaction may have removed what a join saw. */
   uncertain: ReadonlySet<number>;
   /** Records of the topic that are no changes. */
@@ -44,8 +44,8 @@ type ReplayedDimension = VerifiedDimension & {
 /**
  * Joins every row a second time, by another way (INVARIANTS.md 7): replays the change topics up to the dimension
  * positions that each commit recorded, and compares match status and every carried column. Rows whose
- * commit has expired cannot be compared, and rows that differ where compaction may have removed the
- * change they saw are counted apart. Memory: all versions of all dimension rows.
+ * commit has expired, or has seen another topic of the dimension than the newest one, cannot be compared, and rows
+ * that differ where compaction may have removed the change they saw are counted apart. Memory: all versions of all dimension rows.
  * Errors: `config`, `corrupt`, `unavailable`, those of the readers.
  */
 export async function verifyJoins(options: VerifyJoinsOptions): Promise<Report> {
@@ -60,7 +60,15 @@ export async function verifyJoins(options: VerifyJoinsOptions): Promise<Report> 
   const findings = openFindings();
   const isAlone = recordedPipelines(options.events).length === 1;
   const own = new Set(commits.map(({ snapshotId }) => snapshotId));
-  const seen = { compared: 0, others: 0, expired: 0, hits: 0, repaired: 0, uncertain: 0 };
+  const seen = {
+    compared: 0,
+    others: 0,
+    expired: 0,
+    hits: 0,
+    repaired: 0,
+    uncertain: 0,
+    elsewhere: 0,
+  };
   const commitOf = openCommitLookup(commits);
   for await (const block of options.readRows(options.events, columnsOf(dimensions))) {
     // The same offsets may be another pipeline's: only a row of a commit of ours is surely ours.
@@ -76,6 +84,11 @@ export async function verifyJoins(options: VerifyJoinsOptions): Promise<Report> 
       ? [`${seen.others} rows are, or may be, of another pipeline in this table: not compared`]
       : []),
     ...(seen.expired > 0 ? [`the commits of ${seen.expired} rows have expired: not compared`] : []),
+    ...(seen.elsewhere > 0
+      ? [
+          `${seen.elsewhere} joins saw a topic before it was recreated, or came before their dimension: not compared`,
+        ]
+      : []),
     ...(seen.uncertain > 0
       ? [`${seen.uncertain} differences where compaction may have removed what the join saw`]
       : []),
@@ -92,7 +105,7 @@ export async function verifyJoins(options: VerifyJoinsOptions): Promise<Report> 
     facts: {
       'rows compared': seen.compared,
       'rows of expired commits': seen.expired,
-      'joins compared': seen.compared * dimensions.length,
+      'joins compared': seen.compared * dimensions.length - seen.elsewhere,
       hits: seen.hits,
       repaired: seen.repaired,
       'not decidable after compaction': seen.uncertain,
@@ -120,10 +133,8 @@ async function replayDimension(
 ): Promise<ReplayedDimension> {
   const { name, topic, columns, primaryKey, joinKey } = dimension;
   const recorded = commits.map((commit) => commit.dimensions.get(name));
-  if (new Set(recorded.map((at) => at?.topicId)).size > 1) {
-    throw new VerifyError('config', `topic ${topic} was recreated between commits`);
-  }
-  const positions = recorded.map((at) => at?.next ?? new Map<number, bigint>());
+  const topicId = recorded.findLast((at) => at !== undefined)?.topicId;
+  const positions = recorded.map((at) => (at?.topicId === topicId ? at?.next : undefined));
   const normalise = normaliserOf(dimension.normaliser);
   const history = openDimensionHistory({ joinKey, columns, normalise });
   // What the pipeline reads: a record that is no text elsewhere is a change all the same.
@@ -151,7 +162,7 @@ async function replayDimension(
   const uncertain = new Set(
     positions.flatMap((next, commit) => {
       const sawAll = [...pasts].every(
-        ([partition, offset]) => offset < (next.get(partition) ?? 0n),
+        ([partition, offset]) => offset < (next?.get(partition) ?? 0n),
       );
       return sawAll ? [] : [commit];
     }),
@@ -170,9 +181,9 @@ async function decodeOrSkip<T>(decode: () => Promise<T>): Promise<T | 'undecodab
 }
 
 /** Of each partition the highest next offset: the last commit may be of a process that is behind others. */
-function highest(positions: readonly ReadonlyMap<number, bigint>[]): Map<number, bigint> {
+function highest(positions: ReplayedDimension['positions']): Map<number, bigint> {
   const all = new Map<number, bigint>();
-  for (const [partition, offset] of positions.flatMap((next) => [...next])) {
+  for (const [partition, offset] of positions.flatMap((next) => [...(next ?? [])])) {
     if (offset > (all.get(partition) ?? -1n)) all.set(partition, offset);
   }
   return all;
@@ -207,7 +218,7 @@ type Checking = {
   dimensions: readonly ReplayedDimension[];
   commitOf: (partition: number, offset: bigint) => number | undefined;
   findings: Findings;
-  seen: { compared: number; expired: number; hits: number; repaired: number; uncertain: number };
+  seen: Record<'compared' | 'expired' | 'hits' | 'repaired' | 'uncertain' | 'elsewhere', number>;
 };
 
 function checkBlock(block: RowBlock, { dimensions, commitOf, findings, seen }: Checking): void {
@@ -227,6 +238,10 @@ function checkBlock(block: RowBlock, { dimensions, commitOf, findings, seen }: C
     }
     seen.compared += 1;
     for (const { dimension, key, status, columns } of cells) {
+      if (dimension.positions[commit] === undefined) {
+        seen.elsewhere += 1;
+        continue;
+      }
       const text = canonicalCell(key[row] ?? null);
       const joinKey = text === null ? null : dimension.normalise(text);
       const found = {

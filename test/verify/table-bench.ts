@@ -45,6 +45,8 @@ export type BenchCommit = {
   rejects?: readonly BenchRow[];
   filtered?: Record<string, number>;
   dimensions?: Record<string, Record<string, number>>;
+  /** Of the dimensions' topics; by default their names. */
+  topicIds?: Record<string, string>;
   /** Leave the rejects' files out of the dead-letter table: only the property names them. */
   rejectsPending?: boolean;
 };
@@ -136,7 +138,7 @@ function describe(
     sequenceNumber,
   }: Record<'pipeline' | 'commitId' | 'sequenceNumber', string>,
   of: {
-    commit: Pick<BenchCommit, 'ranges' | 'filtered' | 'dimensions'>;
+    commit: Pick<BenchCommit, 'ranges' | 'filtered' | 'dimensions' | 'topicIds'>;
     counts: { rows: number; rejects: number };
     totals: Totals;
     pending: readonly object[];
@@ -155,7 +157,7 @@ function describe(
   });
   const dimensions = Object.entries(commit.dimensions ?? {}).map(([name, next]) => [
     name,
-    { topicId: name, next: texts(next) },
+    { topicId: commit.topicIds?.[name] ?? name, next: texts(next) },
   ]);
   const summary = {
     'tributary.pipeline': pipeline,

@@ -69,18 +69,19 @@ const click = (offset: number, url: string, match: string, title: string | null)
   _urls_match: match,
 });
 
-/** Commits of one click each; commit n saw the first `seen` records of the topic. */
+/** Commits of one click each; commit n saw the first `seen` records of the topic, or knew no such dimension. */
 async function report(
   records: readonly TopicRecord[],
-  clicks: readonly { seen: number; row: BenchRow }[],
+  clicks: readonly { seen: number | undefined; row: BenchRow; topicId?: string }[],
   made: TableBench | Promise<TableBench> = createTableBench(),
 ): Promise<Report> {
   const bench = await made;
-  for (const [i, { seen, row }] of clicks.entries()) {
+  for (const [i, { seen, row, topicId = 'urls' }] of clicks.entries()) {
     const commit: BenchCommit = {
       ranges: { 0: [i, i + 1] },
       rows: [{ ...row, offset: i }],
-      dimensions: { urls: { 0: seen } },
+      dimensions: seen === undefined ? {} : { urls: { 0: seen } },
+      topicIds: { urls: topicId },
     };
     await bench.commit(commit);
   }
@@ -168,6 +169,20 @@ describe('joins are judged at the dimension position of their own commit (INVARI
     expect(found.facts['rows compared']).toBe(1);
     expect(found.notes[0]).toMatch(/^2 rows are, or may be, of another pipeline/);
     expect(faults(await report([RETITLED], [own], bench))).toBeGreaterThan(0);
+  });
+
+  it('commits that saw another topic of a dimension, or none, are told, not compared', async () => {
+    const clicks = [
+      { seen: undefined, row: click(0, PAGE, 'null', null) },
+      { seen: 2, row: click(1, PAGE, 'hit', 'of old'), topicId: 'recreated since' },
+      { seen: 1, row: click(2, PAGE, 'hit', 'one') },
+    ];
+    const found = await report([CREATED], clicks);
+    expect(found.findings).toEqual([]);
+    expect(found.facts).toMatchObject({ 'joins compared': 1, hits: 1 });
+    expect(found.notes[0]).toMatch(/^2 joins saw a topic before it was recreated, or came before/);
+    const wrong = { seen: 1, row: click(3, PAGE, 'hit', 'nobody said so') };
+    expect(faults(await report([CREATED], [...clicks, wrong]))).toBe(1);
   });
 
   it('other spellings of a url find its row', async () => {
