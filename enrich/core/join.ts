@@ -86,10 +86,21 @@ export function joinBatch(
   const slots = new Int32Array(rowCount);
   const budget: Budget = { bytesMax: carriedBytesMax, bytes: 0, rowCount };
   for (const dimension of target.dimensions) {
+    const { name, projection } = dimension;
+    const sequence = projection.sequence();
     probe(dimension, clicks.rows, slots);
-    hits.set(dimension.name, carry(dimension, slots, { columns, budget }));
+    hits.set(name, carry(dimension, slots, { columns, budget }));
+    assertUnchanged(name, sequence, projection.sequence());
   }
   return { batch: { rowCount, columns }, hits };
+}
+
+/** Whoever joins keeps changes out meanwhile; else a row could be half of one and half of another. */
+function assertUnchanged(dimension: string, before: number, after: number): void {
+  if (before % 2 === 0 && before === after) return;
+  throw new TypeError(
+    `assert: dimension ${dimension} must not change during a join, its sequence went from ${before} to ${after}`,
+  );
 }
 
 function idOf(target: JoinTarget, name: string): number {

@@ -1,17 +1,24 @@
 import { EnrichError } from '../error.ts';
 import { idsMax } from './key-index.ts';
-import { SharedBytes } from './shared-bytes.ts';
+import type { SharedMemory, SharedWords } from './shared-memory.ts';
 
-/** A chunk is found by the high 12 bits of a position; the rest counts words of four bytes in it. */
-const WORD_BITS = 20;
+/** A view of the memory is found by the high 4 bits of a position; the rest counts words of four bytes in it. */
+const WORD_BITS = 28;
 const WORD_MASK = 2 ** WORD_BITS - 1;
-const CHUNK_BYTES_MAX = 4 * 2 ** WORD_BITS;
-const CHUNK_BYTES_MIN = 4_096;
-const CHUNKS_MAX = 4_096;
-/** Each entry: the id it belongs to, or -1 for garbage; its length; its bytes, filled up to whole words. */
+const CHUNK_WORDS = 65_536;
+const CHUNKS_MAX = 65_535;
+const VIEW_CHUNKS = 2 ** WORD_BITS / CHUNK_WORDS;
+/** Each entry: the id it belongs to, or garbage; its length; its bytes, filled up to whole words. */
 const HEADER_WORDS = 2;
+const GARBAGE = -1;
+/** In place of the words of garbage in a chunk. */
+const FREE = -1;
 
-type Chunk = { bytes: Uint8Array; words: Int32Array; used: number; garbage: number };
+const TAIL = 0;
+const TAIL_USED = 1;
+const FREE_CHUNKS = 2;
+
+type View = { bytes: Uint8Array; words: Int32Array };
 
 /**
  * Byte strings by id, in chunks of shared memory that are only appended to. Once half of a chunk is
@@ -19,56 +26,74 @@ type Chunk = { bytes: Uint8Array; words: Int32Array; used: number; garbage: numb
  * no step takes longer than one chunk. Holds up to 16 GiB; more is an error of kind `config`.
  */
 export class ByteSlab {
-  bytes = 0;
   /** Positions of ids. For an id without bytes the word is the owner's to use. */
-  positions: Uint32Array;
-  readonly #positionBytes = new SharedBytes(idsMax * 4);
-  readonly #chunks: Chunk[] = [];
-  readonly #freeNumbers: number[] = [];
-  #tail = -1;
+  readonly positions: SharedWords;
+  readonly #slab: SharedWords;
+  /** Words of garbage by chunk. */
+  readonly #chunks: SharedWords;
+  /** The chunk that is appended to, plus one; how many words of it are used; how many chunks are free. */
+  readonly #state: Int32Array;
+  readonly #views: View[] = [];
 
-  constructor() {
-    this.positions = new Uint32Array(this.#positionBytes.buffer);
+  constructor(memory: SharedMemory) {
+    this.positions = memory.array(idsMax);
+    this.#slab = memory.array(CHUNKS_MAX * CHUNK_WORDS);
+    this.#chunks = memory.array(CHUNKS_MAX);
+    this.#state = memory.words(3);
+    this.refresh();
+  }
+
+  /** Bytes that hold entries, garbage and what is free. */
+  get bytes(): number {
+    return this.#slab.length * 4;
+  }
+
+  /** Sees what another thread has added. */
+  refresh(): void {
+    this.positions.refresh();
+    this.#chunks.refresh();
+    this.#slab.refresh();
+    const { buffer } = this.#slab;
+    const viewBytes = 4 * 2 ** WORD_BITS;
+    for (let at = 0; at * viewBytes < buffer.byteLength; at++) {
+      const byteLength = Math.min(viewBytes, buffer.byteLength - at * viewBytes);
+      if (this.#views[at]?.bytes.length === byteLength) continue;
+      const bytes = new Uint8Array(buffer, at * viewBytes, byteLength);
+      const words = new Int32Array(buffer, at * viewBytes, byteLength / 4);
+      this.#views[at] = { bytes, words };
+    }
   }
 
   /** Keeps a copy of the bytes for an id that has none. */
   add(id: number, source: Uint8Array, start: number, length: number): void {
-    if (this.#positionBytes.reserve((id + 1) * 4)) {
-      const { buffer } = this.#positionBytes;
-      this.positions = new Uint32Array(buffer, 0, buffer.byteLength / 4);
-    }
-    const words = HEADER_WORDS + ((length + 3) >> 2);
-    const chunk = this.#tailFor(words);
-    const at = chunk.used;
-    chunk.words[at] = id;
-    chunk.words[at + 1] = length;
-    copy(source, start, length, chunk.bytes, (at + HEADER_WORDS) << 2);
-    chunk.used += words;
-    this.positions[id] = ((this.#tail << WORD_BITS) | at) >>> 0;
+    this.positions.reserve(id + 1);
+    const position = this.#take(HEADER_WORDS + ((length + 3) >> 2));
+    const { bytes, words } = this.#view(position);
+    const at = position & WORD_MASK;
+    words[at] = id;
+    words[at + 1] = length;
+    copy(source, start, length, bytes, (at + HEADER_WORDS) << 2);
+    this.positions.values[id] = position;
   }
 
   remove(id: number): void {
-    const position = this.positions[id] as number;
-    const number = position >>> WORD_BITS;
-    const chunk = this.#chunks[number] as Chunk;
+    const position = (this.positions.values[id] as number) >>> 0;
+    const { words } = this.#view(position);
     const at = position & WORD_MASK;
-    chunk.words[at] = -1;
-    chunk.garbage += HEADER_WORDS + (((chunk.words[at + 1] as number) + 3) >> 2);
-    if (number !== this.#tail && chunk.garbage * 2 > chunk.used) this.#evacuate(number, chunk);
+    words[at] = GARBAGE;
+    this.#discard(position, HEADER_WORDS + (((words[at + 1] as number) + 3) >> 2));
   }
 
   length(id: number): number {
-    const position = this.positions[id] as number;
-    const chunk = this.#chunks[position >>> WORD_BITS] as Chunk;
-    return chunk.words[(position & WORD_MASK) + 1] as number;
+    const position = this.positions.values[id] as number;
+    return this.#view(position).words[(position & WORD_MASK) + 1] as number;
   }
 
   equals(id: number, other: Uint8Array, start: number, length: number): boolean {
-    const position = this.positions[id] as number;
-    const chunk = this.#chunks[position >>> WORD_BITS] as Chunk;
+    const position = this.positions.values[id] as number;
+    const { bytes, words } = this.#view(position);
     const at = position & WORD_MASK;
-    if (chunk.words[at + 1] !== length) return false;
-    const { bytes } = chunk;
+    if (words[at + 1] !== length) return false;
     const from = (at + HEADER_WORDS) << 2;
     for (let i = 0; i < length; i++) if (bytes[from + i] !== other[start + i]) return false;
     return true;
@@ -76,65 +101,122 @@ export class ByteSlab {
 
   /** Copies the bytes of an id to `target` and returns how many they are. */
   copyTo(id: number, target: Uint8Array, at: number): number {
-    const position = this.positions[id] as number;
-    const chunk = this.#chunks[position >>> WORD_BITS] as Chunk;
-    const from = (position & WORD_MASK) + HEADER_WORDS;
-    const length = chunk.words[from - 1] as number;
-    copy(chunk.bytes, from << 2, length, target, at);
+    const { bytes, start, length } = this.locate(id);
+    copy(bytes, start, length, target, at);
     return length;
   }
 
   /** Where the bytes of an id stand now: valid until the next `add` or `remove`. */
   locate(id: number): { bytes: Uint8Array; start: number; length: number } {
-    const position = this.positions[id] as number;
-    const chunk = this.#chunks[position >>> WORD_BITS] as Chunk;
+    const position = this.positions.values[id] as number;
+    const { bytes, words } = this.#view(position);
     const from = (position & WORD_MASK) + HEADER_WORDS;
-    return { bytes: chunk.bytes, start: from << 2, length: chunk.words[from - 1] as number };
+    return { bytes, start: from << 2, length: words[from - 1] as number };
   }
 
-  #tailFor(words: number): Chunk {
-    const tail = this.#chunks[this.#tail];
-    if (tail !== undefined && tail.used + words <= tail.words.length) return tail;
-    const chunk = newChunk(Math.max(words * 4, Math.min(CHUNK_BYTES_MAX, this.bytes)));
-    const number = this.#freeNumbers.pop() ?? this.#chunks.length;
-    if (number >= CHUNKS_MAX) {
+  #view(position: number): View {
+    return this.#views[position >>> WORD_BITS] as View;
+  }
+
+  /** The position of so many free words. */
+  #take(words: number): number {
+    if (words > CHUNK_WORDS) return this.#takeChunks(Math.ceil(words / CHUNK_WORDS)) * CHUNK_WORDS;
+    const tail = (this.#state[TAIL] as number) - 1;
+    const used = this.#state[TAIL_USED] as number;
+    if (tail < 0 || used + words > CHUNK_WORDS) {
+      this.#state[TAIL] = this.#takeChunks(1) + 1;
+      this.#state[TAIL_USED] = 0;
+      if (tail >= 0) this.#close(tail, used);
+      return this.#take(words);
+    }
+    const position = tail * CHUNK_WORDS + used;
+    this.#state[TAIL_USED] = used + words;
+    this.#reserve(position + words);
+    return position;
+  }
+
+  #discard(position: number, words: number): void {
+    const chunk = Math.floor(position / CHUNK_WORDS);
+    if (words > CHUNK_WORDS) {
+      this.#freeChunks(chunk, Math.ceil(words / CHUNK_WORDS));
+      return;
+    }
+    const garbage = (this.#chunks.values[chunk] as number) + words;
+    this.#chunks.values[chunk] = garbage;
+    if (chunk !== (this.#state[TAIL] as number) - 1 && garbage * 2 > CHUNK_WORDS)
+      this.#evacuate(chunk);
+  }
+
+  /** What is left of a chunk that is full becomes garbage. */
+  #close(chunk: number, used: number): void {
+    const left = CHUNK_WORDS - used;
+    const position = chunk * CHUNK_WORDS + used;
+    const { words } = this.#view(position);
+    const at = position & WORD_MASK;
+    if (left > 0) words[at] = GARBAGE;
+    if (left >= HEADER_WORDS) words[at + 1] = (left - HEADER_WORDS) * 4;
+    this.#discard(position, left);
+  }
+
+  #evacuate(chunk: number): void {
+    const position = chunk * CHUNK_WORDS;
+    const { words, bytes } = this.#view(position);
+    const end = (position & WORD_MASK) + CHUNK_WORDS;
+    let at = position & WORD_MASK;
+    while (at + 1 < end) {
+      const id = words[at] as number;
+      const length = words[at + 1] as number;
+      if (id !== GARBAGE) this.add(id, bytes, (at + HEADER_WORDS) << 2, length);
+      at += HEADER_WORDS + ((length + 3) >> 2);
+    }
+    this.#freeChunks(chunk, 1);
+  }
+
+  #freeChunks(first: number, count: number): void {
+    this.#chunks.values.fill(FREE, first, first + count);
+    this.#state[FREE_CHUNKS] = (this.#state[FREE_CHUNKS] as number) + count;
+  }
+
+  /** Takes so many chunks in a row out of the free ones, or at the end; returns the first. */
+  #takeChunks(count: number): number {
+    const { length } = this.#chunks;
+    const first = this.#findChunks(count);
+    const end = first + count;
+    if (end > CHUNKS_MAX || count > VIEW_CHUNKS) {
       throw new EnrichError(
         'config',
         'a dimension has more than 16 GiB of distinct keys or values',
       );
     }
-    this.#chunks[number] = chunk;
-    this.bytes += chunk.bytes.length;
-    const previous = this.#tail;
-    this.#tail = number;
-    if (tail !== undefined && tail.garbage * 2 > tail.used) this.#evacuate(previous, tail);
-    return this.#tailFor(words);
-  }
-
-  #evacuate(number: number, chunk: Chunk): void {
-    const { words, bytes } = chunk;
-    let at = 0;
-    while (at < chunk.used) {
-      const id = words[at] as number;
-      const length = words[at + 1] as number;
-      if (id >= 0) this.add(id, bytes, (at + HEADER_WORDS) << 2, length);
-      at += HEADER_WORDS + ((length + 3) >> 2);
+    if (end > length) {
+      this.#chunks.reserve(end);
+      this.#freeChunks(length, end - length);
+      this.#reserve((count === 1 ? first : end) * CHUNK_WORDS);
     }
-    this.bytes -= bytes.length;
-    this.#chunks[number] = emptyChunk;
-    this.#freeNumbers.push(number);
+    this.#chunks.values.fill(0, first, end);
+    this.#state[FREE_CHUNKS] = (this.#state[FREE_CHUNKS] as number) - count;
+    return first;
   }
-}
 
-const emptyChunk: Chunk = newChunkOf(0);
+  #findChunks(count: number): number {
+    const { length } = this.#chunks;
+    const searched = (this.#state[FREE_CHUNKS] as number) < count ? 0 : length;
+    let row = 0;
+    for (let at = 0; at < searched; at++) {
+      if (at % VIEW_CHUNKS === 0) row = 0;
+      row = this.#chunks.values[at] === FREE ? row + 1 : 0;
+      if (row === count) return at + 1 - count;
+    }
+    // What a thread sees as one piece must not be cut.
+    const left = VIEW_CHUNKS - (length % VIEW_CHUNKS);
+    return count > left ? length + left : length;
+  }
 
-function newChunk(byteLength: number): Chunk {
-  return newChunkOf(Math.ceil(Math.max(CHUNK_BYTES_MIN, byteLength) / 4) * 4);
-}
-
-function newChunkOf(byteLength: number): Chunk {
-  const buffer = new SharedArrayBuffer(byteLength);
-  return { bytes: new Uint8Array(buffer), words: new Int32Array(buffer), used: 0, garbage: 0 };
+  #reserve(words: number): void {
+    const { values } = this.#slab;
+    this.#slab.reserve(words);
+    if (this.#slab.values !== values) this.refresh();
+  }
 }
 
 function copy(

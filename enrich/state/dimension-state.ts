@@ -4,7 +4,9 @@ import type { ApplyResult, ChangeSource } from './dimension.ts';
 import type { DimensionDefinition, SourcePosition } from './dimension-record.ts';
 import type { PositionedChange, RefusedChange } from './fold-changes.ts';
 import type { KeyValueStore, StoreWrite } from './key-value-store.ts';
+import type { ProjectionMemory } from './hash-projection.ts';
 import type { Projection } from './projection.ts';
+import { ProjectionGate } from './projection-gate.ts';
 import { metaKey, metaName, metaRange } from './store-key.ts';
 
 /** An entry beside the rows; without a value it is removed. */
@@ -22,6 +24,14 @@ export interface DimensionState {
   position(dimension: string): SourcePosition | undefined;
   /** The same object for the life of the state, always up to date. */
   projection(dimension: string): Projection;
+  /** For another thread to attach to. Another object once the projection was built anew: then attach anew. */
+  projectionMemory(dimension: string): ProjectionMemory;
+  /**
+   * Runs the work while no projection and no position changes, so that joins in other threads see one state and
+   * `position` tells which. Changes enter the store meanwhile and are shown after it. Calls run side by side; one
+   * inside another could wait for ever.
+   */
+  holdProjections<T>(work: () => Promise<T>): Promise<T>;
   /**
    * Applies changes in order; rows, position and the entries that `extra` makes of the refused changes are
    * durable in one batch before the projection shows them (INVARIANTS.md 1). Idempotent by source position
@@ -57,27 +67,28 @@ export async function openDimensionState(options: {
   const { store, dimensions } = options;
   const meta = new Map<string, Uint8Array>();
   for await (const { key, value } of store.scan(metaRange)) meta.set(metaName(key), value);
+  const gate = new ProjectionGate();
   const opened = await Promise.all(
     dimensions.map(async (definition) => {
-      return [definition.name, await Dimension.open(store, definition)] as const;
+      return [definition.name, await Dimension.open({ store, gate }, definition)] as const;
     }),
   );
-  return new StoredDimensionState(store, new Map(opened), meta);
+  return new StoredDimensionState({ store, gate, meta }, new Map(opened));
 }
+
+type StateParts = { store: KeyValueStore; gate: ProjectionGate; meta: Map<string, Uint8Array> };
 
 class StoredDimensionState implements DimensionState {
   readonly #store: KeyValueStore;
+  readonly #gate: ProjectionGate;
   readonly #dimensions: ReadonlyMap<string, Dimension>;
   readonly #meta: Map<string, Uint8Array>;
   /** The last call of each dimension, settled or not. */
   readonly #last = new Map<string, Promise<unknown>>();
 
-  constructor(
-    store: KeyValueStore,
-    dimensions: ReadonlyMap<string, Dimension>,
-    meta: Map<string, Uint8Array>,
-  ) {
+  constructor({ store, gate, meta }: StateParts, dimensions: ReadonlyMap<string, Dimension>) {
     this.#store = store;
+    this.#gate = gate;
     this.#dimensions = dimensions;
     this.#meta = meta;
   }
@@ -88,6 +99,14 @@ class StoredDimensionState implements DimensionState {
 
   projection(dimension: string): Projection {
     return this.#dimension(dimension).projection;
+  }
+
+  projectionMemory(dimension: string): ProjectionMemory {
+    return this.#dimension(dimension).projection.memory();
+  }
+
+  holdProjections<T>(work: () => Promise<T>): Promise<T> {
+    return this.#gate.hold(work);
   }
 
   async apply(

@@ -9,7 +9,9 @@ import { createProjection } from './hash-projection.ts';
 import type { MutableProjection } from './hash-projection.ts';
 import { JoinKeyOwners } from './join-key-owners.ts';
 import type { KeyValueStore, StoreWrite } from './key-value-store.ts';
+import type { ProjectionGate } from './projection-gate.ts';
 import { BytesKeys } from './row-keys.ts';
+import { SharedMemory } from './shared-memory.ts';
 import { RowView } from './state-row.ts';
 import { dimensionKey, joinKeyEntry, joinKeyRange, placesInEntry, rowRange } from './store-key.ts';
 
@@ -33,23 +35,28 @@ type Deletions = { primaryKeys: BytesKeys; complete: boolean };
 const deletionsMax = 1_000_000;
 const purgeWritesMax = 2_000;
 
+/** What the dimensions of a state have in common. */
+type DimensionContext = { store: KeyValueStore; gate: ProjectionGate };
+
 /** One dimension: its rows and position in the store, and its projection. Used by one caller at a time. */
 export class Dimension {
   readonly projection: MutableProjection;
   readonly #store: KeyValueStore;
   readonly #shape: DimensionShape;
   readonly #owners: JoinKeyOwners;
+  readonly #gate: ProjectionGate;
   #record: DimensionRecord;
-  #deletions: Deletions = { primaryKeys: new BytesKeys(), complete: true };
+  #deletions: Deletions = { primaryKeys: new BytesKeys(new SharedMemory()), complete: true };
   /** The store may be ahead of the projection: a write failed, or what follows one. */
   #behind = false;
 
   private constructor(
-    store: KeyValueStore,
+    { store, gate }: DimensionContext,
     definition: DimensionDefinition,
     record: DimensionRecord,
   ) {
     this.#store = store;
+    this.#gate = gate;
     this.#record = record;
     this.#shape = new DimensionShape(definition, record);
     this.projection = this.#emptyProjection();
@@ -57,11 +64,15 @@ export class Dimension {
   }
 
   /** Opens a dimension with its projection rebuilt. Errors: `config`, `rebuild`, `reopen`, `unavailable`. */
-  static async open(store: KeyValueStore, definition: DimensionDefinition): Promise<Dimension> {
+  static async open(
+    context: DimensionContext,
+    definition: DimensionDefinition,
+  ): Promise<Dimension> {
+    const { store } = context;
     const [stored] = await store.getMany([dimensionKey(definition.name)]);
     const before = stored === undefined ? undefined : decodeRecord(stored);
     const record = recordFor(definition, before);
-    const dimension = new Dimension(store, definition, record);
+    const dimension = new Dimension(context, definition, record);
     if (record !== before) await store.applyBatch([dimension.#recordWrite(record)]);
     await dimension.rebuildProjection();
     return dimension;
@@ -115,7 +126,7 @@ export class Dimension {
    */
   async #rebuild(record: DimensionRecord): Promise<void> {
     const projection = this.#emptyProjection();
-    const deletions: Deletions = { primaryKeys: new BytesKeys(), complete: true };
+    const deletions: Deletions = { primaryKeys: new BytesKeys(new SharedMemory()), complete: true };
     const view = new RowView();
     const found = new ContentSum();
     const kept = new ContentSum();
@@ -146,9 +157,11 @@ export class Dimension {
       await this.#store.applyBatch([...purge, this.#recordWrite(summed)]);
     }
     await this.#assertIndexed(indexed);
-    this.#deletions = deletions;
-    this.projection.adopt(projection);
-    this.#record = summed;
+    await this.#gate.change(() => {
+      this.#deletions = deletions;
+      this.projection.adopt(projection);
+      this.#record = summed;
+    });
   }
 
   #assertComplete({ content }: DimensionRecord, found: ContentSum): void {
@@ -273,14 +286,16 @@ export class Dimension {
   ): Promise<void> {
     if (record.truncatedAt !== this.#record.truncatedAt) {
       await this.#rebuild(record);
-    } else if (this.#shape.indexed) {
-      const owners = await this.#owners.after(rows, bytes);
-      owners.apply();
-      this.#record = record;
-    } else {
-      this.#projectRows(rows, bytes);
-      this.#record = record;
+      return;
     }
+    const owners = this.#shape.indexed ? await this.#owners.after(rows, bytes) : undefined;
+    await this.#gate.change(() => {
+      this.projection.change(() => {
+        if (owners === undefined) this.#projectRows(rows, bytes);
+        else owners.apply();
+      });
+      this.#record = record;
+    });
   }
 
   #projectRows(rows: readonly PendingRow[], bytes: Uint8Array): void {

@@ -3,7 +3,8 @@ import { idsMax } from './key-index.ts';
 import type { DictionaryView, Projection } from './projection.ts';
 import { BytesKeys, Int64Keys } from './row-keys.ts';
 import type { RowKeys } from './row-keys.ts';
-import { SharedBytes } from './shared-bytes.ts';
+import { SharedMemory } from './shared-memory.ts';
+import type { MemoryDescription, SharedWords } from './shared-memory.ts';
 import { ValueDictionary } from './value-dictionary.ts';
 
 /** How join keys are compared: as 64-bit integers, or as bytes. */
@@ -26,47 +27,71 @@ export interface MutableProjection extends Projection {
   /** Whether more than one row has this join key. */
   isShared(slot: number): boolean;
   setShared(slot: number, shared: boolean): void;
+  /**
+   * Does work that adds, replaces and removes rows, in one turn; meanwhile `sequence` is odd. What no join reads yet
+   * may be filled without it.
+   */
+  change(work: () => void): void;
+  /** What another thread needs to attach; another object after `adopt`, for then it has to attach anew. */
+  memory(): ProjectionMemory;
   /** Takes the content of another projection of the same shape, which must not be used any more. */
   adopt(other: MutableProjection): void;
 }
 
-export function createProjection(options: {
-  keyKind: KeyKind;
-  columns: readonly PrimitiveType[];
-}): MutableProjection {
-  return new HashProjection(options.keyKind, options.columns);
+/** What keys and columns a projection has. */
+type ProjectionShape = { keyKind: KeyKind; columns: readonly PrimitiveType[] };
+
+/** A projection's memory and shape; can be posted to another thread. */
+export type ProjectionMemory = ProjectionShape & MemoryDescription;
+
+export function createProjection({ keyKind, columns }: ProjectionShape): MutableProjection {
+  return new HashProjection(keyKind, contentOf({ keyKind, columns }));
+}
+
+/**
+ * The projection as another thread reads it. It sees whatever the thread that owns it has written: who reads must
+ * know that nothing is written meanwhile (`DimensionState.holdProjections`), and `sequence` tells if it was.
+ */
+export function attachProjection(memory: ProjectionMemory): Projection {
+  return new HashProjection(memory.keyKind, contentOf(memory, memory));
 }
 
 type Content = {
+  arrays: readonly SharedWords[];
+  memory: ProjectionMemory;
+  /** One word, odd while something changes. */
+  sequence: Int32Array;
   keys: RowKeys;
-  codes: Uint32Array[];
-  codeBytes: SharedBytes[];
-  dictionaries: ValueDictionary[];
-  shared: Uint8Array;
-  sharedBytes: SharedBytes;
+  codes: readonly SharedWords[];
+  dictionaries: readonly ValueDictionary[];
+  /** A bit for each slot. */
+  shared: SharedWords;
 };
 
+function contentOf({ keyKind, columns }: ProjectionShape, attached?: MemoryDescription): Content {
+  const memory = new SharedMemory(attached);
+  const sequence = memory.words(1);
+  const keys = keyKind === 'int64' ? new Int64Keys(memory) : new BytesKeys(memory);
+  const shared = memory.array(Math.ceil(idsMax / 32));
+  const codes = columns.map(() => memory.array(idsMax));
+  const dictionaries = columns.map((type) => new ValueDictionary(memory, type));
+  const description = { keyKind, columns, ...memory.describe() };
+  const { arrays } = memory;
+  return { arrays, memory: description, sequence, keys, codes, dictionaries, shared };
+}
+
 /**
- * Rows by join key in shared typed arrays: the id of a key is the slot of its row, and the place of its
+ * Rows by join key in shared memory: the id of a key is the slot of its row, and the place of its
  * codes. 50 million rows are 50 million keys, one word for each column, and the index; no object or
- * string exists for a row. Reading and writing is for one thread.
+ * string exists for a row. One thread writes.
  */
 class HashProjection implements MutableProjection {
   readonly #keyKind: KeyKind;
   #content: Content;
 
-  constructor(keyKind: KeyKind, columns: readonly PrimitiveType[]) {
+  constructor(keyKind: KeyKind, content: Content) {
     this.#keyKind = keyKind;
-    const codeBytes = columns.map(() => new SharedBytes(idsMax * 4));
-    const sharedBytes = new SharedBytes(idsMax);
-    this.#content = {
-      keys: keyKind === 'int64' ? new Int64Keys() : new BytesKeys(),
-      codes: codeBytes.map(({ buffer }) => new Uint32Array(buffer)),
-      codeBytes,
-      dictionaries: columns.map((type) => new ValueDictionary(type)),
-      shared: new Uint8Array(sharedBytes.buffer),
-      sharedBytes,
-    };
+    this.#content = content;
   }
 
   get rowCount(): number {
@@ -74,11 +99,25 @@ class HashProjection implements MutableProjection {
   }
 
   get bytes(): number {
-    const { keys, codes, dictionaries, shared } = this.#content;
-    let bytes = keys.bytes + shared.byteLength;
-    for (const column of codes) bytes += column.byteLength;
-    for (const dictionary of dictionaries) bytes += dictionary.bytes;
-    return bytes;
+    let words = 0;
+    for (const { length } of this.#content.arrays) words += length;
+    return words * 4;
+  }
+
+  sequence(): number {
+    return Atomics.load(this.#content.sequence, 0);
+  }
+
+  change(work: () => void): void {
+    const { sequence } = this.#content;
+    Atomics.add(sequence, 0, 1);
+    work();
+    // Not after an error: what was half done must not be read.
+    Atomics.add(sequence, 0, 1);
+  }
+
+  memory(): ProjectionMemory {
+    return this.#content.memory;
   }
 
   probeInt64(
@@ -87,6 +126,7 @@ class HashProjection implements MutableProjection {
   ): void {
     const { keys } = this.#content;
     if (!(keys instanceof Int64Keys)) throw this.#wrongKind('int64');
+    keys.refresh();
     for (let i = 0; i < count; i++) {
       const low = words[2 * i] as number;
       const high = words[2 * i + 1] as number;
@@ -100,6 +140,7 @@ class HashProjection implements MutableProjection {
   ): void {
     const { keys } = this.#content;
     if (!(keys instanceof BytesKeys)) throw this.#wrongKind('bytes');
+    keys.refresh();
     const { bytes, offsets, valid, count } = input;
     for (let i = 0; i < count; i++) {
       const start = offsets[i] as number;
@@ -109,11 +150,14 @@ class HashProjection implements MutableProjection {
   }
 
   codes(columnIndex: number): Uint32Array {
-    return elementAt(this.#content.codes, columnIndex);
+    const codes = elementAt(this.#content.codes, columnIndex);
+    return new Uint32Array(codes.buffer, 0, codes.length);
   }
 
   dictionary(columnIndex: number): DictionaryView {
-    return elementAt(this.#content.dictionaries, columnIndex);
+    const dictionary = elementAt(this.#content.dictionaries, columnIndex);
+    dictionary.refresh();
+    return dictionary;
   }
 
   find(bytes: Uint8Array, start: number, length: number): number {
@@ -129,7 +173,7 @@ class HashProjection implements MutableProjection {
       const length = row.lengths[column] as number;
       const code =
         length < 0 ? 0 : dictionary.retain(row.bytes, row.starts[column] as number, length);
-      const slots = codes[column] as Uint32Array;
+      const slots = (codes[column] as SharedWords).values;
       dictionary.release(slots[slot] as number);
       slots[slot] = code;
     }
@@ -138,7 +182,7 @@ class HashProjection implements MutableProjection {
 
   remove(slot: number): void {
     const { keys, codes, dictionaries } = this.#content;
-    for (const [column, slots] of codes.entries()) {
+    for (const [column, { values: slots }] of codes.entries()) {
       elementAt(dictionaries, column).release(slots[slot] as number);
       slots[slot] = 0;
     }
@@ -147,15 +191,18 @@ class HashProjection implements MutableProjection {
   }
 
   isShared(slot: number): boolean {
-    return this.#content.shared[slot] === 1;
+    const word = this.#content.shared.values[slot >>> 5] ?? 0;
+    return ((word >>> (slot & 31)) & 1) === 1;
   }
 
-  setShared(slot: number, shared: boolean): void {
-    const { sharedBytes } = this.#content;
-    if (shared && sharedBytes.reserve(slot + 1)) {
-      this.#content.shared = new Uint8Array(sharedBytes.buffer, 0, sharedBytes.buffer.byteLength);
-    }
-    if (slot < this.#content.shared.length) this.#content.shared[slot] = shared ? 1 : 0;
+  setShared(slot: number, isShared: boolean): void {
+    const { shared } = this.#content;
+    const at = slot >>> 5;
+    const bit = 1 << (slot & 31);
+    if (isShared) shared.reserve(at + 1);
+    else if (at >= shared.length) return;
+    const word = shared.values[at] as number;
+    shared.values[at] = isShared ? word | bit : word & ~bit;
   }
 
   adopt(other: MutableProjection): void {
@@ -166,12 +213,9 @@ class HashProjection implements MutableProjection {
   }
 
   #addSlot({ bytes, start, length }: { bytes: Uint8Array; start: number; length: number }): number {
-    const { keys, codes, codeBytes } = this.#content;
+    const { keys, codes } = this.#content;
     const slot = keys.add(bytes, start, length);
-    for (const [column, shared] of codeBytes.entries()) {
-      if (!shared.reserve((slot + 1) * 4)) continue;
-      codes[column] = new Uint32Array(shared.buffer, 0, shared.buffer.byteLength / 4);
-    }
+    for (const column of codes) column.reserve(slot + 1);
     return slot;
   }
 

@@ -1,5 +1,5 @@
 /**
- * The in-process table that the join probes: join key -> row slot, and for each carried column a code
+ * The table in shared memory that the join probes: join key -> row slot, and for each carried column a code
  * per slot into a dictionary of distinct values. Typed arrays only.
  *
  * Key equality is always checked on the key itself (INVARIANTS.md 13). Where several rows share a join
@@ -39,6 +39,11 @@ export interface Projection {
   readonly rowCount: number;
   /** Bytes of memory held, for metrics. */
   readonly bytes: number;
+  /**
+   * Odd while rows are being changed, and another number after each change: a join that finds it even and the
+   * same before and after has seen no row that is half of one and half of another.
+   */
+  sequence(): number;
   /** For keys given as (low, high) word pairs. `out[i]` becomes the slot, or -1 for a miss or an invalid key. */
   probeInt64(keys: { words: Int32Array; valid: Uint8Array; count: number }, out: Int32Array): void;
   /** For keys given as UTF-8 slices, already normalised. */

@@ -1,7 +1,15 @@
 import { EnrichError } from '../error.ts';
 import { ByteSlab } from './byte-slab.ts';
-import { ID_MASK, KeyIndex, TAG_MASK, idsMax, tagOf } from './key-index.ts';
-import { SharedBytes } from './shared-bytes.ts';
+import {
+  ID_MASK,
+  KeyIndex,
+  TAG_MASK,
+  idsMax,
+  segmentMask,
+  segmentStart,
+  tagOf,
+} from './key-index.ts';
+import type { SharedMemory, SharedWords } from './shared-memory.ts';
 
 /**
  * A set of keys with an id for each: ids are stable, start at 0 and are used again. Keys are byte slices;
@@ -9,12 +17,15 @@ import { SharedBytes } from './shared-bytes.ts';
  */
 export interface RowKeys {
   readonly count: number;
-  readonly bytes: number;
+  /** Ids are below this. */
+  readonly end: number;
   /** The id of the key, or -1. */
   find(bytes: Uint8Array, start: number, length: number): number;
   /** The new id of a key that is not there. */
   add(bytes: Uint8Array, start: number, length: number): number;
   remove(id: number): void;
+  /** Sees what another thread has added. */
+  refresh(): void;
 }
 
 /** Finishes a hash, so that every bit of the input reaches every bit: murmur3's mixer. */
@@ -62,22 +73,36 @@ function assertRoom(id: number): void {
   }
 }
 
+/** Words of the header that both kinds of keys have. */
+const COUNT = 0;
+const END = 1;
+/** The free id to use next, plus one; its own word holds the one after it. 0 for none. */
+const FREE = 2;
+const STATE_WORDS = 3;
+
 /** Keys of 64-bit integers: two words for each id. */
 export class Int64Keys implements RowKeys {
-  count = 0;
-  #words: Int32Array;
-  readonly #wordBytes = new SharedBytes(idsMax * 8);
-  readonly #index = new KeyIndex((id) => this.#hashOf(id));
-  #end = 0;
-  /** The free id to use next; its low word is the one after it. -1 for none. */
-  #free = -1;
+  readonly #state: Int32Array;
+  readonly #words: SharedWords;
+  readonly #index: KeyIndex;
 
-  constructor() {
-    this.#words = new Int32Array(this.#wordBytes.buffer);
+  constructor(memory: SharedMemory) {
+    this.#state = memory.words(STATE_WORDS);
+    this.#words = memory.array(idsMax * 2);
+    this.#index = new KeyIndex(memory, (id) => this.#hashOf(id));
   }
 
-  get bytes(): number {
-    return this.#wordBytes.buffer.byteLength + this.#index.bytes;
+  get count(): number {
+    return this.#state[COUNT] as number;
+  }
+
+  get end(): number {
+    return this.#state[END] as number;
+  }
+
+  refresh(): void {
+    this.#words.refresh();
+    this.#index.refresh();
   }
 
   find(bytes: Uint8Array, start: number): number {
@@ -85,13 +110,16 @@ export class Int64Keys implements RowKeys {
   }
 
   findWords(low: number, high: number): number {
-    const words = this.#words;
+    const words = this.#words.values;
+    const { directory, entries, shift } = this.#index;
     const hash = hashInt64(low, high);
-    const table = this.#index.tables[hash >>> this.#index.shift] as Int32Array;
-    const mask = table.length - 1;
+    const place = directory.values[hash >>> shift] as number;
+    const segment = segmentStart(place);
+    const mask = segmentMask(place);
+    const table = entries.values;
     const tag = tagOf(hash);
     for (let at = hash & mask; ; at = (at + 1) & mask) {
-      const entry = table[at] as number;
+      const entry = table[segment + at] as number;
       if (entry === 0) return -1;
       if ((entry & TAG_MASK) !== tag) continue;
       const id = (entry & ID_MASK) - 1;
@@ -103,37 +131,36 @@ export class Int64Keys implements RowKeys {
     const low = wordAt(bytes, start + 4);
     const high = wordAt(bytes, start) ^ 0x8000_0000;
     const id = this.#takeId();
-    this.#words[2 * id] = low;
-    this.#words[2 * id + 1] = high;
+    this.#words.values[2 * id] = low;
+    this.#words.values[2 * id + 1] = high;
     this.#index.add(hashInt64(low, high), id);
-    this.count++;
+    this.#state[COUNT] = this.count + 1;
     return id;
   }
 
   remove(id: number): void {
     this.#index.remove(this.#hashOf(id), id);
-    this.#words[2 * id] = this.#free;
-    this.#free = id;
-    this.count--;
+    this.#words.values[2 * id] = this.#state[FREE] as number;
+    this.#state[FREE] = id + 1;
+    this.#state[COUNT] = this.count - 1;
   }
 
   #takeId(): number {
-    if (this.#free >= 0) {
-      const id = this.#free;
-      this.#free = this.#words[2 * id] as number;
-      return id;
+    const free = this.#state[FREE] as number;
+    if (free > 0) {
+      this.#state[FREE] = this.#words.values[2 * (free - 1)] as number;
+      return free - 1;
     }
-    const id = this.#end++;
+    const id = this.end;
     assertRoom(id);
-    if (this.#wordBytes.reserve((id + 1) * 8)) {
-      const { buffer } = this.#wordBytes;
-      this.#words = new Int32Array(buffer, 0, buffer.byteLength / 4);
-    }
+    this.#state[END] = id + 1;
+    this.#words.reserve((id + 1) * 2);
     return id;
   }
 
   #hashOf(id: number): number {
-    return hashInt64(this.#words[2 * id] as number, this.#words[2 * id + 1] as number);
+    const words = this.#words.values;
+    return hashInt64(words[2 * id] as number, words[2 * id + 1] as number);
   }
 }
 
@@ -148,30 +175,40 @@ function wordAt(bytes: Uint8Array, at: number): number {
 
 /** Keys of any bytes, kept in a slab and compared byte by byte. */
 export class BytesKeys implements RowKeys {
-  count = 0;
-  readonly slab = new ByteSlab();
-  readonly #index = new KeyIndex((id) => this.#hashOf(id));
-  #end = 0;
-  /** The free id to use next, plus one; its position is the one after it. 0 for none. */
-  #free = 0;
+  readonly slab: ByteSlab;
+  readonly #state: Int32Array;
+  readonly #index: KeyIndex;
 
-  get bytes(): number {
-    return this.slab.bytes + this.slab.positions.byteLength + this.#index.bytes;
+  constructor(memory: SharedMemory) {
+    this.#state = memory.words(STATE_WORDS);
+    this.slab = new ByteSlab(memory);
+    this.#index = new KeyIndex(memory, (id) => this.#hashOf(id));
   }
 
-  /** Ids are below this. */
+  get count(): number {
+    return this.#state[COUNT] as number;
+  }
+
   get end(): number {
-    return this.#end;
+    return this.#state[END] as number;
+  }
+
+  refresh(): void {
+    this.slab.refresh();
+    this.#index.refresh();
   }
 
   find(bytes: Uint8Array, start: number, length: number): number {
     const { slab } = this;
+    const { directory, entries, shift } = this.#index;
     const hash = hashBytes(bytes, start, length);
-    const table = this.#index.tables[hash >>> this.#index.shift] as Int32Array;
-    const mask = table.length - 1;
+    const place = directory.values[hash >>> shift] as number;
+    const segment = segmentStart(place);
+    const mask = segmentMask(place);
+    const table = entries.values;
     const tag = tagOf(hash);
     for (let at = hash & mask; ; at = (at + 1) & mask) {
-      const entry = table[at] as number;
+      const entry = table[segment + at] as number;
       if (entry === 0) return -1;
       if ((entry & TAG_MASK) !== tag) continue;
       const id = (entry & ID_MASK) - 1;
@@ -183,26 +220,27 @@ export class BytesKeys implements RowKeys {
     const id = this.#takeId();
     this.slab.add(id, bytes, start, length);
     this.#index.add(hashBytes(bytes, start, length), id);
-    this.count++;
+    this.#state[COUNT] = this.count + 1;
     return id;
   }
 
   remove(id: number): void {
     this.#index.remove(this.#hashOf(id), id);
     this.slab.remove(id);
-    this.slab.positions[id] = this.#free;
-    this.#free = id + 1;
-    this.count--;
+    this.slab.positions.values[id] = this.#state[FREE] as number;
+    this.#state[FREE] = id + 1;
+    this.#state[COUNT] = this.count - 1;
   }
 
   #takeId(): number {
-    if (this.#free > 0) {
-      const id = this.#free - 1;
-      this.#free = this.slab.positions[id] as number;
-      return id;
+    const free = this.#state[FREE] as number;
+    if (free > 0) {
+      this.#state[FREE] = this.slab.positions.values[free - 1] as number;
+      return free - 1;
     }
-    const id = this.#end++;
+    const id = this.end;
     assertRoom(id);
+    this.#state[END] = id + 1;
     return id;
   }
 

@@ -4,7 +4,7 @@ import type { ColumnCodec } from './column-codec.ts';
 import { idsMax } from './key-index.ts';
 import type { DictionaryView, ProjectionValue } from './projection.ts';
 import { BytesKeys } from './row-keys.ts';
-import { SharedBytes } from './shared-bytes.ts';
+import type { SharedMemory, SharedWords } from './shared-memory.ts';
 
 /**
  * The distinct values of one column, each with a code; code 0 is null. A value whose last use is released
@@ -14,13 +14,13 @@ import { SharedBytes } from './shared-bytes.ts';
 export class ValueDictionary implements DictionaryView {
   readonly values: readonly (ProjectionValue | null)[];
   readonly #codec: ColumnCodec;
-  readonly #keys = new BytesKeys();
-  #uses: Uint32Array;
-  readonly #useBytes = new SharedBytes(idsMax * 4);
+  readonly #keys: BytesKeys;
+  readonly #uses: SharedWords;
 
-  constructor(type: PrimitiveType) {
+  constructor(memory: SharedMemory, type: PrimitiveType) {
     this.#codec = columnCodec(type);
-    this.#uses = new Uint32Array(this.#useBytes.buffer);
+    this.#keys = new BytesKeys(memory);
+    this.#uses = memory.array(idsMax);
     this.values = arrayOver(this);
   }
 
@@ -28,23 +28,27 @@ export class ValueDictionary implements DictionaryView {
     return this.#keys.end + 1;
   }
 
-  get bytes(): number {
-    return this.#keys.bytes + this.#useBytes.buffer.byteLength;
+  /** Sees what another thread has added. */
+  refresh(): void {
+    this.#keys.refresh();
+    this.#uses.refresh();
   }
 
   /** The code of a value, which counts one use more. */
   retain(bytes: Uint8Array, start: number, length: number): number {
     const known = this.#keys.find(bytes, start, length);
     const id = known >= 0 ? known : this.#add(bytes, start, length);
-    this.#uses[id] = (this.#uses[id] as number) + 1;
+    const uses = this.#uses.values;
+    uses[id] = (uses[id] as number) + 1;
     return id + 1;
   }
 
   /** One use of a code less; nothing for null. */
   release(code: number): void {
     if (code === 0) return;
-    const left = (this.#uses[code - 1] as number) - 1;
-    this.#uses[code - 1] = left;
+    const uses = this.#uses.values;
+    const left = (uses[code - 1] as number) - 1;
+    uses[code - 1] = left;
     if (left === 0) this.#keys.remove(code - 1);
   }
 
@@ -64,16 +68,13 @@ export class ValueDictionary implements DictionaryView {
   }
 
   #isUsed(code: number): boolean {
-    return code > 0 && code < this.size && (this.#uses[code - 1] as number) > 0;
+    return code > 0 && code < this.size && (this.#uses.values[code - 1] as number) > 0;
   }
 
   #add(bytes: Uint8Array, start: number, length: number): number {
     const id = this.#keys.add(bytes, start, length);
-    if (this.#useBytes.reserve((id + 1) * 4)) {
-      const { buffer } = this.#useBytes;
-      this.#uses = new Uint32Array(buffer, 0, buffer.byteLength / 4);
-    }
-    this.#uses[id] = 0;
+    this.#uses.reserve(id + 1);
+    this.#uses.values[id] = 0;
     return id;
   }
 }

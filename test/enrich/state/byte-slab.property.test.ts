@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ByteSlab } from '../../../enrich/state/byte-slab.ts';
+import { SharedMemory } from '../../../enrich/state/shared-memory.ts';
 
 const read = (slab: ByteSlab, id: number) => {
   const bytes = new Uint8Array(slab.length(id));
@@ -16,7 +17,7 @@ describe('a slab of byte strings', () => {
     });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 400 }), (steps) => {
-        const slab = new ByteSlab();
+        const slab = new ByteSlab(new SharedMemory());
         const model = new Map<number, Uint8Array>();
         for (const [at, { id, length }] of steps.entries()) {
           if (model.has(id)) slab.remove(id);
@@ -36,7 +37,7 @@ describe('a slab of byte strings', () => {
   });
 
   it('keeps its memory near what is alive when entries of all sizes come and go', () => {
-    const slab = new ByteSlab();
+    const slab = new ByteSlab(new SharedMemory());
     const lengths = new Map<number, number>();
     for (let i = 0; i < 400_000; i++) {
       const id = (i * 7_919) % 2_000;
@@ -50,7 +51,7 @@ describe('a slab of byte strings', () => {
   });
 
   it('does not keep a chunk for one entry that stays among many that went', () => {
-    const slab = new ByteSlab();
+    const slab = new ByteSlab(new SharedMemory());
     const bytes = new Uint8Array(1_000);
     for (let stays = 1; stays <= 100; stays++) {
       slab.add(stays, bytes, 0, 100);
@@ -63,14 +64,34 @@ describe('a slab of byte strings', () => {
   });
 
   it('holds an entry that is larger than a chunk, among small ones', () => {
-    const slab = new ByteSlab();
+    const slab = new ByteSlab(new SharedMemory());
     const large = new Uint8Array(6 * 1024 * 1024).fill(7);
     slab.add(0, Uint8Array.of(1), 0, 1);
     slab.add(1, large, 0, large.length);
     slab.add(2, Uint8Array.of(2), 0, 1);
     expect(Buffer.compare(read(slab, 1), large)).toBe(0);
     expect([read(slab, 0), read(slab, 2)]).toEqual([Uint8Array.of(1), Uint8Array.of(2)]);
-    slab.remove(1);
-    expect(slab.bytes).toBeLessThan(large.length);
+    const { bytes } = slab;
+    for (const fill of [3, 4, 5]) {
+      slab.remove(1);
+      large.fill(fill);
+      slab.add(1, large, 0, large.length);
+      expect(Buffer.compare(read(slab, 1), large)).toBe(0);
+    }
+    expect(read(slab, 2)).toEqual(Uint8Array.of(2));
+    expect(slab.bytes).toBe(bytes);
+  });
+
+  it('keeps its memory near what is alive while all entries get longer, and shorter again', () => {
+    const slab = new ByteSlab(new SharedMemory());
+    const lengths = Array.from({ length: 60 }, (_, i) => (i < 30 ? 4 + i * 100 : 6_004 - i * 100));
+    for (const [round, length] of lengths.entries()) {
+      for (let id = 0; id < 500; id++) {
+        if (round > 0) slab.remove(id);
+        slab.add(id, new Uint8Array(length).fill(id), 0, length);
+      }
+    }
+    expect(read(slab, 77)).toEqual(new Uint8Array(104).fill(77));
+    expect(slab.bytes).toBeLessThan(500 * 3_000 * 2.5);
   });
 });
