@@ -11,7 +11,7 @@ import { compareRows, type Comparison, type Expectation } from './compare-rows.t
 import { tell } from './command.ts';
 import { clickIndexOf, openClickModel } from './data/click-model.ts';
 import { CLICK_PARTITIONS, type ClickSet, type DataSet } from './data/data-set.ts';
-import { openFirstLoad } from './data/expected-join.ts';
+import { firstLoadRow } from './data/expected-join.ts';
 import { writePipelineFile } from './pipeline-file.ts';
 import { cpuSeconds } from './process-usage.ts';
 import { dropTables, verifyRun } from './run-tables.ts';
@@ -170,12 +170,11 @@ export function expectationOf(options: {
   const { dataSet, clicks, firstOffset = 0n } = options;
   const { seed, size } = dataSet;
   const model = openClickModel({ seed, size, skew: clicks.skew });
-  const rows = openFirstLoad(seed, size);
   return {
     count: clicks.count,
     indexOf: (place) => clickIndexOf(place, { partitions: CLICK_PARTITIONS, firstOffset }),
     click: (index) => model.at(index),
-    joined: (table, key) => rows[table](key),
+    joined: (table, key) => firstLoadRow(table, key, dataSet),
   };
 }
 

@@ -32,7 +32,7 @@ export type DataSet = {
 
 export const SEED = 11;
 export const CLICK_PARTITIONS = 24;
-const DIMENSION_PARTITIONS = 12;
+export const DIMENSION_PARTITIONS = 12;
 const TEN_YEARS_MS = String(10 * 365 * 86_400_000);
 
 /**
@@ -106,14 +106,22 @@ export async function makeStreamTopic(topic: string): Promise<void> {
   await producer.close();
 }
 
-/** Sends a backlog to a stream topic, behind what it holds. */
+export async function removeTopic(topic: string): Promise<void> {
+  const { config } = await loadConfig({ config: 'pipeline.yaml', contracts: 'schemas' });
+  const producer = await openBatchProducer(brokerOf(config));
+  await producer.deleteTopic(topic);
+  await producer.close();
+}
+
+/** Sends a backlog to a stream topic, behind the `first` clicks that it holds, a multiple of its partitions. */
 export async function fillClicks(options: {
   dataSet: DataSet;
   clicks: ClickSet;
   topic: string;
+  first?: number;
   progress: (line: string) => void;
 }): Promise<void> {
-  const { dataSet, clicks, topic, progress } = options;
+  const { dataSet, clicks, topic, first = 0, progress } = options;
   const { config, contracts } = await loadConfig({ config: 'pipeline.yaml', contracts: 'schemas' });
   const { avroSchema } = contracts.stream;
   await fill({
@@ -122,6 +130,7 @@ export async function fillClicks(options: {
     subjects: { [`${topic}-value`]: avroSchema },
     topic,
     partitions: CLICK_PARTITIONS,
+    first,
     count: clicks.count,
     seed: dataSet.seed,
     content: { kind: 'clicks', size: dataSet.size, skew: clicks.skew, avroSchema },
@@ -147,6 +156,7 @@ async function fillTable(options: {
     subjects: { [`${topic}-key`]: avroSchemas.key, [`${topic}-value`]: avroSchemas.envelope },
     topic,
     partitions: DIMENSION_PARTITIONS,
+    first: 0,
     count: size[table],
     seed: SEED,
     content: { kind: 'rows', table, users: size.users },

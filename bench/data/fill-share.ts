@@ -19,6 +19,8 @@ import type { TableName } from './expected-join.ts';
 export type Fill = {
   topic: string;
   partitions: number;
+  /** Records `first` to `first + count`; of clicks, a multiple of the partitions. */
+  first: number;
   count: number;
   seed: number;
   /** Of all records, epoch ms. */
@@ -111,13 +113,11 @@ async function* encodedChunks(fill: Fill, share: Share): AsyncGenerator<Encoded[
   yield chunk;
 }
 
-function* indexesOf({ count, partitions, content }: Fill, { share, shares }: Share) {
-  const group = content.kind === 'rows' ? 1 : partitions;
-  for (let first = 0; first < count; first += group) {
-    if (group === 1 && first % shares !== share) continue;
-    for (let i = 0; i < Math.min(group, count - first); i += 1) {
-      if (group === 1 || i % shares === share) yield first + i;
-    }
+/** Rows are split by number, clicks by partition. */
+function* indexesOf({ first, count, partitions, content }: Fill, { share, shares }: Share) {
+  const group = content.kind === 'rows' ? shares : partitions;
+  for (let start = first; start < first + count; start += group) {
+    for (let i = share; i < Math.min(group, first + count - start); i += shares) yield start + i;
   }
 }
 

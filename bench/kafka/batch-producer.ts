@@ -26,6 +26,8 @@ export type BatchProducer = {
     partitions: number,
     settings: Readonly<Record<string, string>>,
   ): Promise<void>;
+  /** A topic that is not there is no error. */
+  deleteTopic(topic: string): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -88,6 +90,7 @@ export async function openBatchProducer(broker: string): Promise<BatchProducer> 
       await retrying(UNKNOWN_TOPIC, () => metadataV12.api.async(connection, [topic], false, false));
       await sleep(LEADER_WAIT_MS);
     },
+    deleteTopic,
     close: () => connection.close(),
   };
 }

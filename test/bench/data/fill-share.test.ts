@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { clickIndexOf, openClickModel } from '../../../bench/data/click-model.ts';
 import { fillShare, type Fill } from '../../../bench/data/fill-share.ts';
-import { openFirstLoad } from '../../../bench/data/expected-join.ts';
+import { firstLoadRow, type TableName } from '../../../bench/data/expected-join.ts';
 import { openAvroEncoder, writeFrame } from '../../../generate/avro.ts';
 import { deviceId, deviceRow, urlText, userRow } from '../../../generate/dimension-rows.ts';
 import { loadCrc32c } from '../../../enrich/source/wire/crc32c.ts';
@@ -50,6 +50,7 @@ async function filled(fill: Fill, shares: number): Promise<string[][]> {
 const clicks: Fill = {
   topic: 'clicks',
   partitions: 5,
+  first: 0,
   count: 12_003,
   seed: SEED,
   timestampMs: 1,
@@ -74,6 +75,12 @@ describe('a topic that is filled in shares', () => {
     }
     expect(wrong).toEqual([]);
     expect(found.flat().length).toBe(12_003);
+  });
+
+  it('goes on behind what is there', async () => {
+    const [whole, before] = [await filled(clicks, 2), await filled({ ...clicks, count: 5_000 }, 2)];
+    const behind = await filled({ ...clicks, first: 5_000, count: 7_003 }, 2);
+    expect(before.map((values, p) => [...values, ...(behind[p] ?? [])])).toEqual(whole);
   });
 
   it('has each row once, however many shares there are', async () => {
@@ -112,23 +119,23 @@ describe('the click model', () => {
 });
 
 describe('the expected join', () => {
-  const rows = openFirstLoad(SEED, SIZE);
+  const row = (table: TableName, key: string) =>
+    firstLoadRow(table, key, { seed: SEED, size: SIZE });
 
   it('finds each row by its key, and none beside them', () => {
     for (const number of [1, 2, 17, 4_999, 5_000]) {
-      const user = userRow(SEED, number);
-      expect(rows.users(String(number))).toMatchObject({ name: user.name, tier: user.tier });
-      expect(rows.devices(deviceId(SEED, number))).toMatchObject({
-        os: deviceRow(SEED, number, 1).os,
-      });
+      const { name, tier } = userRow(SEED, number);
+      expect(row('users', String(number))).toMatchObject({ name, tier });
+      const { os } = deviceRow(SEED, number, 1);
+      expect(row('devices', deviceId(SEED, number))).toMatchObject({ os });
     }
-    expect(rows.urls(urlText(SEED, 100))).toBeDefined();
-    expect(rows.users('5001')).toBeUndefined();
-    expect(rows.users('0')).toBeUndefined();
-    expect(rows.devices(deviceId(SEED, 5_001))).toBeUndefined();
-    expect(rows.devices('d-zzzz')).toBeUndefined();
-    expect(rows.urls(urlText(SEED, 101))).toBeUndefined();
-    expect(rows.urls(`${urlText(SEED, 7)}?v=2`)).toBeUndefined();
-    expect(rows.urls(urlText(SEED, 7).replace('-7', '-8'))).toBeUndefined();
+    expect(row('urls', urlText(SEED, 100))).toBeDefined();
+    expect(row('users', '5001')).toBeUndefined();
+    expect(row('users', '0')).toBeUndefined();
+    expect(row('devices', deviceId(SEED, 5_001))).toBeUndefined();
+    expect(row('devices', 'd-zzzz')).toBeUndefined();
+    expect(row('urls', urlText(SEED, 101))).toBeUndefined();
+    expect(row('urls', `${urlText(SEED, 7)}?v=2`)).toBeUndefined();
+    expect(row('urls', urlText(SEED, 7).replace('-7', '-8'))).toBeUndefined();
   });
 });

@@ -1,0 +1,185 @@
+import { existsSync } from 'node:fs';
+import { systemClock } from '../cli/environment.ts';
+import { EXIT } from '../cli/exit-code.ts';
+import { runBench, tell } from './command.ts';
+import {
+  CLICK_PARTITIONS,
+  fillClicks,
+  makeStreamTopic,
+  prepareDimensions,
+  removeTopic,
+  sizeOf,
+} from './data/data-set.ts';
+import type { DataSet } from './data/data-set.ts';
+import { nextChange, openRowChanges } from './data/row-changes.ts';
+import { describeMachine } from './machine.ts';
+import { metricSum } from './metrics.ts';
+import {
+  checkRun,
+  expectationOf,
+  layOutRun,
+  newRunId,
+  sharedState,
+  startReady,
+  untilCommitted,
+  type ReadyPipeline,
+  type Run,
+} from './pipeline-run.ts';
+import { cpuSeconds, peakResidentBytes, residentBytes } from './process-usage.ts';
+import { printResult } from './result.ts';
+
+const USAGE = `usage: node bench/restart.ts [--rows N,N,...] [--end stop,kill] [--changes N] [--workers N] [--runs N]
+         [--keep]
+
+A restart with the state on disk, with the stack up: --changes changes are applied, the process is stopped (SIGTERM) or
+killed (SIGKILL), 24 000 clicks are sent while nobody is there, and the time counts from the start of the next process
+until it joins, and until the clicks are committed. The changes give rows the values that they have. The state is loaded
+first where no earlier bench did. Every row is compared with what it had to be. Prints a table; the last line is JSON.`;
+
+/** Clicks of each life, a multiple of the partitions. */
+const WAVE = 1_000 * CLICK_PARTITIONS;
+const CHANGES_PER_SEND = 2_000;
+const POLL_MS = 200;
+
+type End = 'stop' | 'kill';
+
+type Restarts = {
+  rows: number;
+  dataSet: DataSet;
+  run: Run;
+  /** Sends the next clicks. */
+  wave: () => Promise<void>;
+  change: () => Promise<void>;
+};
+
+/** One life after the end of `pipeline`, which is over when this resolves. */
+async function restart(restarts: Restarts, pipeline: ReadyPipeline, end: End) {
+  const { rows, run, wave, change } = restarts;
+  await change();
+  while ((await metricSum(run, 'tributary_dimension_lag_records')) > 0) {
+    await systemClock.sleep(POLL_MS);
+  }
+  const stoppedMs = systemClock.nowMs();
+  await pipeline.stop(end === 'stop' ? 'SIGTERM' : 'SIGKILL');
+  const stopSeconds = (systemClock.nowMs() - stoppedMs) / 1000;
+  await wave();
+  const startedMs = systemClock.nowMs();
+  const next = await startReady(run);
+  const { readySeconds, readyCpuSeconds, pid } = next;
+  const readyRssBytes = residentBytes(pid);
+  await untilCommitted(run, pid);
+  const measured = {
+    rows,
+    end,
+    readySeconds,
+    committedSeconds: (systemClock.nowMs() - startedMs) / 1000,
+    readyCpuSeconds,
+    cpuSeconds: cpuSeconds(pid),
+    stopSeconds,
+    rssMiB: Math.round(readyRssBytes / 1024 ** 2),
+    peakRssMiB: Math.round(peakResidentBytes(pid) / 1024 ** 2),
+  };
+  tell(`${rows} rows, ${end}: joins after ${readySeconds} s`);
+  return { next, measured };
+}
+
+async function measure(options: {
+  rows: number;
+  ends: readonly End[];
+  changes: number;
+  workers: number;
+  runs: number;
+  keep: boolean;
+}) {
+  const { rows, ends, changes, workers, runs, keep } = options;
+  const dataSet = await prepareDimensions({ size: sizeOf(rows), progress: tell });
+  const runId = newRunId();
+  const topic = `${dataSet.base}-clicks_restart_${runId}`;
+  await makeStreamTopic(topic);
+  const stateDirectory = sharedState(dataSet);
+  if (!existsSync(stateDirectory)) tell(`${dataSet.base}: the state is loaded first`);
+  const run = await layOutRun({ bench: 'restart', runId, dataSet, topic, stateDirectory, workers });
+  const rowChanges = await openRowChanges(run.config, dataSet);
+  let [sent, turn] = [0, 0];
+  const restarts: Restarts = {
+    rows,
+    dataSet,
+    run,
+    wave: async () => {
+      const clicks = { count: WAVE, skew: 'zipf' as const };
+      await fillClicks({ dataSet, clicks, topic, first: sent, progress: () => undefined });
+      sent += WAVE;
+    },
+    change: async () => {
+      for (const until = turn + changes; turn < until;) {
+        const count = Math.min(CHANGES_PER_SEND, until - turn);
+        const group = Array.from({ length: count }, () => sameValues(turn++, dataSet));
+        await rowChanges.send(group, systemClock.nowMs());
+      }
+    },
+  };
+  await restarts.wave();
+  const measured: Awaited<ReturnType<typeof restart>>['measured'][] = [];
+  let pipeline = await startReady(run);
+  try {
+    await untilCommitted(run, pipeline.pid);
+    for (let n = 1; n <= runs; n += 1) {
+      for (const end of ends) {
+        const life = await restart(restarts, pipeline, end);
+        pipeline = life.next;
+        measured.push(life.measured);
+      }
+    }
+    await pipeline.stop('SIGTERM');
+  } finally {
+    await pipeline.stop('SIGKILL');
+    await rowChanges.close();
+  }
+  const clicks = { count: sent, skew: 'zipf' as const };
+  const checked = await checkRun({ run, expectation: expectationOf({ dataSet, clicks }), keep });
+  if (!keep) await removeTopic(topic);
+  return { measured, correct: checked.isSound && checked.isRight };
+}
+
+/** A change of a row that is there to what it is. */
+function sameValues(turn: number, { size }: DataSet) {
+  const { table, number } = nextChange(turn, { size, random: systemClock.random });
+  return { table, number: 1 + ((number - 1) % size[table]), version: 0 };
+}
+
+await runBench({
+  usage: USAGE,
+  defaults: {
+    rows: [1_000_000, 10_000_000],
+    end: ['stop', 'kill'],
+    changes: 20_000,
+    workers: 1,
+    runs: 3,
+  },
+  least: 1,
+  measure: async (wish, keep) => {
+    const machine = await describeMachine();
+    const results: Awaited<ReturnType<typeof measure>>[] = [];
+    for (const rows of wish.rows) {
+      const { end: ends, changes, workers, runs } = wish;
+      results.push(await measure({ rows, ends, changes, workers, runs, keep }));
+    }
+    const correct = results.every((result) => result.correct);
+    printResult({
+      bench: 'restart',
+      machine,
+      runs: results.flatMap(({ measured }) => measured),
+      keys: ['rows', 'end'],
+      figures: [
+        'readySeconds',
+        'committedSeconds',
+        'readyCpuSeconds',
+        'stopSeconds',
+        'rssMiB',
+        'peakRssMiB',
+      ],
+      correct,
+    });
+    return correct ? EXIT.ok : EXIT.failedCheck;
+  },
+});
