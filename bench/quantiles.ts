@@ -28,3 +28,22 @@ export function spreadTable(
   });
   return [line(title, columns), ...body].join('\n');
 }
+
+/** A value that so many things have. */
+export type Weighted = { value: number; weight: number };
+
+/** The smallest values that half and 99 % of all things do not exceed, and the largest; NaN without any. */
+export function weightedSpread(values: readonly Weighted[]): {
+  p50: number;
+  p99: number;
+  max: number;
+} {
+  const sorted = values.toSorted((a, b) => a.value - b.value);
+  const total = sorted.reduce((sum, { weight }) => sum + weight, 0);
+  const at = (q: number): number => {
+    let below = 0;
+    const found = sorted.find(({ weight }) => (below += weight) >= q * total);
+    return found?.value ?? Number.NaN;
+  };
+  return { p50: at(0.5), p99: at(0.99), max: sorted.at(-1)?.value ?? Number.NaN };
+}

@@ -190,7 +190,7 @@ function highest(positions: ReplayedDimension['positions']): Map<number, bigint>
 }
 
 /** The index of the commit that took an offset; undefined when it has expired. */
-function openCommitLookup(
+export function openCommitLookup(
   commits: readonly RecordedCommit[],
 ): (partition: number, offset: bigint) => number | undefined {
   const byPartition = new Map<number, { start: bigint; end: bigint; commit: number }[]>();
