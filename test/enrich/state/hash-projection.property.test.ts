@@ -2,12 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ByteWriter } from '../../../enrich/state/byte-writer.ts';
 import { columnCodec } from '../../../enrich/state/column-codec.ts';
-import { createProjection } from '../../../enrich/state/hash-projection.ts';
+import { attachProjection, createProjection } from '../../../enrich/state/hash-projection.ts';
 import type {
   ColumnSlices,
   KeyKind,
   MutableProjection,
 } from '../../../enrich/state/hash-projection.ts';
+import type { Projection } from '../../../enrich/state/projection.ts';
 import { hashBytes, hashInt64 } from '../../../enrich/state/row-keys.ts';
 
 type Row = { name: string | null; size: bigint | null };
@@ -43,7 +44,7 @@ function removeKey(projection: MutableProjection, key: Uint8Array): void {
   if (slot >= 0) projection.remove(slot);
 }
 
-function probe(projection: MutableProjection, kind: KeyKind, keys: readonly bigint[]): Int32Array {
+function probe(projection: Projection, kind: KeyKind, keys: readonly bigint[]): Int32Array {
   const out = new Int32Array(keys.length);
   const valid = new Uint8Array(keys.length).fill(1);
   if (kind === 'int64') {
@@ -58,7 +59,7 @@ function probe(projection: MutableProjection, kind: KeyKind, keys: readonly bigi
   return out;
 }
 
-function rowAt(projection: MutableProjection, slot: number): Row {
+function rowAt(projection: Projection, slot: number): Row {
   const at = (column: number) =>
     projection.dictionary(column).value(projection.codes(column)[slot] ?? 0);
   return { name: at(0) as string | null, size: at(1) as bigint | null };
@@ -66,7 +67,7 @@ function rowAt(projection: MutableProjection, slot: number): Row {
 
 /** Keys for which the projection and the model differ, and those that it must not have but has. */
 function differences(
-  projection: MutableProjection,
+  projection: Projection,
   kind: KeyKind,
   { model, absent }: { model: ReadonlyMap<bigint, Row>; absent: readonly bigint[] },
 ): bigint[] {
@@ -117,6 +118,58 @@ describe.each<KeyKind>(['int64', 'bytes'])('a projection by %s', (kind) => {
         expect(projection.rowCount).toBe(model.size);
       }),
     );
+  });
+
+  it('equals a map for whoever attached to it, before or after it grew', () => {
+    const step = fc.record({
+      key: fc.bigInt({ min: 0n, max: 400n }),
+      row: fc.option(rowValue, { nil: undefined, freq: 4 }),
+      attach: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), (steps) => {
+        const projection = createProjection({ keyKind: kind, columns });
+        const model = new Map<bigint, Row>();
+        const attached: Projection[] = [];
+        for (const { key, row, attach } of steps) {
+          if (attach) attached.push(attachProjection(structuredClone(projection.memory())));
+          projection.change(() => {
+            // A hundred rows at a time, so that segments, chunks and buffers grow between two looks.
+            for (let i = 0n; i < 100n; i++) {
+              const own = key + i * 401n;
+              if (row === undefined) removeKey(projection, keyBytes(kind, own));
+              else upsert(projection, keyBytes(kind, own), { ...row, name: `${row.name} ${i}` });
+              if (row === undefined) model.delete(own);
+              else model.set(own, { ...row, name: `${row.name} ${i}` });
+            }
+          });
+          for (const view of [...attached.slice(0, 1), ...attached.slice(-1)]) {
+            expect(differences(view, kind, { model, absent: [key, key + 1n] })).toEqual([]);
+            expect(view.rowCount).toBe(model.size);
+            expect(view.sequence()).toBe(projection.sequence());
+          }
+        }
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('has an odd sequence while it changes, another one after it, and for ever after a change that failed', () => {
+    const projection = createProjection({ keyKind: kind, columns });
+    const attached = attachProjection(projection.memory());
+    const before = attached.sequence();
+    projection.change(() => expect(attached.sequence() % 2).toBe(1));
+    const after = attached.sequence();
+    expect([before % 2, after % 2, after === before]).toEqual([0, 0, false]);
+    const fail = () => {
+      throw new Error('half done');
+    };
+    expect(() => projection.change(fail)).toThrow('half done');
+    expect(attached.sequence() % 2).toBe(1);
+    const memory = projection.memory();
+    projection.adopt(createProjection({ keyKind: kind, columns }));
+    expect(projection.memory()).not.toBe(memory);
+    expect(projection.sequence() % 2).toBe(0);
   });
 
   it('equals a map after it has grown to 60,000 rows, shrunk and grown again', () => {
