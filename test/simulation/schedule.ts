@@ -284,11 +284,23 @@ class Schedule {
     await maintain(this.#world, what);
   }
 
-  /** Somebody rolls main back. Whoever commits must stop; with the roll-back accepted all goes on. */
+  /**
+   * Somebody rolls main back, at times to a snapshot of others whose ancestors are expired, and others commit on top
+   * before anybody looks. Whoever commits must stop; with the roll-back accepted all goes on.
+   */
   async #rollBack(): Promise<void> {
-    const { mustStop } = this.#supervisor;
-    if (mustStop !== undefined || !(await rollBack(this.#world))) return;
+    const world = this.#world;
+    if (this.#supervisor.mustStop !== undefined) return;
+    const isCovered = this.#random.chance(0.4);
+    if (isCovered) {
+      await maintain(world, 'append');
+      await maintain(world, 'expire');
+      this.#clicks();
+      await world.run(2 * world.size.intervalMs);
+    }
+    if (!(await rollBack(world))) return;
     this.#supervisor.mustStop = { message: /rolled back/, invariant: 3 };
+    if (isCovered) await maintain(world, 'append');
   }
 
   /** INVARIANTS.md 12: nobody waits for more than a few things at a time. */

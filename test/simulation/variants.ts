@@ -163,6 +163,18 @@ export const VARIANTS: readonly Variant[] = [
     ],
   },
   {
+    name: 'roll-back-judged-by-the-head',
+    breaks: 'a roll-back is not noticed once others have committed on top',
+    edits: [
+      {
+        file: POSITION,
+        find: 'fromProperty.sequenceNumber > (oldest?.sequenceNumber ?? 0n);',
+        put: `fromProperty.sequenceNumber > (metadata.snapshots.find(
+    ({ snapshotId }) => snapshotId === metadata.currentSnapshotId)?.sequenceNumber ?? 0n);`,
+      },
+    ],
+  },
+  {
     name: 'dead-letters-before-the-events',
     breaks: 'a reject is settled before the events table has decided on it',
     edits: [
