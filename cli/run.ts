@@ -13,6 +13,8 @@ import { openPlatformaticLog } from '../enrich/source/platformatic-log.ts';
 import type { DimensionDefinition } from '../enrich/state/dimension-record.ts';
 import { openState, retireState } from '../enrich/state/open-state.ts';
 import type { OpenedState } from '../enrich/state/open-state.ts';
+import type { ClickWorker, WorkerSpec } from '../enrich/worker/click-worker.ts';
+import { openClickWorker } from '../enrich/worker/open-click-worker.ts';
 import { contractFields } from '../schemas/contract-field.ts';
 import { stopSignal, systemClock } from './environment.ts';
 import { loadConfig } from './load-config.ts';
@@ -105,7 +107,9 @@ async function openPorts(
     rowGroupRowsMax: ROW_GROUP_ROWS_MAX,
     zstdLevel: ZSTD_LEVEL,
   });
-  return { log, catalog, registry: openSchemaRegistry(config), openStore, writer };
+  const openWorker = (spec: WorkerSpec): Promise<ClickWorker> =>
+    openClickWorker(spec, { log, store: openStore(spec.location), writer, clock: systemClock });
+  return { log, catalog, registry: openSchemaRegistry(config), openStore, writer, openWorker };
 }
 
 function openLog(config: PipelineConfig, logger: Logger, status: PipelineStatus) {

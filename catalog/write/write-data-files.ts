@@ -11,8 +11,37 @@ import { groupRowsByAll } from './group-rows.ts';
 import { partitionPath } from './partition-path.ts';
 import { sortRows } from './sort-rows.ts';
 
+/** The part of a table's metadata that says how its files look and where they go: all but its history. */
+export type TableLayout = Pick<
+  TableMetadata,
+  | 'schemas'
+  | 'currentSchemaId'
+  | 'partitionSpecs'
+  | 'defaultSpecId'
+  | 'sortOrders'
+  | 'defaultSortOrderId'
+  | 'properties'
+  | 'location'
+>;
+
+/** Leaves the history out, which grows with every commit: for whoever writes files far from the catalog. */
+export function layoutOf(metadata: TableMetadata): TableLayout {
+  const { schemas, currentSchemaId, partitionSpecs, defaultSpecId } = metadata;
+  const { sortOrders, defaultSortOrderId, properties, location } = metadata;
+  return {
+    schemas,
+    currentSchemaId,
+    partitionSpecs,
+    defaultSpecId,
+    sortOrders,
+    defaultSortOrderId,
+    properties,
+    location,
+  };
+}
+
 export type WriteDataFilesOptions = {
-  metadata: TableMetadata;
+  metadata: TableLayout;
   batch: ColumnBatch;
   writer: DataFileWriter;
   store: ObjectStore;
@@ -75,7 +104,7 @@ export type WriteTarget = {
 };
 
 /** The current schema, default spec, default sort order and data folder. Errors: `corrupt` when one is missing. */
-export function currentTable(metadata: TableMetadata): WriteTarget {
+export function currentTable(metadata: TableLayout): WriteTarget {
   const { schemas, partitionSpecs, sortOrders, properties, location } = metadata;
   const dataPath = properties[DATA_PATH_PROPERTY] ?? `${location.replace(/\/+$/, '')}/data`;
   return {

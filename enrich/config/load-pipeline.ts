@@ -19,6 +19,9 @@ export type PipelineFile =
     }
   | { kind: 'invalid'; issues: readonly ConfigIssue[] };
 
+/** Beyond it the share of each is small, and the thread that leads them has no time for them. */
+const WORKERS_MAX = 32;
+
 /**
  * Parses and validates the text of pipeline.yaml. Every finding is returned at once with its line;
  * unknown keys are findings too. Whether the named contracts and fields exist is `checkContracts`.
@@ -41,6 +44,7 @@ export function parsePipelineFile(
     catalog: readCatalog(root.section('catalog')),
     storage: readStorage(root.section('storage')),
     table: readTable(root.section('table')),
+    workers: root.integer('workers', 1, { min: 1, max: WORKERS_MAX }),
     commit: readCommit(root.section('commit')),
     state: readState(root.section('state')),
     http: readHttp(root.section('http')),

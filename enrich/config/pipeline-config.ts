@@ -57,6 +57,8 @@ export type PipelineConfig = {
     sort: readonly string[];
     properties: Readonly<Record<string, string>>;
   };
+  /** Threads that take, join and write clicks; they share what a commit may hold. */
+  workers: number;
   commit: { intervalMs: number; rowsMax: number; bytesMax: number };
   state: { directory: string };
   http: { host: string; port: number };

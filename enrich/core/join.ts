@@ -41,7 +41,7 @@ export type JoinResult = {
  * what bounds the memory of a join, and it keeps each column far below the 2 GiB that 32-bit offsets reach.
  * At 500,000 rows it leaves 1 KiB of values of its own to each row.
  */
-const CARRIED_BYTES_MAX = 512 * 1024 ** 2;
+export const CARRIED_BYTES_MAX = 512 * 1024 ** 2;
 
 const HIT = 0;
 const MISS = 1;

@@ -1,17 +1,14 @@
-import type { ClickBatch } from '../core/click-batch.ts';
-import { batchBytes, clearClickBatch, isEmpty } from '../core/click-batch.ts';
 import { assertSameLog } from '../core/acceptance.ts';
 import { readCommitted } from '../core/position.ts';
 import { EnrichError } from '../error.ts';
-import type { GroupMember, Log } from '../source/log.ts';
-import type { ClickIntake } from './click-intake.ts';
-import { flushBatch, settleRejects } from './flush.ts';
+import type { GroupMember, Log, Position } from '../source/log.ts';
+import type { ClickCrew } from './click-crew.ts';
+import { flushBatches, settleRejects } from './flush.ts';
 import type { FlushContext, FlushOutcome } from './flush.ts';
-import { errorKind, isCutShort, isUnavailable, retryUntilAvailable } from './retry.ts';
+import { errorKind, isCutShort, retryUntilAvailable } from './retry.ts';
 import { reloadTable } from './tables.ts';
 
 const POLL_WAIT_MS_MAX = 250;
-const POLL_BACKOFF_MS = 500;
 const WAIT_TURN_MS_MAX = 10_000;
 /** How long a revocation waits for the flush of what it takes away; then the batch is given up. */
 const REVOKE_WAIT_MS_MAX = 15_000;
@@ -19,25 +16,22 @@ const REVOKE_WAIT_MS_MAX = 15_000;
 const HASTE_SHARE_MAX = 0.5;
 const EMPTY_LOG = { startOffset: 0n, endOffset: 0n };
 
-/** A batch on its way into the table. */
+/** What was sealed, on its way into the table. */
 type Flight = { done: Promise<void>; abandon: AbortController };
 
 /**
- * Takes clicks, flushes them, and starts over from the table's position whenever the assignment changes
- * or a batch is dropped. Two batches take turns: one fills while the other is written and committed. When
- * both are full, nothing is fetched (INVARIANTS.md 12).
+ * Has the workers take clicks, flushes what they hold, and starts over from the table's position whenever the
+ * assignment changes or a batch is dropped. Each worker has two batches that take turns: one fills while the other
+ * is written and committed. When both are full, it fetches nothing (INVARIANTS.md 12).
  */
 export class ClickLoop {
   readonly #log: Log;
   readonly #member: GroupMember;
-  readonly #intake: ClickIntake;
+  readonly #crew: ClickCrew;
   readonly #context: FlushContext;
   readonly #acceptGap: boolean;
+  readonly #intervalMs: number;
   readonly #onTurn: () => void;
-  readonly #createBatch: () => ClickBatch;
-  #filling: ClickBatch;
-  /** Undefined exactly while a flight is under way. */
-  #spare: ClickBatch | undefined;
   #flight: Flight | undefined;
   #generation = -1;
   /** How much earlier than an interval after its first record the filling batch is due. */
@@ -49,9 +43,10 @@ export class ClickLoop {
   constructor(options: {
     log: Log;
     member: GroupMember;
-    intake: ClickIntake;
+    crew: ClickCrew;
     context: FlushContext;
-    createBatch: () => ClickBatch;
+    /** Between the first record of a batch and its flush. */
+    intervalMs: number;
     /** Read on where the log has lost records that the table has not seen, as the user allowed. */
     acceptGap: boolean;
     /** Told at each turn of the loop, so that a stuck one shows. */
@@ -59,13 +54,11 @@ export class ClickLoop {
   }) {
     this.#log = options.log;
     this.#member = options.member;
-    this.#intake = options.intake;
+    this.#crew = options.crew;
     this.#context = options.context;
     this.#acceptGap = options.acceptGap;
+    this.#intervalMs = options.intervalMs;
     this.#onTurn = options.onTurn;
-    this.#createBatch = options.createBatch;
-    this.#filling = options.createBatch();
-    this.#spare = options.createBatch();
   }
 
   /**
@@ -103,99 +96,70 @@ export class ClickLoop {
       return;
     }
     const dueInMs = this.#dueInMs();
-    if (dueInMs === 0 && this.#spare !== undefined) this.#startFlush();
-    if (this.#intake.isFull(this.#filling)) {
-      // Only so long that the loop is seen to turn.
-      await this.#waitForFlight(WAIT_TURN_MS_MAX, signal);
-      return;
-    }
-    // A batch that is due but must wait for the one before it makes no poll any shorter.
-    const waitMs = this.#spare === undefined ? POLL_WAIT_MS_MAX : dueInMs;
-    await this.#poll(Math.min(POLL_WAIT_MS_MAX, waitMs ?? POLL_WAIT_MS_MAX), signal);
+    if (dueInMs === 0 && this.#flight === undefined) this.#startFlush();
+    // What is due but must wait for the flight before it makes no poll any shorter.
+    const waitMs = this.#flight === undefined ? (dueInMs ?? POLL_WAIT_MS_MAX) : POLL_WAIT_MS_MAX;
+    const isTaking = this.#crew.take(Math.min(POLL_WAIT_MS_MAX, waitMs), signal);
+    if (isTaking) await this.#crew.news;
+    else await this.#waitFor(this.#crew.news, this.#idleMsMax, signal);
   }
 
-  /** Waits for the flight under way to end, for a bounded time. */
-  async #waitForFlight(waitMsMax: number, signal: AbortSignal): Promise<void> {
-    if (this.#flight === undefined) return;
-    const flushed = new AbortController();
-    const wait = AbortSignal.any([signal, flushed.signal]);
-    await Promise.race([this.#flight?.done, this.#context.clock.sleep(waitMsMax, wait)]);
-    flushed.abort();
+  /** Full workers wait for the flight, only so long that the loop is seen to turn; without partitions: a poll. */
+  get #idleMsMax(): number {
+    return this.#flight === undefined ? POLL_WAIT_MS_MAX : WAIT_TURN_MS_MAX;
   }
 
-  async #poll(waitMsMax: number, signal: AbortSignal): Promise<void> {
-    const { clock, metrics, logger } = this.#context;
-    try {
-      await this.#intake.poll(this.#filling, {
-        waitMsMax: Math.max(1, waitMsMax),
-        elapsedMs: clock.elapsedMs(),
-      });
-      this.#observe();
-    } catch (error) {
-      if (!isUnavailable(error)) throw error;
-      metrics.fetchErrors.inc({ reader: 'clicks' });
-      logger.warn('reading clicks: unavailable, trying again', { error });
-      await clock.sleep(POLL_BACKOFF_MS * (1 + clock.random()), signal);
-    }
-  }
-
-  #observe(): void {
-    const { metrics } = this.#context;
-    metrics.bufferedRows.set(this.#filling.rows.rowCount);
-    metrics.bufferedBytes.set(batchBytes(this.#filling));
-    for (const [partition, endOffset] of this.#intake.endOffsets) {
-      const next = this.#intake.position.get(partition) ?? endOffset;
-      metrics.lag.set({ partition: String(partition) }, Number(endOffset - next));
-    }
+  /** Waits for something to happen, for a bounded time. */
+  async #waitFor(what: Promise<void>, waitMsMax: number, signal: AbortSignal): Promise<void> {
+    const happened = new AbortController();
+    const wait = AbortSignal.any([signal, happened.signal]);
+    await Promise.race([what, this.#context.clock.sleep(waitMsMax, wait)]);
+    happened.abort();
   }
 
   #dueInMs(): number | undefined {
-    const dueInMs = this.#intake.dueInMs(this.#filling, this.#context.clock.elapsedMs());
-    return dueInMs === undefined ? undefined : Math.max(0, dueInMs - this.#hasteMs);
+    const { dueAtMs } = this.#crew;
+    if (dueAtMs === undefined) return undefined;
+    return Math.max(0, dueAtMs - this.#hasteMs - this.#context.clock.elapsedMs());
   }
 
   #startFlush(): void {
-    const batch = this.#filling;
-    const spare = this.#spare;
-    if (spare === undefined || isEmpty(batch)) return;
-    this.#filling = spare;
-    this.#spare = undefined;
     this.#hasteMs = 0;
     const abandon = new AbortController();
-    this.#flight = { abandon, done: this.#fly(batch, abandon.signal) };
+    this.#flight = { abandon, done: this.#fly(abandon.signal) };
   }
 
   /** Never rejects. Once abandoned, whatever comes of it is ignored: the table alone tells. */
-  async #fly(batch: ClickBatch, abandoned: AbortSignal): Promise<void> {
-    const position = new Map([...batch.ranges].map(([partition, { end }]) => [partition, end]));
+  async #fly(abandoned: AbortSignal): Promise<void> {
     let outcome: FlushOutcome | undefined;
     try {
-      outcome = await flushBatch(this.#context, batch, abandoned);
+      const parts = await this.#crew.seal();
+      if (abandoned.aborted) return;
+      outcome = await flushBatches(this.#context, parts, abandoned);
     } catch (error) {
       if (!abandoned.aborted) this.#failure = error;
     }
     if (abandoned.aborted) return;
-    clearClickBatch(batch);
-    this.#spare = batch;
     this.#flight = undefined;
-    if (outcome?.kind === 'committed') this.#committed(outcome, position);
-    else this.#startOver = true;
+    this.#crew.tell();
+    if (outcome?.kind === 'committed') this.#committed(outcome);
+    else if (outcome?.kind !== 'nothing') this.#startOver = true;
     if (outcome?.kind === 'dropped') {
       const { reason } = outcome;
       this.#context.logger.warn('batch dropped: the table has moved on without it', { reason });
     }
   }
 
-  #committed({ lostRaces }: { lostRaces: number }, position: ReadonlyMap<number, bigint>): void {
+  #committed({ lostRaces, position }: { lostRaces: number; position: Position }): void {
     void this.#storeGroupOffsets(position);
     if (lostRaces === 0) return;
     // Two that flush at the same moment would do so again, an interval later.
     const { clock } = this.#context;
-    this.#hasteMs = clock.random() * HASTE_SHARE_MAX * this.#intake.intervalMs;
+    this.#hasteMs = clock.random() * HASTE_SHARE_MAX * this.#intervalMs;
   }
 
   /** For lag displays only: nothing waits for it. */
-  async #storeGroupOffsets(position: ReadonlyMap<number, bigint>): Promise<void> {
+  async #storeGroupOffsets(position: Position): Promise<void> {
     try {
       await this.#member.commitOffsets(position);
     } catch (error) {
@@ -212,13 +176,13 @@ export class ClickLoop {
     const assignment = this.#member.assignment();
     if (assignment === undefined) return;
     const { position, bounds } = await this.#startPosition(assignment, signal);
-    this.#intake.assign(position, bounds);
+    await this.#crew.assign(position, bounds);
     logger.info('reading clicks', { partitions: assignment.length, generation });
     this.#startOver = false;
     this.#generation = generation;
   }
 
-  /** Leaves both batches empty: committed, or given up where that takes too long or has become void. */
+  /** Leaves nothing that counts: committed, or given up where that takes too long or has become void. */
   async #commitOrGiveUp(waitMsMax: number): Promise<void> {
     const deadlineMs = this.#context.clock.elapsedMs() + waitMsMax;
     await this.#endFlight(deadlineMs);
@@ -227,7 +191,6 @@ export class ClickLoop {
       await this.#endFlight(deadlineMs);
     }
     if (this.#failure !== undefined) throw this.#failure;
-    clearClickBatch(this.#filling);
   }
 
   async #endFlight(deadlineMs: number): Promise<void> {
@@ -235,13 +198,12 @@ export class ClickLoop {
     const flight = this.#flight;
     if (flight === undefined) return;
     const waitMs = Math.max(0, deadlineMs - clock.elapsedMs());
-    await this.#waitForFlight(waitMs, flight.abandon.signal);
+    await this.#waitFor(flight.done, waitMs, flight.abandon.signal);
     if (this.#flight === undefined) return;
     logger.warn('giving up a batch that could not be committed in time', { waitMs });
     flight.abandon.abort();
     this.#flight = undefined;
-    // The abandoned flight may still read the memory of its batch.
-    this.#spare = this.#createBatch();
+    this.#crew.abandon();
     this.#startOver = true;
   }
 
@@ -320,7 +282,7 @@ export class ClickLoop {
 
   async #drain(waitMsMax: number): Promise<void> {
     const { logger } = this.#context;
-    const rows = this.#filling.rows.rowCount;
+    const { rows } = this.#crew;
     if (this.#flight !== undefined || rows > 0)
       logger.info('stopping: committing what is held', { rows });
     await this.#commitOrGiveUp(waitMsMax);

@@ -9,7 +9,7 @@ import type { Metrics } from '../metrics.ts';
 import type { DimensionState } from '../state/dimension-state.ts';
 import type { PositionedChange, RefusedChange } from '../state/fold-changes.ts';
 import type { Log, LogReader, RecordColumns, TopicDescription } from '../source/log.ts';
-import { AwaitedPartitions } from './awaited-partitions.ts';
+import { AwaitedPartitions } from '../source/awaited-partitions.ts';
 import type { ChangeRejects } from './change-rejects.ts';
 import { MissedDeletes, readDeleteRetentionMs } from './missed-deletes.ts';
 import type { PipelineStatus } from './pipeline-status.ts';

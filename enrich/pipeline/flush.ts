@@ -1,62 +1,65 @@
+import type { DataFile } from '@iceberg-js/rest-client-shim/manifest/data-file.ts';
+import { layoutOf } from '@iceberg-js/rest-client-shim/write/write-data-files.ts';
 import { judgeAppend } from '../core/acceptance.ts';
 import type { BatchClaim } from '../core/acceptance.ts';
-import type { ClickBatch } from '../core/click-batch.ts';
-import { deadLetterBatch } from '../core/dead-letters.ts';
-import { joinBatch } from '../core/join.ts';
-import type { JoinTarget } from '../core/join.ts';
 import { readCommitted } from '../core/position.ts';
-import type { LogIdentity, OffsetRange, PendingRejects } from '../core/position.ts';
+import type { LogIdentity, PendingRejects } from '../core/position.ts';
 import type { Position } from '../source/log.ts';
-import { appendToTable, writeFiles } from './append-to-table.ts';
+import type { DimensionState } from '../state/dimension-state.ts';
+import { accountOfAll } from '../worker/sealed-account.ts';
+import { appendToTable } from './append-to-table.ts';
 import type { LakeContext } from './append-to-table.ts';
+import type { SealedPart } from './click-crew.ts';
 import { deadLetterOwner } from './forgotten-commits.ts';
+import { retryUntilAvailable } from './retry.ts';
 import type { PipelineTables } from './tables.ts';
+
+type CommitAccount = ReturnType<typeof accountOfAll>;
 
 /** What a flush needs; one object for the life of a pipeline. */
 export type FlushContext = LakeContext & {
   pipeline: string;
   identity: LogIdentity;
   tables: PipelineTables;
-  joinTarget: JoinTarget;
-  /** Positions of the dimension topics that the projections stand at, read in the tick of the join. */
-  dimensionPositions: () => ReadonlyMap<string, { topicId: string; next: Position }>;
+  dimensionNames: readonly string[];
+  state: Pick<DimensionState, 'position' | 'projectionMemory' | 'holdProjections'>;
   /** Commits whose pending rejects have reached the dead-letter table. */
   settled: Set<string>;
 };
 
-/** `lostRaces` counts the commits of others that came first. */
+/**
+ * `lostRaces` counts the commits of others that came first, `position` is where the committed ranges end; `nothing`
+ * where no offset was taken.
+ */
 export type FlushOutcome =
-  { kind: 'committed'; lostRaces: number } | { kind: 'dropped'; reason: string };
+  | { kind: 'committed'; lostRaces: number; position: Position }
+  | { kind: 'dropped'; reason: string }
+  | { kind: 'nothing' };
 
 /**
- * Joins a batch, writes its files and commits it: exactly once, or dropped because the table has moved on
- * without it. Infrastructure that is away is waited for, visibly, until the signal; nothing is lost by
- * that, since the position moves only with the commit. The files of a dropped batch become orphans.
+ * Has every worker join and write what it has sealed, and commits all of it at once: exactly once, or dropped because
+ * the table has moved on without it. Infrastructure that is away is waited for, visibly, until the signal; nothing is
+ * lost by that, since the position moves only with the commit. The files of what is dropped become orphans.
  */
-export async function flushBatch(
+export async function flushBatches(
   context: FlushContext,
-  batch: ClickBatch,
+  parts: readonly SealedPart[],
   signal: AbortSignal,
 ): Promise<FlushOutcome> {
-  const { clock, metrics } = context;
+  if (parts.length === 0) return { kind: 'nothing' };
+  const { clock, metrics, tables } = context;
   const startedMs = clock.elapsedMs();
   const commitId = clock.newId();
-  const { batch: columns, hits } = joinBatch(batch, context.joinTarget, clock.nowMs());
-  const dimensions = context.dimensionPositions();
+  const account = accountOfAll(parts.map(({ batch }) => batch));
+  const { hits, dimensions } = await join(context, parts);
   const joinedMs = clock.elapsedMs();
   metrics.commitSeconds.observe({ step: 'join' }, (joinedMs - startedMs) / 1000);
-  const files = await writeFiles(context, {
-    table: context.tables.events,
-    batch: columns,
-    commitId,
-    signal,
-  });
-  const pending = await writeRejects(context, batch, commitId, signal);
+  const { files, pending } = await write(context, { parts, commitId, signal });
   const writtenMs = clock.elapsedMs();
   metrics.commitSeconds.observe({ step: 'write' }, (writtenMs - joinedMs) / 1000);
-  const claim = claimOf(context, { batch, commitId, dimensions, pending });
+  const claim = claimOf(context, { account, commitId, dimensions, pending });
   const outcome = await appendToTable(context, {
-    table: context.tables.events,
+    table: tables.events,
     commitId,
     files,
     decide: (metadata) => judgeAppend(metadata, claim),
@@ -65,18 +68,94 @@ export async function flushBatch(
   metrics.commitSeconds.observe({ step: 'commit' }, (clock.elapsedMs() - writtenMs) / 1000);
   if (outcome.kind === 'dropped') return { kind: 'dropped', reason: outcome.reason };
   context.settled.clear();
-  observeCommit(context, batch, hits);
+  observeCommit(context, account, hits);
   context.logger.info('committed', {
-    table: context.tables.events.identifier.name,
-    rows: batch.rows.rowCount,
-    rejects: batch.rejects.length,
+    table: tables.events.identifier.name,
+    rows: account.rows,
+    rejects: countOf(account.rejectKinds),
     // Not known of a commit that was found in the table: others may stand on it by now.
     ...(outcome.kind === 'committed' ? { snapshotId: outcome.snapshotId } : {}),
     seconds: Math.round(clock.elapsedMs() - startedMs) / 1000,
   });
-  tellOfRejects(context, batch);
+  tellOfRejects(context, account);
   if (pending !== undefined) await settleRejects(context, pending, signal);
-  return { kind: 'committed', lostRaces: outcome.lostRaces };
+  const position = new Map([...account.ranges].map(([partition, { end }]) => [partition, end]));
+  return { kind: 'committed', lostRaces: outcome.lostRaces, position };
+}
+
+/**
+ * All workers join while no projection changes: every row of the commit sees one state, that of the positions which it
+ * records (INVARIANTS.md 7).
+ */
+function join(context: FlushContext, parts: readonly SealedPart[]) {
+  const { clock, dimensionNames: names, state } = context;
+  return state.holdProjections(async () => {
+    const dimensions = dimensionPositions(context);
+    const projections = new Map(names.map((name) => [name, state.projectionMemory(name)]));
+    const ingestedAtMs = clock.nowMs();
+    const joining = parts.map(({ worker, batch: { id } }) =>
+      worker.join({ id, ingestedAtMs, projections }),
+    );
+    // Also where one fails: the others read the projections until they are done.
+    await Promise.allSettled(joining);
+    const joined = await Promise.all(joining);
+    const hits = new Map<string, number>();
+    for (const [name, count] of joined.flatMap((one) => [...one])) {
+      hits.set(name, (hits.get(name) ?? 0) + count);
+    }
+    return { hits, dimensions };
+  });
+}
+
+/** Positions of the dimension topics that the projections stand at. */
+function dimensionPositions({ dimensionNames, state }: FlushContext): BatchClaim['dimensions'] {
+  return new Map(
+    dimensionNames.map((name) => {
+      const position = state.position(name);
+      return [name, { topicId: position?.topicId ?? '', next: position?.next ?? new Map() }];
+    }),
+  );
+}
+
+/** All workers write their files, each waiting while the store is away. */
+async function write(
+  context: FlushContext,
+  made: { parts: readonly SealedPart[]; commitId: string; signal: AbortSignal },
+): Promise<{ files: readonly DataFile[]; pending: PendingRejects | undefined }> {
+  const { parts, commitId, signal } = made;
+  const { tables, clock, logger, status, forgotten } = context;
+  // It is ahead only where the events table was rolled back or dropped: what lies below stands in it.
+  const owner = ownerOfRejects(context);
+  const settled = readCommitted(tables.deadLetter.metadata, owner, forgotten.get(owner))?.next;
+  const written = await Promise.all(
+    parts.map(({ worker, name, batch: { id } }) => {
+      let attempt = 0;
+      return retryUntilAvailable({
+        what: `writing data files of ${tables.events.identifier.name} (${name})`,
+        attempt: () =>
+          worker.write({
+            id,
+            commitId,
+            attempt: attempt++,
+            events: layoutOf(tables.events.metadata),
+            deadLetter: layoutOf(tables.deadLetter.metadata),
+            settled: settled ?? new Map(),
+          }),
+        clock,
+        logger,
+        signal,
+        status,
+      });
+    }),
+  );
+  const rejects = written.flatMap((one) => (one.rejects === undefined ? [] : [one.rejects]));
+  const pending = {
+    commitId,
+    ranges: new Map(rejects.flatMap(({ ranges }) => [...ranges])),
+    files: rejects.flatMap(({ files }) => files),
+  };
+  const files = written.flatMap((one) => one.files);
+  return { files, pending: rejects.length === 0 ? undefined : pending };
 }
 
 /** Appends pending rejects to the dead-letter table, once: found there already is as good. */
@@ -115,65 +194,25 @@ function ownerOfRejects({ pipeline, identity }: FlushContext): string {
   return deadLetterOwner({ pipeline, topicId: identity.topicId });
 }
 
-async function writeRejects(
-  context: FlushContext,
-  batch: ClickBatch,
-  commitId: string,
-  signal: AbortSignal,
-): Promise<PendingRejects | undefined> {
-  const { clock, tables, forgotten } = context;
-  if (batch.rejects.length === 0) return undefined;
-  // It is ahead only where the events table was rolled back or dropped: what lies below stands in it.
-  const owner = ownerOfRejects(context);
-  const settled = readCommitted(tables.deadLetter.metadata, owner, forgotten.get(owner))?.next;
-  const rejects = batch.rejects.filter(
-    ({ partition, offset }) => offset >= (settled?.get(partition) ?? 0n),
-  );
-  if (rejects.length === 0) return undefined;
-  const columns = deadLetterBatch({
-    rejects,
-    topicId: context.identity.topicId,
-    fieldIds: tables.deadLetter.fieldIds,
-    ingestedAtMs: clock.nowMs(),
-  });
-  const files = await writeFiles(context, {
-    table: tables.deadLetter,
-    batch: columns,
-    commitId,
-    signal,
-  });
-  const ranges = new Map<number, OffsetRange>();
-  for (const { partition } of rejects) {
-    const range = batch.ranges.get(partition);
-    if (range === undefined) continue;
-    const from = settled?.get(partition) ?? range.start;
-    ranges.set(partition, { ...range, start: from > range.start ? from : range.start });
-  }
-  return { commitId, ranges, files };
-}
-
 function claimOf(
   context: FlushContext,
   made: {
-    batch: ClickBatch;
+    account: CommitAccount;
     commitId: string;
     dimensions: BatchClaim['dimensions'];
     pending: PendingRejects | undefined;
   },
 ): BatchClaim {
-  const { batch, commitId, dimensions, pending } = made;
-  const rejects = new Map<number, bigint>();
-  for (const { partition } of batch.rejects) {
-    rejects.set(partition, (rejects.get(partition) ?? 0n) + 1n);
-  }
+  const { account, commitId, dimensions, pending } = made;
+  const { ranges, rows, rejects, filtered } = account;
   return {
     pipeline: context.pipeline,
     commitId,
     identity: context.identity,
-    ranges: batch.ranges,
-    rows: batch.rows.rowCount,
+    ranges,
+    rows,
     rejects,
-    filtered: batch.filtered,
+    filtered,
     dimensions,
     pending,
     settled: new Set(context.settled),
@@ -184,40 +223,40 @@ function claimOf(
 /** Few rejects are normal; where they are a tenth of a batch, something upstream is wrong. */
 const TELLING_REJECT_SHARE = 0.1;
 
-function tellOfRejects({ logger }: FlushContext, batch: ClickBatch): void {
-  const rejects = batch.rejects.length;
-  const records = batch.rows.rowCount + rejects;
+function tellOfRejects({ logger }: FlushContext, account: CommitAccount): void {
+  const rejects = countOf(account.rejectKinds);
+  const records = account.rows + rejects;
   if (rejects === 0 || rejects < TELLING_REJECT_SHARE * records) return;
-  const kinds: Record<string, number> = {};
-  for (const { kind } of batch.rejects) kinds[kind] = (kinds[kind] ?? 0) + 1;
-  const example = batch.rejects[0]?.message;
   logger.warn('many records were refused: they are in the dead-letter table', {
     rejects,
     records,
-    kinds,
-    example,
+    kinds: account.rejectKinds,
+    example: account.rejectExample,
   });
 }
 
+function countOf(kinds: ReadonlyMap<string, number>): number {
+  return [...kinds.values()].reduce((sum, count) => sum + count, 0);
+}
+
 function observeCommit(
-  { metrics, clock, joinTarget }: FlushContext,
-  batch: ClickBatch,
+  { metrics, clock, dimensionNames }: FlushContext,
+  { rows, rejectKinds, filtered, oldestTimestampMs }: CommitAccount,
   hits: ReadonlyMap<string, number>,
 ): void {
-  const rows = batch.rows.rowCount;
   const nowMs = clock.nowMs();
   metrics.events.inc({ outcome: 'row' }, rows);
-  metrics.events.inc({ outcome: 'reject' }, batch.rejects.length);
-  for (const count of batch.filtered.values()) {
+  metrics.events.inc({ outcome: 'reject' }, countOf(rejectKinds));
+  for (const count of filtered.values()) {
     metrics.events.inc({ outcome: 'filtered' }, Number(count));
   }
-  for (const { name } of joinTarget.dimensions) {
+  for (const name of dimensionNames) {
     const hit = hits.get(name) ?? 0;
     metrics.joined.inc({ dimension: name, match: 'hit' }, hit);
     metrics.joined.inc({ dimension: name, match: 'miss' }, rows - hit);
   }
   metrics.lastCommit.set(nowMs / 1000);
-  if (batch.oldestTimestampMs !== undefined) {
-    metrics.freshness.observe(Math.max(0, nowMs - batch.oldestTimestampMs) / 1000);
+  if (oldestTimestampMs !== undefined) {
+    metrics.freshness.observe(Math.max(0, nowMs - oldestTimestampMs) / 1000);
   }
 }

@@ -2,24 +2,20 @@ import type { DataFileWriter } from '@iceberg-js/rest-client-shim/parquet/data-f
 import type { Catalog } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
 import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
 import { createChangeDecoder } from '../../connectors/decode-change.ts';
-import { createCodecCache } from '../../schemas/codec-cache.ts';
 import { createSchemaCache } from '../../schemas/schema-cache.ts';
 import type { Registry } from '../../schemas/registry.ts';
-import { createRowBuffer } from '../../schemas/row-buffer.ts';
 import type { Clock } from '../clock.ts';
 import type { ContractSet } from '../config/check-contracts.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
-import { createClickBatch } from '../core/click-batch.ts';
-import type { ClickBatch } from '../core/click-batch.ts';
-import type { JoinTarget } from '../core/join.ts';
 import { EnrichError } from '../error.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Log, TopicDescription } from '../source/log.ts';
 import type { DimensionState } from '../state/dimension-state.ts';
 import { isStateFault } from '../state/open-state.ts';
+import type { ClickWorker, WorkerSpec } from '../worker/click-worker.ts';
 import { ChangeRejects } from './change-rejects.ts';
-import { batchRowsMax, ClickIntake } from './click-intake.ts';
+import { ClickCrew } from './click-crew.ts';
 import { ClickLoop } from './click-loop.ts';
 import { DimensionFeed } from './dimension-feed.ts';
 import type { LakeContext } from './append-to-table.ts';
@@ -32,6 +28,7 @@ import { isCutShort, retryUntilAvailable } from './retry.ts';
 import { openKeptSchemas } from './kept-schemas.ts';
 import { SchemaLoads } from './schema-loads.ts';
 import { openTables } from './tables.ts';
+import { workerSpecs } from './worker-specs.ts';
 import { SnapshotCompletion } from './snapshot-completion.ts';
 import type { PipelineTables } from './tables.ts';
 
@@ -46,6 +43,8 @@ export type PipelinePorts = {
   openStore: (location: string) => ObjectStore;
   state: DimensionState;
   writer: DataFileWriter;
+  /** Opens a click worker; whoever opens one closes it. Errors: as `openClickWorker`. */
+  openWorker: (spec: WorkerSpec) => Promise<ClickWorker>;
   clock: Clock;
   logger: Logger;
   metrics: Metrics;
@@ -258,50 +257,69 @@ async function takeClicks(
   opened: OpenedPipeline,
   signal: AbortSignal,
 ): Promise<void> {
-  const { config, contracts, ports, acceptGap, status } = options;
+  const { config, ports, acceptGap, status } = options;
   const { log, clock, logger } = ports;
-  const { stream, schemas } = opened;
-  const codecs = createCodecCache({ schemas, contract: contracts.stream });
-  const rowsMax = batchRowsMax(config.commit);
-  const createBatch = (): ClickBatch =>
-    createClickBatch(createRowBuffer(contracts.stream, rowsMax), rowsMax);
-  const context = flushContext(options, opened);
-  const { groupId, clientId } = config.kafka;
-  const member = await retryUntilAvailable({
-    what: 'joining the consumer group',
-    attempt: async () => {
-      const instanceId = await memberName(ports);
-      return log.joinGroup({ groupId, topic: stream.topic, clientId, instanceId });
-    },
-    clock,
-    logger,
-    signal,
-    status,
-  });
-  const reader = await log.openReader();
-  const intake = new ClickIntake({
-    log,
-    reader,
-    codecs,
-    schemas,
-    clock,
-    topic: stream.topic,
-    limits: config.commit,
-  });
-  const loop = new ClickLoop({
-    log,
-    member,
-    intake,
-    context,
-    createBatch,
-    acceptGap,
-    onTurn: () => status.turned('click loop'),
-  });
+  const { stream } = opened;
+  const crew = await openCrew(options, opened, signal);
   try {
-    await loop.run(signal, DRAIN_WAIT_MS_MAX);
+    const { groupId, clientId } = config.kafka;
+    const member = await retryUntilAvailable({
+      what: 'joining the consumer group',
+      attempt: async () => {
+        const instanceId = await memberName(ports);
+        return log.joinGroup({ groupId, topic: stream.topic, clientId, instanceId });
+      },
+      clock,
+      logger,
+      signal,
+      status,
+    });
+    const loop = new ClickLoop({
+      log,
+      member,
+      crew,
+      context: flushContext(options, opened),
+      intervalMs: config.commit.intervalMs,
+      acceptGap,
+      onTurn: () => status.turned('click loop'),
+    });
+    try {
+      await loop.run(signal, DRAIN_WAIT_MS_MAX);
+    } finally {
+      await Promise.allSettled([member.leave()]);
+    }
   } finally {
-    await Promise.allSettled([member.leave(), reader.close()]);
+    await crew.close();
   }
+}
+
+/** Opens the workers; where one fails for good, closes the others. */
+async function openCrew(
+  { config, ports, contracts, status }: PipelineOptions,
+  { stream, tables, schemas }: OpenedPipeline,
+  signal: AbortSignal,
+): Promise<ClickCrew> {
+  const { clock, logger, metrics, openWorker } = ports;
+  const specs = workerSpecs({ config, contract: contracts.stream, stream, tables });
+  const opening = specs.map((spec) =>
+    retryUntilAvailable({
+      what: `opening click worker ${spec.index + 1}`,
+      attempt: () => openWorker(spec),
+      clock,
+      logger,
+      signal,
+      status,
+    }),
+  );
+  const settled = await Promise.allSettled(opening);
+  const workers = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const onTurn = (worker: string): void => status.turned(worker);
+  const crew = new ClickCrew(workers, { schemas, clock, logger, metrics, onTurn });
+  if (workers.length < specs.length) {
+    await crew.close();
+    await Promise.all(opening);
+  }
+  return crew;
 }
 
 /**
@@ -327,41 +345,9 @@ function flushContext(
     pipeline: config.pipeline,
     identity: { clusterId, topic, topicId },
     tables,
-    joinTarget: joinTargetOf(config, tables, state),
-    dimensionPositions: () =>
-      new Map(
-        config.dimensions.map(({ name }) => {
-          const position = state.position(name);
-          return [name, { topicId: position?.topicId ?? '', next: position?.next ?? new Map() }];
-        }),
-      ),
+    dimensionNames: config.dimensions.map(({ name }) => name),
+    state,
     settled: new Set(),
-  };
-}
-
-function joinTargetOf(
-  config: PipelineConfig,
-  { events }: PipelineTables,
-  state: DimensionState,
-): JoinTarget {
-  const fieldOf = (name: string) => {
-    const field = events.fieldsByName.get(name);
-    if (field === undefined) throw new EnrichError('config', `the table has no column "${name}"`);
-    return field;
-  };
-  return {
-    fieldIds: events.fieldIds,
-    dimensions: config.dimensions.map(({ name, streamField, normaliser, columns, prefix }) => ({
-      name,
-      streamField,
-      normaliser,
-      projection: state.projection(name),
-      columns: columns.map((column) => {
-        const { id, type } = fieldOf(`${prefix}${column}`);
-        return { fieldId: id, type };
-      }),
-      matchFieldId: fieldOf(`_${name}_match`).id,
-    })),
   };
 }
 

@@ -7,6 +7,8 @@ import { runPipeline } from '../../enrich/pipeline/run-pipeline.ts';
 import type { GroupMember } from '../../enrich/source/log.ts';
 import { openDimensionState } from '../../enrich/state/dimension-state.ts';
 import type { DimensionDefinition } from '../../enrich/state/dimension-record.ts';
+import type { ClickWorker } from '../../enrich/worker/click-worker.ts';
+import { openClickWorker } from '../../enrich/worker/open-click-worker.ts';
 import { contractFields } from '../../schemas/contract-field.ts';
 import { topicOf } from '../enrich/pipeline/records.ts';
 import type { DimensionName } from '../enrich/pipeline/records.ts';
@@ -93,7 +95,7 @@ async function open(
 ): Promise<void> {
   const { name } = options;
   const { outside, members, signal } = run;
-  const { store, model } = world.state(options.state);
+  const { store: stored, model } = world.state(options.state);
   const config = {
     ...world.config,
     pipeline: options.pipeline ?? 'clicks',
@@ -102,46 +104,50 @@ async function open(
   const sent = new SentCommits(world.time.nowMs, world.report);
   const clock = processClock(world, name, outside);
   const state = await openDimensionState({
-    store: simulatedState(store, outside, (writes) => world.check(() => model.applied(writes))),
+    store: simulatedState(stored, outside, (writes) => world.check(() => model.applied(writes))),
     dimensions: definitions(world),
   });
+  const log = simulatedLog(world.log.connect(), outside, {
+    seek: (topic, partition, nextOffset) => {
+      const dimension = dimensionByTopic.get(topic);
+      if (dimension !== undefined) model.seek(dimension, partition, nextOffset);
+    },
+    deliver: (topic, partition, offset) => {
+      const dimension = dimensionByTopic.get(topic);
+      if (dimension !== undefined) model.deliver(dimension, partition, offset);
+    },
+    joined: (member) => {
+      // A member keeps its name: who joins under it again takes the place of the one before.
+      for (const before of members.splice(0)) void before.leave();
+      members.push(member);
+    },
+  });
+  const store = simulatedStore(world.store, outside, {
+    put: (location, bytes) => {
+      const rows = world.recorder.rowsOf(bytes);
+      if (rows !== undefined) world.fileRows.set(location, rows);
+    },
+    deleted: (location) => {
+      world.report(new Violation(10, `${name} deleted ${location}`));
+    },
+  });
+  const { writer } = world.recorder;
   await runPipeline(
     {
       config,
       contracts,
       ports: {
-        log: simulatedLog(world.log.connect(), outside, {
-          seek: (topic, partition, nextOffset) => {
-            const dimension = dimensionByTopic.get(topic);
-            if (dimension !== undefined) model.seek(dimension, partition, nextOffset);
-          },
-          deliver: (topic, partition, offset) => {
-            const dimension = dimensionByTopic.get(topic);
-            if (dimension !== undefined) model.deliver(dimension, partition, offset);
-          },
-          joined: (member) => {
-            // A member keeps its name: who joins under it again takes the place of the one before.
-            for (const before of members.splice(0)) void before.leave();
-            members.push(member);
-          },
-        }),
+        log,
         registry: simulatedRegistry(registry, outside),
         catalog: simulatedCatalog(world.catalog, outside, {
           sent,
           delay: (commit) => world.delayed.push(commit),
         }),
-        openStore: () =>
-          simulatedStore(world.store, outside, {
-            put: (location, bytes) => {
-              const rows = world.recorder.rowsOf(bytes);
-              if (rows !== undefined) world.fileRows.set(location, rows);
-            },
-            deleted: (location) => {
-              world.report(new Violation(10, `${name} deleted ${location}`));
-            },
-          }),
+        openStore: () => store,
         state,
-        writer: world.recorder.writer,
+        writer,
+        openWorker: async (spec) =>
+          distantWorker(await openClickWorker(spec, { log, store, writer, clock }), world),
         clock,
         logger: watchedLogger(world, name),
         metrics: watchedMetrics(world, name),
@@ -152,6 +158,19 @@ async function open(
     },
     signal,
   );
+}
+
+/** The most that a word between the threads of a process takes. */
+const WORD_MS_MAX = 3;
+
+/** A worker whose joins begin when word has come to it, as from another thread. */
+function distantWorker(worker: ClickWorker, { time, random }: World): ClickWorker {
+  const join = worker.join.bind(worker);
+  worker.join = async (wish) => {
+    await time.sleep(random.below(WORD_MS_MAX + 1));
+    return join(wish);
+  };
+  return worker;
 }
 
 /** A loop that turns so often while no time passes turns for ever. */

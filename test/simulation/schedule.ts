@@ -64,6 +64,7 @@ function sizeOf(random: Random): WorldSize {
     dimensions: some,
     streamPartitions: 1 + random.below(3),
     dimensionPartitions: 1 + random.below(2),
+    workers: 1 + random.below(2),
     rowsMax: 2 + random.below(8),
     intervalMs: 100 + random.below(600),
   };

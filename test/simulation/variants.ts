@@ -10,6 +10,7 @@ const ACCEPTANCE = 'enrich/core/acceptance.ts';
 const POSITION = 'enrich/core/position.ts';
 const FLUSH = 'enrich/pipeline/flush.ts';
 const LOOP = 'enrich/pipeline/click-loop.ts';
+const WORKER = 'enrich/worker/open-click-worker.ts';
 const DIMENSION = 'enrich/state/dimension.ts';
 
 /** Every variant must be caught: a simulation that misses one proves nothing. */
@@ -219,8 +220,19 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       {
         file: FLUSH,
-        find: 'claimOf(context, { batch, commitId, dimensions, pending })',
-        put: 'claimOf(context, { batch, commitId, dimensions: context.dimensionPositions(), pending })',
+        find: 'claimOf(context, { account, commitId, dimensions, pending })',
+        put: 'claimOf(context, { account, commitId, dimensions: dimensionPositions(context), pending })',
+      },
+    ],
+  },
+  {
+    name: 'join-without-the-barrier',
+    breaks: 'changes come in between the joins of two workers',
+    edits: [
+      {
+        file: FLUSH,
+        find: '  return state.holdProjections(async () => {',
+        put: '  return (async (work) => work())(async () => {',
       },
     ],
   },
@@ -229,19 +241,19 @@ export const VARIANTS: readonly Variant[] = [
     breaks: 'a batch that was given up goes on with memory that is filled anew',
     edits: [
       {
-        file: LOOP,
-        find: '/** A batch on its way into the table. */',
-        put: 'const flying = new WeakMap<object, ClickBatch>();\n',
+        file: WORKER,
+        find: '      this.#sealed = this.#createBatch();\n',
+        put: '      clearClickBatch(this.#sealed);\n',
       },
       {
-        file: LOOP,
-        find: '    const abandon = new AbortController();\n',
-        put: '    const abandon = new AbortController();\n    flying.set(this, batch);\n',
+        file: 'enrich/worker/sealed-account.ts',
+        find: 'ranges: new Map([...batch.ranges].map(([partition, range]) => [partition, { ...range }])),',
+        put: 'ranges: batch.ranges,',
       },
       {
-        file: LOOP,
-        find: '    this.#spare = this.#createBatch();\n    this.#startOver = true;',
-        put: '    this.#spare = flying.get(this);\n    if (this.#spare !== undefined) clearClickBatch(this.#spare);\n    this.#startOver = true;',
+        file: FLUSH,
+        find: '  const claim = claimOf(context, { account,',
+        put: '  const claim = claimOf(context, { account: accountOfAll(parts.map(({ batch }) => batch)),',
       },
       {
         file: COMMIT,
@@ -255,12 +267,12 @@ export const VARIANTS: readonly Variant[] = [
     breaks: 'what cannot be committed is taken in all the same',
     edits: [
       {
-        file: 'enrich/pipeline/click-intake.ts',
+        file: 'enrich/worker/click-intake.ts',
         find: '  isFull(batch: ClickBatch): boolean {\n',
         put: '  isFull(batch: ClickBatch): boolean {\n    if (batch.rows.rowCount >= 0) return false;\n',
       },
       {
-        file: 'enrich/pipeline/click-intake.ts',
+        file: 'enrich/worker/click-intake.ts',
         find: 'return rowsMax + Math.min(rowsMax, POLL_ROWS_MAX);',
         put: 'return rowsMax + POLL_ROWS_MAX;',
       },

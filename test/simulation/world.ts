@@ -76,6 +76,7 @@ export type WorldSize = {
   dimensions: readonly DimensionName[];
   streamPartitions: number;
   dimensionPartitions: number;
+  workers: number;
   rowsMax: number;
   intervalMs: number;
 };
@@ -460,12 +461,13 @@ export class World {
   }
 }
 
-function configOf({ dimensions, rowsMax, intervalMs }: WorldSize): PipelineConfig {
+function configOf({ dimensions, workers, rowsMax, intervalMs }: WorldSize): PipelineConfig {
   return {
     ...baseConfig,
     dimensions: baseConfig.dimensions
       .filter(({ name }) => dimensions.includes(name as DimensionName))
       .map((dimension) => ({ ...dimension, columns: [COLUMN[dimension.name as DimensionName]] })),
+    workers,
     commit: { intervalMs, rowsMax, bytesMax: 1024 ** 2 },
   };
 }

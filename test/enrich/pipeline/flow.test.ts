@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { batchRowsMax } from '../../../enrich/pipeline/click-intake.ts';
+import { batchRowsMax } from '../../../enrich/worker/click-intake.ts';
 import { INTERVAL_MS, QUIET_MS, ROWS_MAX, World } from './harness.ts';
 import type { Process } from './harness.ts';
 import { expectExactlyOnce } from './model.ts';

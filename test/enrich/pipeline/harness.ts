@@ -22,6 +22,7 @@ import type { GroupMember } from '../../../enrich/source/log.ts';
 import { openDimensionState } from '../../../enrich/state/dimension-state.ts';
 import type { KeyValueStore } from '../../../enrich/state/key-value-store.ts';
 import { EnrichError } from '../../../enrich/error.ts';
+import { openClickWorker } from '../../../enrich/worker/open-click-worker.ts';
 import { openMemoryStore } from '../../../enrich/state/memory-store.ts';
 import { contractFields } from '../../../schemas/contract-field.ts';
 import { loadContract } from '../../../schemas/load-contracts.ts';
@@ -243,19 +244,22 @@ export class World {
     const metrics = createMetrics();
     const status = new PipelineStatus(clock);
     const stopping = new AbortController();
+    const processLog = faultyLog(this.log, surroundings, { polls, joined: (m) => members.push(m) });
+    const store = faultyStore(this.store, surroundings);
     let ended: 'stopped' | { error: unknown } | undefined;
     const running = runOnState(
       {
         config,
         contracts,
         ports: {
-          log: faultyLog(this.log, surroundings, { polls, joined: (m) => members.push(m) }),
+          log: processLog,
           registry: faultyRegistry(this.registry, surroundings),
           catalog: faultyCatalog(this.catalog, surroundings, (fault) => {
             this.#nextFault = fault;
           }),
-          openStore: () => faultyStore(this.store, surroundings),
+          openStore: () => store,
           writer,
+          openWorker: (spec) => openClickWorker(spec, { log: processLog, store, writer, clock }),
           clock,
           logger: createJsonLogger(
             (line) => lines.push(JSON.parse(line) as Record<string, unknown>),

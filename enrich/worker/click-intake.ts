@@ -4,6 +4,8 @@ import { batchBytes, isEmpty, recordCount } from '../core/click-batch.ts';
 import { skipTo, takeRecords } from '../core/take-records.ts';
 import type { TakeResult } from '../core/take-records.ts';
 import type { Clock } from '../clock.ts';
+import { AwaitedPartitions } from '../source/awaited-partitions.ts';
+import type { SchemaSource } from '../source/awaited-partitions.ts';
 import type {
   Log,
   LogReader,
@@ -11,20 +13,14 @@ import type {
   RecordColumns,
   RecordSink,
 } from '../source/log.ts';
-import { AwaitedPartitions } from './awaited-partitions.ts';
-import type { SchemaLoads } from './schema-loads.ts';
+import type { BatchLimits, LogBounds } from './click-worker.ts';
 
 /** Rows that one poll may add beyond the flush bound, where that is larger than this. */
 const POLL_ROWS_MAX = 200_000;
 const POLL_BYTES_MAX = 8 * 1024 ** 2;
 
-/** First retained and next offset of a partition. */
-type LogBounds = { startOffset: bigint; endOffset: bigint };
-
-export type IntakeLimits = { rowsMax: number; bytesMax: number; intervalMs: number };
-
 /** Rows that a batch has room for: the flush bound and one poll, which at most doubles it. */
-export function batchRowsMax({ rowsMax }: Pick<IntakeLimits, 'rowsMax'>): number {
+export function batchRowsMax({ rowsMax }: Pick<BatchLimits, 'rowsMax'>): number {
   return rowsMax + Math.min(rowsMax, POLL_ROWS_MAX);
 }
 
@@ -35,25 +31,24 @@ export function batchRowsMax({ rowsMax }: Pick<IntakeLimits, 'rowsMax'>): number
 export class ClickIntake {
   readonly #reader: LogReader;
   readonly #codecs: CodecCache;
-  readonly #schemas: Pick<SchemaLoads, 'load'>;
+  readonly #schemas: SchemaSource;
   readonly #topic: string;
-  readonly #limits: IntakeLimits;
+  readonly #limits: BatchLimits;
   readonly #next = new Map<number, bigint>();
   readonly #logStart = new Map<number, bigint>();
   /** Ends of the log at the assignment, by partition, that are still to be reached. */
   readonly #overdue = new Map<number, bigint>();
   readonly #awaited: AwaitedPartitions;
-  /** End of the log by partition, for the lag: as of the last poll, or a few seconds old where schemas are awaited. */
-  readonly endOffsets = new Map<number, bigint>();
+  readonly #endOffsets = new Map<number, bigint>();
 
   constructor(options: {
     log: Pick<Log, 'bounds'>;
     reader: LogReader;
     codecs: CodecCache;
-    schemas: Pick<SchemaLoads, 'load' | 'isLoading' | 'assertSound'>;
+    schemas: SchemaSource;
     clock: Pick<Clock, 'elapsedMs'>;
     topic: string;
-    limits: IntakeLimits;
+    limits: BatchLimits;
   }) {
     this.#reader = options.reader;
     this.#codecs = options.codecs;
@@ -68,12 +63,12 @@ export class ClickIntake {
    * later than the position, reading starts there and what lies between is counted as filtered. What the
    * log holds by now has waited long enough: once it is read, the batch is due, whatever its age.
    */
-  assign(position: ReadonlyMap<number, bigint>, bounds: ReadonlyMap<number, LogBounds>): void {
+  assign(position: ReadonlyMap<number, bigint>, bounds: LogBounds): void {
     this.#next.clear();
     this.#logStart.clear();
     this.#overdue.clear();
     this.#awaited.clear();
-    this.endOffsets.clear();
+    this.#endOffsets.clear();
     for (const [partition, nextOffset] of position) this.#next.set(partition, nextOffset);
     for (const [partition, { startOffset, endOffset }] of bounds) {
       this.#logStart.set(partition, startOffset);
@@ -84,12 +79,14 @@ export class ClickIntake {
     this.#seek();
   }
 
-  get position(): ReadonlyMap<number, bigint> {
-    return this.#next;
-  }
-
-  get intervalMs(): number {
-    return this.#limits.intervalMs;
+  /** Offsets to the end of the log, by partition: as of the last poll, or a few seconds old where schemas are awaited. */
+  lag(): Map<number, number> {
+    return new Map(
+      Array.from(this.#endOffsets, ([partition, endOffset]) => {
+        const next = this.#next.get(partition) ?? endOffset;
+        return [partition, Number(endOffset - next)];
+      }),
+    );
   }
 
   isFull(batch: ClickBatch): boolean {
@@ -111,7 +108,7 @@ export class ClickIntake {
   async poll(batch: ClickBatch, options: { waitMsMax: number; elapsedMs: number }): Promise<void> {
     if (this.#awaited.hasLoaded()) this.#seek();
     for (const { partition, endOffset } of await this.#awaited.ends()) {
-      this.endOffsets.set(partition, endOffset);
+      this.#endOffsets.set(partition, endOffset);
     }
     const stopped = new Map<number, NonNullable<TakeResult['stopped']>>();
     const sink = (_topic: string, partition: number, records: RecordColumns): void => {
@@ -174,7 +171,7 @@ export class ClickIntake {
 
   /** Offsets that the poll passed without a record (control batches, aborted) are counted as filtered. */
   #advance(batch: ClickBatch, entry: PartitionProgress, stopped: ReadonlyMap<number, unknown>) {
-    this.endOffsets.set(entry.partition, entry.endOffset);
+    this.#endOffsets.set(entry.partition, entry.endOffset);
     const from = this.#next.get(entry.partition);
     if (from === undefined || stopped.has(entry.partition) || entry.nextOffset <= from) return;
     skipTo(batch, entry.partition, from, entry.nextOffset);

@@ -1,22 +1,30 @@
 import type { Clock } from '../clock.ts';
-import type { Log } from '../source/log.ts';
-import type { SchemaLoads } from './schema-loads.ts';
+import type { Log } from './log.ts';
 
 /** What is not read tells no end of its own: how often the log is asked for it. */
 const LOOK_EVERY_MS = 5_000;
+
+/** Schemas that are loaded beside the reading. */
+export type SchemaSource = {
+  isLoading(schemaId: number): boolean;
+  /** Starts to load these. Errors: `config`, also of earlier loads. */
+  load(schemaIds: Iterable<number>): Promise<void>;
+  /** Errors: those of loads that no waiting mends. */
+  assertSound(): void;
+};
 
 type Place = { topic: string; partition: number };
 
 /** Partitions that are not read because records of theirs name schemas that are being loaded. */
 export class AwaitedPartitions {
-  readonly #schemas: Pick<SchemaLoads, 'isLoading' | 'assertSound'>;
+  readonly #schemas: Pick<SchemaSource, 'isLoading' | 'assertSound'>;
   readonly #log: Pick<Log, 'bounds'>;
   readonly #clock: Pick<Clock, 'elapsedMs'>;
   readonly #places = new Map<string, Place & { schemaIds: readonly number[] }>();
   #lookedMs: number | undefined;
 
   constructor(options: {
-    schemas: Pick<SchemaLoads, 'isLoading' | 'assertSound'>;
+    schemas: Pick<SchemaSource, 'isLoading' | 'assertSound'>;
     log: Pick<Log, 'bounds'>;
     clock: Pick<Clock, 'elapsedMs'>;
   }) {

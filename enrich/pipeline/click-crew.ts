@@ -1,0 +1,187 @@
+import type { AvroObject } from '../../schemas/contract.ts';
+import type { Clock } from '../clock.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Position } from '../source/log.ts';
+import type { ClickWorker, Fill, LogBounds, SealedBatch } from '../worker/click-worker.ts';
+import { isUnavailable } from './retry.ts';
+import type { SchemaLoads } from './schema-loads.ts';
+
+const POLL_BACKOFF_MS = 500;
+const EMPTY: Fill = {
+  rows: 0,
+  bytes: 0,
+  isFull: false,
+  dueInMs: undefined,
+  lag: new Map(),
+  missing: [],
+};
+
+/** The batch that one worker has closed. */
+export type SealedPart = { worker: ClickWorker; name: string; batch: SealedBatch };
+
+type CrewContext = {
+  schemas: Pick<SchemaLoads, 'resolve' | 'isUnknown' | 'isLoading' | 'load' | 'assertSound'>;
+  clock: Clock;
+  logger: Logger;
+  metrics: Metrics;
+  /** Told that a worker has answered, or has nothing to answer, so that a stuck one shows. */
+  onTurn: (worker: string) => void;
+};
+
+/** One worker as the crew sees it. */
+type Post = {
+  readonly worker: ClickWorker;
+  readonly name: string;
+  hasPartitions: boolean;
+  isTaking: boolean;
+  /** As of its last take. */
+  fill: Fill;
+  /** When the batch that fills is due, by `Clock.elapsedMs`. */
+  dueAtMs: number | undefined;
+};
+
+/**
+ * The click workers of a process, driven as one: partition p is worker p modulo their number, and what they hold goes
+ * into one commit. Each takes at its own pace; whoever is full waits for the next seal.
+ */
+export class ClickCrew {
+  readonly #posts: readonly Post[];
+  readonly #context: CrewContext;
+  /** What a take failed with for good. */
+  #failure: unknown;
+  #news = Promise.withResolvers<void>();
+
+  constructor(workers: readonly ClickWorker[], context: CrewContext) {
+    this.#context = context;
+    this.#posts = workers.map((worker, index) => ({
+      worker,
+      name: `click worker ${index + 1}`,
+      hasPartitions: false,
+      isTaking: false,
+      fill: EMPTY,
+      dueAtMs: undefined,
+    }));
+  }
+
+  /** Starts over at these offsets with nothing taken. */
+  async assign(position: Position, bounds: LogBounds): Promise<void> {
+    const { length } = this.#posts;
+    await Promise.all(
+      this.#posts.map(async (post, index) => {
+        const isOwn = ([partition]: readonly [number, unknown]) => partition % length === index;
+        const own = new Map([...position].filter(isOwn));
+        post.hasPartitions = own.size > 0;
+        await post.worker.assign(own, new Map([...bounds].filter(isOwn)));
+        this.#note(post, EMPTY);
+      }),
+    );
+  }
+
+  /**
+   * Lets every worker take that has room, for `waitMsMax` at most; false where none is taking. Errors: what a take
+   * has failed with for good, and schemas that no waiting mends.
+   */
+  take(waitMsMax: number, signal: AbortSignal): boolean {
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#context.schemas.assertSound();
+    this.#news = Promise.withResolvers();
+    for (const post of this.#posts) {
+      if (post.isTaking) continue;
+      this.#context.onTurn(post.name);
+      if (post.hasPartitions && !post.fill.isFull) void this.#takeInto(post, waitMsMax, signal);
+    }
+    return this.#posts.some(({ isTaking }) => isTaking);
+  }
+
+  /** Resolves once a take or a seal has ended since `take` was called, or `tell` was. */
+  get news(): Promise<void> {
+    return this.#news.promise;
+  }
+
+  tell(): void {
+    this.#news.resolve();
+  }
+
+  get rows(): number {
+    return this.#posts.reduce((sum, { fill }) => sum + fill.rows, 0);
+  }
+
+  /** When the first of what the workers hold is due, by `Clock.elapsedMs`; undefined while they hold nothing. */
+  get dueAtMs(): number | undefined {
+    const due = this.#posts.flatMap(({ dueAtMs }) => (dueAtMs === undefined ? [] : [dueAtMs]));
+    return due.length === 0 ? undefined : Math.min(...due);
+  }
+
+  /** Closes what the workers hold, those that hold nothing left out; they go on with their other batches. */
+  async seal(): Promise<SealedPart[]> {
+    const parts = await Promise.all(
+      this.#posts.map(async (post) => {
+        const { worker, name } = post;
+        const batch = await worker.seal();
+        this.#note(post, EMPTY);
+        return { worker, name, batch };
+      }),
+    );
+    this.tell();
+    return parts.filter(({ batch }) => batch.ranges.size > 0);
+  }
+
+  /** Gives up what was sealed; nobody waits for that. */
+  abandon(): void {
+    // What fails here fails at the next call too.
+    for (const { worker } of this.#posts) void worker.abandon().catch(() => undefined);
+  }
+
+  /** Never rejects. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#posts.map(({ worker }) => worker.close()));
+  }
+
+  async #takeInto(post: Post, waitMsMax: number, signal: AbortSignal): Promise<void> {
+    const { clock, logger, metrics } = this.#context;
+    post.isTaking = true;
+    try {
+      const fill = await post.worker.take(waitMsMax);
+      this.#note(post, fill);
+      if (fill.missing.length > 0) await this.#teach(post.worker, fill.missing);
+    } catch (error) {
+      if (isUnavailable(error)) {
+        metrics.fetchErrors.inc({ reader: 'clicks' });
+        logger.warn('reading clicks: unavailable, trying again', { error });
+        await clock.sleep(POLL_BACKOFF_MS * (1 + clock.random()), signal);
+      } else {
+        this.#failure ??= error;
+      }
+    } finally {
+      post.isTaking = false;
+      this.tell();
+    }
+  }
+
+  /** Loads schemas, waiting a moment at most, and tells the worker those that are known by then. */
+  async #teach(worker: ClickWorker, missing: readonly number[]): Promise<void> {
+    const { schemas } = this.#context;
+    const answerTo = (id: number) =>
+      schemas.resolve(id) ?? (schemas.isUnknown(id) ? 'unknown' : undefined);
+    const unasked = missing.filter((id) => answerTo(id) === undefined && !schemas.isLoading(id));
+    if (unasked.length > 0) await schemas.load(unasked);
+    const known = new Map<number, AvroObject | 'unknown'>();
+    for (const id of missing) {
+      const answer = answerTo(id);
+      if (answer !== undefined) known.set(id, answer);
+    }
+    if (known.size > 0) await worker.learn(known);
+  }
+
+  #note(post: Post, fill: Fill): void {
+    const { clock, metrics } = this.#context;
+    post.fill = fill;
+    post.dueAtMs = fill.dueInMs === undefined ? undefined : clock.elapsedMs() + fill.dueInMs;
+    metrics.bufferedRows.set(this.rows);
+    metrics.bufferedBytes.set(this.#posts.reduce((sum, { fill: { bytes } }) => sum + bytes, 0));
+    for (const [partition, lag] of fill.lag) {
+      metrics.lag.set({ partition: String(partition) }, lag);
+    }
+  }
+}

@@ -1,0 +1,52 @@
+import type { AvroObject } from '../../schemas/contract.ts';
+import { createSchemaCache } from '../../schemas/schema-cache.ts';
+
+/**
+ * The schemas that a worker was told, and the ids that it has to ask for. Kept as long and in such numbers as
+ * those of the registry itself.
+ */
+export class ToldSchemas {
+  readonly #told = new Map<number, AvroObject | 'unknown'>();
+  readonly #cache: ReturnType<typeof createSchemaCache>;
+  /** Asked for by a reader, and not told since. */
+  readonly #missing = new Set<number>();
+
+  constructor(elapsedMs: () => number) {
+    const schemaById = async (schemaId: number): Promise<AvroObject | 'unknown'> =>
+      this.#told.get(schemaId) ?? 'unknown';
+    this.#cache = createSchemaCache({ registry: { schemaById }, elapsedMs });
+  }
+
+  async learn(avroSchemas: ReadonlyMap<number, AvroObject | 'unknown'>): Promise<void> {
+    for (const [schemaId, avroSchema] of avroSchemas) {
+      this.#told.set(schemaId, avroSchema);
+      await this.#cache.load(schemaId);
+      this.#told.delete(schemaId);
+      this.#missing.delete(schemaId);
+    }
+  }
+
+  resolve(schemaId: number): AvroObject | undefined {
+    return this.#cache.resolve(schemaId);
+  }
+
+  isUnknown(schemaId: number): boolean {
+    return this.#cache.isUnknown(schemaId);
+  }
+
+  isLoading(schemaId: number): boolean {
+    return this.#missing.has(schemaId);
+  }
+
+  /** Takes note of what is missing: whoever drives the worker loads it. */
+  async load(schemaIds: Iterable<number>): Promise<void> {
+    for (const schemaId of schemaIds) this.#missing.add(schemaId);
+  }
+
+  /** What no waiting mends is noticed where schemas are loaded. */
+  assertSound(): void {}
+
+  get missing(): readonly number[] {
+    return [...this.#missing];
+  }
+}
