@@ -56,6 +56,35 @@ export async function compareRows(options: {
   const loaded = await (await openCatalog(config)).loadTable({ namespace, name });
   if (loaded === undefined) throw new RangeError(`there is no table ${name}`);
   const { store, close } = openTableStore(config, loaded.metadata.location);
+  const { readRows } = openTableReader(store);
+  const columns = comparedColumns(config, statuses);
+  const blocks = readRows(loaded.metadata, columns);
+  const comparison = await compareBlocks({ blocks, config, expectation, statuses });
+  close();
+  return comparison;
+}
+
+/** What of a table is looked at. */
+export function comparedColumns(
+  { dimensions }: Pick<PipelineConfig, 'dimensions'>,
+  statuses: boolean,
+): string[] {
+  const columns = new Set(['_kafka_partition', '_kafka_offset', 'event_time', ...CLICK_FIELDS]);
+  for (const { name, prefix, columns: carried } of dimensions) {
+    for (const column of carried) columns.add(prefix + column);
+    if (statuses) columns.add(`_${name}_match`);
+  }
+  return [...columns];
+}
+
+/** The same for rows that come from anywhere, with the columns of `comparedColumns`. */
+export async function compareBlocks(options: {
+  blocks: AsyncIterable<RowBlock> | Iterable<RowBlock>;
+  config: Pick<PipelineConfig, 'dimensions'>;
+  expectation: Expectation;
+  statuses: boolean;
+}): Promise<Comparison> {
+  const { blocks, config, expectation, statuses } = options;
   const dimensions = config.dimensions.map((dimension) => ({
     name: dimension.name as TableName,
     streamField: dimension.streamField as 'user_id' | 'device_id' | 'url',
@@ -64,22 +93,8 @@ export async function compareRows(options: {
     cells: dimension.columns.map((column) => dimension.prefix + column),
     status: statuses ? `_${dimension.name}_match` : undefined,
   }));
-  const columns = new Set<string>([
-    '_kafka_partition',
-    '_kafka_offset',
-    'event_time',
-    ...CLICK_FIELDS,
-  ]);
-  for (const { cells, status } of dimensions) {
-    for (const column of cells) columns.add(column);
-    if (status !== undefined) columns.add(status);
-  }
   const tally = openTally(expectation.count);
-  const { readRows } = openTableReader(store);
-  for await (const block of readRows(loaded.metadata, [...columns])) {
-    compareBlock(block, { dimensions, expectation, tally });
-  }
-  close();
+  for await (const block of blocks) compareBlock(block, { dimensions, expectation, tally });
   return tally.comparison();
 }
 

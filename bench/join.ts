@@ -15,7 +15,7 @@ import {
   startReady,
   untilCommitted,
 } from './pipeline-run.ts';
-import { forgetPeak, peakResidentBytes } from './process-usage.ts';
+import { cpuSeconds, forgetPeak, peakResidentBytes } from './process-usage.ts';
 import { printResult } from './result.ts';
 
 const USAGE = `usage: node bench/join.ts [--rows N,N,...] [--clicks N] [--skew uniform,zipf] [--workers N,N,...]
@@ -58,7 +58,10 @@ async function measure(options: {
   try {
     const restartRssBytes = peakResidentBytes(pipeline.pid);
     forgetPeak(pipeline.pid);
-    const samples = await untilCommitted(run, pipeline.pid);
+    const samples = await untilCommitted(run, {
+      rows: clicks.count,
+      cpuSeconds: () => cpuSeconds(pipeline.pid),
+    });
     const rssBytes = peakResidentBytes(pipeline.pid);
     await pipeline.stop('SIGTERM');
     const { isSound, isRight, missing, wrong } = await checkRun({

@@ -15,7 +15,7 @@ import {
   startReady,
   untilCommitted,
 } from './pipeline-run.ts';
-import { peakResidentBytes, residentBytes } from './process-usage.ts';
+import { cpuSeconds, peakResidentBytes, residentBytes } from './process-usage.ts';
 import { printResult } from './result.ts';
 
 const USAGE = `usage: node bench/load.ts [--rows N,N,...] [--clicks N] [--workers N] [--runs N] [--keep]
@@ -42,7 +42,7 @@ async function measure(options: {
     const loaded = dataSet.size.users + dataSet.size.devices + dataSet.size.urls;
     const { readySeconds, readyCpuSeconds, pid } = pipeline;
     const [peakBytes, rssBytes] = [peakResidentBytes(pid), residentBytes(pid)];
-    await untilCommitted(run, pid);
+    await untilCommitted(run, { rows: clicks.count, cpuSeconds: () => cpuSeconds(pid) });
     await pipeline.stop('SIGTERM');
     const stateBytes = await bytesBelow(stateDirectory);
     const { isSound, isRight, missing, wrong } = await checkRun({

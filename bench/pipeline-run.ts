@@ -1,12 +1,11 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import { systemClock } from '../cli/environment.ts';
-import { openToolLog } from '../cli/lag.ts';
 import { loadConfig } from '../cli/load-config.ts';
 import { openCatalog } from '../cli/open-lake.ts';
 import { startPipelineProcess, type PipelineProcess } from '../cli/pipeline-process.ts';
 import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
-import { recordedState, total } from '../verify/recorded.ts';
 import { compareRows, type Comparison, type Expectation } from './compare-rows.ts';
 import { tell } from './command.ts';
 import { clickIndexOf, openClickModel } from './data/click-model.ts';
@@ -21,7 +20,7 @@ const DIRECTORY = '.bench';
 const HTTP_PORT = 18_098;
 const READY_WAIT_MS_MAX = 3_600_000;
 const POLL_MS = 200;
-const POSITION_WAIT_MS_MAX = 3_600_000;
+const COMMIT_WAIT_MS_MAX = 3_600_000;
 
 /** A pipeline of its own name, over topics that runs share, into tables of its own. */
 export type Run = {
@@ -98,39 +97,40 @@ export async function startReady(
   return { ...pipeline, readySeconds, readyCpuSeconds: cpuSeconds(pipeline.pid) };
 }
 
-/** What had been committed when, and what it had cost. */
+/** How many rows had been committed when, and what it had cost. */
 export type CommitSample = { ms: number; records: number; cpuSeconds: number };
 
 /**
- * Looks at the table until all that the stream topic held at the beginning is committed; one sample for each position,
- * after one of the beginning. Errors: `config` when the process ends before.
+ * Looks at a run's table until it has so many rows; one sample for each number of rows, after one of the beginning.
+ * `cpuSeconds` is also the sign of life: it throws for a process that has ended.
  */
-export async function untilCommitted(run: Run, pid: number): Promise<CommitSample[]> {
-  const { config } = run;
+export async function untilCommitted(
+  { config }: Pick<Run, 'config'>,
+  wish: { rows: number; cpuSeconds: () => number },
+): Promise<CommitSample[]> {
   const { namespace, name } = config.table;
   const catalog = await openCatalog(config);
-  const log = await openToolLog(config);
-  const bounds = await log.bounds(config.stream.topic);
-  await log.close();
-  const end = [...bounds.values()].reduce((sum, { endOffset }) => sum + Number(endOffset), 0);
   const sample = (records: number): CommitSample => ({
     ms: systemClock.nowMs(),
     records,
-    cpuSeconds: cpuSeconds(pid),
+    cpuSeconds: wish.cpuSeconds(),
   });
   const samples = [sample(0)];
-  const deadlineMs = systemClock.nowMs() + POSITION_WAIT_MS_MAX;
-  while ((samples.at(-1)?.records ?? 0) < end) {
+  const deadlineMs = systemClock.nowMs() + COMMIT_WAIT_MS_MAX;
+  while ((samples.at(-1)?.records ?? 0) < wish.rows) {
     if (systemClock.nowMs() > deadlineMs) throw new RangeError(`${name}: the backlog never ended`);
     await systemClock.sleep(POLL_MS);
     const metadata = (await catalog.loadTable({ namespace, name }))?.metadata;
-    const isBegun = metadata?.properties[`tributary.${config.pipeline}`] !== undefined;
-    const records = isBegun ? total(recordedState(metadata, config.pipeline).next) : 0;
-    // Also the sign of life: it throws for a process that has ended.
-    const now = sample(records);
-    if (records > (samples.at(-1)?.records ?? 0)) samples.push(now);
+    const now = sample(metadata === undefined ? 0 : rowsOf(metadata));
+    if (now.records > (samples.at(-1)?.records ?? 0)) samples.push(now);
   }
   return samples;
+}
+
+/** Source: Iceberg table spec, "Optional Snapshot Summary Fields". */
+function rowsOf({ snapshots, currentSnapshotId }: TableMetadata): number {
+  const current = snapshots.find(({ snapshotId }) => snapshotId === currentSnapshotId);
+  return Number(current?.summary['total-records'] ?? 0);
 }
 
 /** Events a second, and for each CPU second, over all and where it runs evenly: from 25 to 95 % of the backlog. */

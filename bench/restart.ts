@@ -49,6 +49,8 @@ type Restarts = {
   run: Run;
   /** Sends the next clicks. */
   wave: () => Promise<void>;
+  /** How many clicks there are. */
+  sent: () => number;
   change: () => Promise<void>;
 };
 
@@ -67,7 +69,7 @@ async function restart(restarts: Restarts, pipeline: ReadyPipeline, end: End) {
   const next = await startReady(run);
   const { readySeconds, readyCpuSeconds, pid } = next;
   const readyRssBytes = residentBytes(pid);
-  await untilCommitted(run, pid);
+  await untilCommitted(run, { rows: restarts.sent(), cpuSeconds: () => cpuSeconds(pid) });
   const measured = {
     rows,
     end,
@@ -110,11 +112,13 @@ async function measure(options: {
       await fillClicks({ dataSet, clicks, topic, first: sent, progress: () => undefined });
       sent += WAVE;
     },
+    sent: () => sent,
     change: async () => {
-      for (const until = turn + changes; turn < until;) {
-        const count = Math.min(CHANGES_PER_SEND, until - turn);
-        const group = Array.from({ length: count }, () => sameValues(turn++, dataSet));
+      for (let made = 0; made < changes; made += CHANGES_PER_SEND) {
+        const length = Math.min(CHANGES_PER_SEND, changes - made);
+        const group = Array.from({ length }, (_, i) => sameValues(turn + i, dataSet));
         await rowChanges.send(group, systemClock.nowMs());
+        turn += length;
       }
     },
   };
@@ -122,7 +126,8 @@ async function measure(options: {
   const measured: Awaited<ReturnType<typeof restart>>['measured'][] = [];
   let pipeline = await startReady(run);
   try {
-    await untilCommitted(run, pipeline.pid);
+    const { pid } = pipeline;
+    await untilCommitted(run, { rows: sent, cpuSeconds: () => cpuSeconds(pid) });
     for (let n = 1; n <= runs; n += 1) {
       for (const end of ends) {
         const life = await restart(restarts, pipeline, end);

@@ -11,7 +11,7 @@ export function spreadOf(values: readonly number[]): Spread {
   if (min === undefined || max === undefined) throw new RangeError('no values');
   const middle = (sorted.length - 1) / 2;
   const median = ((sorted[Math.floor(middle)] ?? min) + (sorted[Math.ceil(middle)] ?? max)) / 2;
-  return { min, median: rounded(median), max };
+  return { min: rounded(min), median: rounded(median), max: rounded(max) };
 }
 
 /** Each figure of all runs that have the same names and values under `keys`, in order of their first. */

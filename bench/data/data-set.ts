@@ -30,7 +30,7 @@ export type DataSet = {
   clusterId: string;
 };
 
-export const SEED = 11;
+const SEED = 11;
 export const CLICK_PARTITIONS = 24;
 export const DIMENSION_PARTITIONS = 12;
 const TEN_YEARS_MS = String(10 * 365 * 86_400_000);
