@@ -141,8 +141,8 @@ export async function stageAppend(
 }
 
 /**
- * The time of a commit: ours, unless the catalog's clock says that ours is wrong. Catalogs refuse a snapshot that
- * is more than a minute ahead of them, for as long as it is.
+ * The time of a commit in whole ms: ours, unless the catalog's clock says that ours is wrong. Catalogs refuse a
+ * snapshot that is more than a minute ahead of them, for as long as it is.
  */
 function commitTimeMs(
   clock: Pick<AppendOptions['clock'], 'nowMs' | 'elapsedMs'>,
@@ -150,7 +150,8 @@ function commitTimeMs(
 ): number {
   const nowMs = clock.nowMs();
   if (serverAheadMs === undefined) return nowMs;
-  const serverTimeMs = clock.elapsedMs() + serverAheadMs;
+  // A monotonic clock counts fractions too, and catalogs read nothing but a long.
+  const serverTimeMs = Math.trunc(clock.elapsedMs() + serverAheadMs);
   return Math.abs(nowMs - serverTimeMs) > CLOCK_ERROR_MS_MAX ? serverTimeMs : nowMs;
 }
 

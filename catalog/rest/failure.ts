@@ -19,6 +19,12 @@ export function serverErrorOf(answer: HttpAnswer): ServerError | undefined {
   return { type: shortText(type), message: shortText(message) };
 }
 
+/** What a server says without Iceberg's error object, as the catalog's own web server does of a failure inside. */
+function otherErrorOf(answer: HttpAnswer): ServerError | undefined {
+  const { message } = bodyOf(answer);
+  return typeof message === 'string' ? { type: '', message: shortText(message) } : undefined;
+}
+
 /** Token servers have an error of their own. Source: RFC 6749, section 5.2. */
 function tokenErrorOf(answer: HttpAnswer): ServerError | undefined {
   const { error, error_description: description } = bodyOf(answer);
@@ -115,7 +121,7 @@ export function failureOf(
       cause: outcome.cause,
     });
   }
-  const server = serverErrorOf(outcome) ?? tokenErrorOf(outcome);
+  const server = serverErrorOf(outcome) ?? tokenErrorOf(outcome) ?? otherErrorOf(outcome);
   const said = [server?.type, server?.message].filter((part) => part !== undefined && part !== '');
   const text = [`${options.doing}: HTTP ${outcome.status}`, ...said].join(': ');
   return new CatalogError(kind, options.redact(text), {

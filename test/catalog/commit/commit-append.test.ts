@@ -86,7 +86,13 @@ describe('200', () => {
   test('where our clock is wrong, the snapshot has the time that the catalog has when it is staged', async () => {
     const bench = await createAppendBench();
     const options = bench.options('c1', FIRST);
-    const clock = { ...options.clock, nowMs: () => bench.clock.now - 3_600_000 };
+    // A monotonic clock counts fractions; catalogs take whole ms.
+    let fraction = 0;
+    const clock = {
+      ...options.clock,
+      nowMs: () => bench.clock.now - 3_600_000,
+      elapsedMs: () => options.clock.elapsedMs() + (fraction += 0.125),
+    };
     const decide = (metadata: TableMetadata): AppendVerdict => {
       bench.clock.now += 300_000;
       return options.decide(metadata);

@@ -174,6 +174,14 @@ describe('reads', () => {
     expect(pausesMs).toEqual([75, 150]);
   });
 
+  test("what the server says without Iceberg's error object is told too", async () => {
+    const said = { status: 500, body: JSON.stringify({ status: '500', message: 'Cannot parse' }) };
+    const { catalog } = await connect([said, said, said]);
+    await expect(catalog.loadTable(identifier)).rejects.toMatchObject({
+      message: 'load table db.inner.orders: HTTP 500: Cannot parse',
+    });
+  });
+
   test.each(['NoSuchTableException', 'NoSuchNamespaceException'])(
     'a table that is missing by %s is undefined',
     async (type) => {
