@@ -18,7 +18,7 @@ export type Wanted = { readonly [field: string]: Wanted } | undefined;
 export type AvroReader = (bytes: Buffer, start: number) => unknown;
 
 /** One record on its way. `field` is the one that was begun last, for the message of a fault. */
-type Cursor = { bytes: Buffer; at: number; end: number; depth: number; field: string };
+export type Cursor = { bytes: Buffer; at: number; end: number; depth: number; field: string };
 type Read = (cursor: Cursor) => unknown;
 /** Whether the value is kept, and which fields of it; what is not kept is stepped over. */
 type Keep = { wanted: Wanted } | undefined;
@@ -52,6 +52,11 @@ export function createAvroReader(type: avsc.Type, wanted?: Wanted): AvroReader {
     if (cursor.at === cursor.end) return value;
     throw new AvroFault('malformed', `${cursor.end - cursor.at} bytes follow the record`);
   };
+}
+
+/** Reads a value in the middle of a record, or steps over one that is not kept. Throws `AvroFault`. */
+export function createValueReader(type: avsc.Type, isKept: boolean): (cursor: Cursor) => unknown {
+  return createRead(type, isKept ? all : undefined, new Map());
 }
 
 /** Readers by type, for types that hold themselves; what is kept of one is the same wherever it recurs. */

@@ -49,7 +49,12 @@ const millisToInstant: Normalise = (value) => clampInstant(toBigInt(value) * 100
 const nanosToInstant: Normalise = (value) => clampInstant(floorDivide(toBigInt(value), 1000n));
 const microsToInstant: Normalise = (value) => clampInstant(toBigInt(value));
 const textToInstant: Normalise = (value) => parseInstant(String(value));
-const toDays: Normalise = (value) => Math.min(Math.max(Number(value), -719_162), 2_932_896);
+/** The first and last day, since the epoch, of the years that a date is held within. */
+export const dayMin = -719_162;
+export const dayMax = 2_932_896;
+
+/** A date. */
+export const toDays: Normalise = (value) => Math.min(Math.max(Number(value), dayMin), dayMax);
 
 const bySemanticName: Readonly<Record<string, Normalise>> = {
   'io.debezium.time.Date': toDays,

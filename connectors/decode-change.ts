@@ -6,6 +6,8 @@ import { framingOf } from './framing.ts';
 import { readJsonEnvelope, readJsonStruct } from './json-codec.ts';
 import { toCanonicalRow } from './row-columns.ts';
 import type { CanonicalRow } from './row-columns.ts';
+import { createPlainChangeReader } from './read-plain-change.ts';
+import type { PlainChangeReader } from './read-plain-change.ts';
 import { sourcePositionOf } from './source-position.ts';
 
 /** Key and value of a Kafka record as they came. */
@@ -25,6 +27,8 @@ export type ChangeDecoder = {
    * (`CanonicalValue`). Never throws: whatever cannot be decoded is a `reject` with a stable reason.
    */
   decode(record: ChangeRecord): Change;
+  /** The quick way for records with nothing unusual about them: no object is made for any. */
+  readPlain: PlainChangeReader;
 };
 
 type KeyCodec = NonNullable<ReturnType<typeof createStructCodec>>;
@@ -59,6 +63,8 @@ export function createChangeDecoder(options: {
     envelope: (bytes) => readEnvelope(bytes, resolve, envelopeCodec, columns),
   };
   return {
+    readPlain:
+      columns === undefined ? () => undefined : createPlainChangeReader({ resolve, columns }),
     missingSchemaIds: (record) => missingSchemaIds(record, resolve),
     decode(record) {
       try {

@@ -15,6 +15,9 @@ const placeholderBytes = Buffer.from(placeholder);
 /** As Connect's JSON carries bytes. */
 const placeholderBase64 = placeholderBytes.toString('base64');
 
+/** Lengths of text that may be the placeholder. */
+export const placeholderLengths: readonly number[] = [placeholder.length, placeholderBase64.length];
+
 /** Avro's own names for meanings, for converters that write no `connect.name`. */
 const nameByLogicalType: ReadonlyMap<string, string> = new Map(
   Object.entries({
@@ -45,7 +48,8 @@ export function toCanonicalRow(
   return { row, unavailable };
 }
 
-function isPlaceholder(value: unknown): boolean {
+/** Whether a value is Debezium's stand-in for unchanged TOAST. */
+export function isPlaceholder(value: unknown): boolean {
   if (typeof value === 'string') return value === placeholder || value === placeholderBase64;
   if (value instanceof Uint8Array) return placeholderBytes.equals(value);
   if (!Array.isArray(value)) return false;
