@@ -1,7 +1,8 @@
 # The pinned Node of node_modules comes first: recipes run `node` and the tools by name.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help setup demo up down status clean test check bench bench-recovery bench-group chaos simulate
+.PHONY: help setup demo up down status clean test check bench chaos simulate bench-fill bench-join bench-load \
+  bench-restart bench-fresh bench-soak bench-peer bench-recovery bench-group
 
 help:
 	@echo 'make demo     start the stack and run the demonstration on it'
@@ -12,8 +13,8 @@ help:
 	@echo 'make test     every test; the stack tests bring up a stack of their own'
 	@echo 'make check    format, lint, types and unit tests'
 	@echo 'make simulate the pipeline under random faults, all in memory: SEED=n SCHEDULES=n'
-	@echo 'make bench    the measurements'
-	@echo 'make bench-recovery, make bench-group   kill -9 to the next commit, freshness; commits of one to four processes'
+	@echo 'make bench    a quick measurement; docs/benchmarks.md tells of the others:'
+	@echo '  bench-join bench-load bench-restart bench-fresh bench-soak bench-peer bench-recovery bench-group, with ARGS=...'
 	@echo 'make chaos    faults on a real stack of its own: SEED=n ROUNDS=n FAULTS=name,name; FAULTS=list'
 
 setup: node_modules/.package-lock.json
@@ -52,8 +53,5 @@ bench: up
 chaos: setup
 	@node --disable-warning=TimeoutNegativeWarning test/chaos/main.ts --seed '$(SEED)' --rounds '$(ROUNDS)' --faults '$(FAULTS)'
 
-bench-recovery: up
-	@node --disable-warning=TimeoutNegativeWarning bench/recovery.ts
-
-bench-group: up
-	@node --disable-warning=TimeoutNegativeWarning bench/group.ts
+bench-fill bench-join bench-load bench-restart bench-fresh bench-soak bench-peer bench-recovery bench-group: bench-%: up
+	@node --disable-warning=TimeoutNegativeWarning bench/$*.ts $(ARGS)

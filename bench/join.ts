@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { systemClock } from '../cli/environment.ts';
 import { EXIT } from '../cli/exit-code.ts';
+import { renderTable } from '../cli/terminal.ts';
 import { runBench, tell } from './command.ts';
 import { prepareClicks, prepareDimensions, sizeOf } from './data/data-set.ts';
 import type { ClickSet, DataSet, Skew } from './data/data-set.ts';
@@ -16,15 +17,17 @@ import {
   untilCommitted,
 } from './pipeline-run.ts';
 import { cpuSeconds, forgetPeak, peakResidentBytes } from './process-usage.ts';
-import { printResult } from './result.ts';
+import { profileInto, readStages, type StageSeconds } from './profile.ts';
+import { printResult, rounded } from './result.ts';
 
 const USAGE = `usage: node bench/join.ts [--rows N,N,...] [--clicks N] [--skew uniform,zipf] [--workers N,N,...]
-         [--runs N] [--keep]
+         [--runs N] [--profile] [--keep]
 
 Joins a backlog of --clicks clicks against states of --rows users and devices together (and a url for each 100 of
 them), with the stack up: from the moment that the pipeline is ready until all is committed. Each combination of --rows,
 --skew and --workers runs --runs times, one after the other. Topics and states are made once and kept. Every row of
-every table is compared with what it had to be. Prints a table; the last line is JSON.`;
+every table is compared with what it had to be. --profile tells also what the CPU time went to, which costs some of it.
+Prints a table; the last line is JSON.`;
 
 type Kind = { rows: number; skew: Skew; workers: number };
 
@@ -43,9 +46,10 @@ async function measure(options: {
   topic: string;
   kind: Kind;
   clicks: ClickSet;
+  isProfiled: boolean;
   keep: boolean;
 }) {
-  const { dataSet, topic, kind, clicks, keep } = options;
+  const { dataSet, topic, kind, clicks, isProfiled, keep } = options;
   const run = await layOutRun({
     bench: 'join',
     runId: newRunId(),
@@ -54,16 +58,20 @@ async function measure(options: {
     stateDirectory: sharedState(dataSet),
     workers: kind.workers,
   });
-  const pipeline = await startReady(run);
+  const profiles = `${run.logFile}-profiles`;
+  const pipeline = await startReady(run, isProfiled ? await profileInto(profiles) : {});
   try {
     const restartRssBytes = peakResidentBytes(pipeline.pid);
     forgetPeak(pipeline.pid);
+    const fromNs = process.hrtime.bigint();
     const samples = await untilCommitted(run, {
       rows: clicks.count,
       cpuSeconds: () => cpuSeconds(pipeline.pid),
     });
+    const toNs = process.hrtime.bigint();
     const rssBytes = peakResidentBytes(pipeline.pid);
     await pipeline.stop('SIGTERM');
+    if (isProfiled) tellStages(kind, await readStages(profiles, { fromNs, toNs }), clicks.count);
     const { isSound, isRight, missing, wrong } = await checkRun({
       run,
       expectation: expectationOf({ dataSet, clicks }),
@@ -84,6 +92,20 @@ async function measure(options: {
   }
 }
 
+/** Profiles stay: DevTools open them. */
+function tellStages(kind: Kind, stages: StageSeconds, events: number): void {
+  const all = Object.values(stages).reduce((sum, seconds) => sum + seconds, 0);
+  const rows = Object.entries(stages)
+    .toSorted(([, a], [, b]) => b - a)
+    .map(([stage, seconds]) => [
+      stage,
+      rounded((seconds * 1e6) / events),
+      Math.round((100 * seconds) / all),
+    ]);
+  console.log(`${kind.rows} rows, ${kind.skew}, workers ${kind.workers}`);
+  console.log(renderTable(['stage', 'µs an event', '%'], rows));
+}
+
 await runBench({
   usage: USAGE,
   defaults: {
@@ -92,6 +114,7 @@ await runBench({
     skew: ['uniform', 'zipf'],
     workers: [1],
     runs: 3,
+    profile: false,
   },
   least: 1,
   measure: async (wish, keep) => {
@@ -107,7 +130,14 @@ await runBench({
         for (let n = 1; n <= wish.runs; n += 1) {
           for (const workers of wish.workers) {
             const kind = { rows, skew: clicks.skew, workers };
-            const measured = await measure({ dataSet, topic, kind, clicks, keep });
+            const measured = await measure({
+              dataSet,
+              topic,
+              kind,
+              clicks,
+              isProfiled: wish.profile,
+              keep,
+            });
             tell(`${JSON.stringify(kind)}: ${measured.eventsPerCpuSecond} events/CPU s`);
             runs.push(measured);
             await systemClock.sleep(2_000);
