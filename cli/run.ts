@@ -123,13 +123,14 @@ function openLog(config: PipelineConfig, logger: Logger, status: PipelineStatus)
   });
 }
 
-/** The state with its projections rebuilt; columns have the types of the dimension contracts. */
+/** The state with its projections; columns have the types of the dimension contracts. */
 async function openPipelineState(loaded: LoadedConfig, logger: Logger): Promise<OpenedState> {
   const { directory } = loaded.config.state;
   const startedMs = systemClock.elapsedMs();
   const dimensions = dimensionDefinitions(loaded);
   const nowMs = systemClock.nowMs();
-  const opened = await openState({ directory, dimensions, nowMs });
+  const images = { clock: systemClock, logger };
+  const opened = await openState({ directory, dimensions, nowMs, images });
   const rows = Object.fromEntries(
     dimensions.map(({ name }) => [name, opened.state.projection(name).rowCount]),
   );

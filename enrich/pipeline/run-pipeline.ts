@@ -102,9 +102,11 @@ async function runLoops(options: PipelineOptions, signal: AbortSignal): Promise<
     pipeline: config.pipeline,
     table: opened.tables.events.identifier.name,
   });
+  const ready = Promise.withResolvers<void>();
   const loops = [
     opened.feed.run(stopping),
-    joinClicks(options, opened, stopping),
+    joinClicks(options, { ...opened, onReady: ready.resolve }, stopping),
+    lookAfterState(ports, ready.promise, stopping),
     opened.rejects.run(
       { ...opened.lake, pipeline: config.pipeline, ...opened, table: opened.tables.deadLetter },
       stopping,
@@ -117,6 +119,28 @@ async function runLoops(options: PipelineOptions, signal: AbortSignal): Promise<
     await Promise.allSettled(loops);
   }
   await Promise.all(loops);
+  await ports.state.saveProjections('stop');
+}
+
+/**
+ * Has the projections saved once they are loaded, so that the next start need not read all rows, and the rows checked
+ * that this one has not read. Runs until the signal.
+ */
+async function lookAfterState(
+  { state, clock, logger }: PipelinePorts,
+  ready: Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const aborted = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  const save = async (): Promise<void> => {
+    await Promise.race([ready, aborted]);
+    if (!signal.aborted) await state.saveProjections('ready');
+  };
+  await Promise.all([save(), state.checkContent({ clock, logger, signal })]);
+  await aborted;
 }
 
 type OpenedPipeline = {
@@ -183,7 +207,7 @@ async function openSchemas(
 /** Waits until the dimensions are ready, then takes clicks. */
 async function joinClicks(
   options: PipelineOptions,
-  opened: OpenedPipeline,
+  opened: OpenedPipeline & { onReady: () => void },
   signal: AbortSignal,
 ): Promise<void> {
   const { config, ports, status } = options;
@@ -204,6 +228,7 @@ async function joinClicks(
   if (signal.aborted) return;
   metrics.ready.set(1);
   status.ready();
+  opened.onReady();
   logger.info('ready: joining clicks', { dimensions: config.dimensions.map(({ name }) => name) });
   await takeClicks(options, opened, signal);
 }

@@ -22,10 +22,12 @@ export class ContentSum {
     this.hash = hash;
   }
 
-  /** A row by its store key and its value. */
-  add(storeKey: Uint8Array, value: Uint8Array, start = 0, end = value.length): void {
+  /** A row by its store key and its value; returns the hash of both. */
+  add(storeKey: Uint8Array, value: Uint8Array, start = 0, end = value.length): number {
+    const hash = hashOf(storeKey, value, start, end);
     this.rows += 1;
-    this.hash = (this.hash + hashOf(storeKey, value, start, end)) >>> 0;
+    this.hash = (this.hash + hash) >>> 0;
+    return hash;
   }
 
   remove(storeKey: Uint8Array, value: Uint8Array): void {
@@ -40,6 +42,11 @@ export class ContentSum {
   equals(other: ContentSum): boolean {
     return this.rows === other.rows && this.hash === other.hash;
   }
+}
+
+/** The hash of a row by its store key and its value. */
+export function rowHash(storeKey: Uint8Array, value: Uint8Array): number {
+  return hashOf(storeKey, value, 0, value.length);
 }
 
 /** Mixed once more, so that equal changes of two rows do not cancel each other out. */

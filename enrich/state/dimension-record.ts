@@ -2,6 +2,7 @@ import type { PrimitiveType } from '@iceberg-js/rest-client-shim/spec/table-sche
 import type { NormaliserName } from '../config/pipeline-config.ts';
 import { EnrichError } from '../error.ts';
 import type { Position } from '../source/log.ts';
+import type { ImageMark } from './change-journal.ts';
 import { ContentSum } from './content-sum.ts';
 
 /** A carried column and the type that the contract gives it. */
@@ -33,6 +34,8 @@ export type DimensionRecord = {
   truncatedAt: bigint | undefined;
   /** What all rows in the store add up to; undefined in a state that is older than this sum. */
   content: ContentSum | undefined;
+  /** The file that holds the projection as it was, with the changes since; undefined while there is none. */
+  image: ImageMark | undefined;
 };
 
 /**
@@ -50,7 +53,8 @@ export function recordFor(
   if (stored === undefined) {
     const content = new ContentSum();
     const layouts = [columns];
-    return { keys, layouts, layout: 0, source: undefined, truncatedAt: undefined, content };
+    const nothing = { source: undefined, truncatedAt: undefined, image: undefined };
+    return { keys, layouts, layout: 0, content, ...nothing };
   }
   assertSameKeys(definition.name, stored.keys, keys);
   const inUse = stored.layouts[stored.layout] ?? [];
@@ -59,7 +63,7 @@ export function recordFor(
   const layouts = known >= 0 ? stored.layouts : [...stored.layouts, columns];
   const layout = known >= 0 ? known : layouts.length - 1;
   const source = lacksColumns(inUse, columns) ? fromStart(stored.source) : stored.source;
-  return { ...stored, layouts, layout, source };
+  return { ...stored, layouts, layout, source, image: undefined };
 }
 
 /** Whether a row of the layout lacks one of the columns, or has it with another type. */
@@ -100,18 +104,23 @@ function assertSameKeys(
   );
 }
 
-type RecordJson = Omit<DimensionRecord, 'source' | 'truncatedAt' | 'content'> & {
+type RecordJson = Omit<DimensionRecord, 'source' | 'truncatedAt' | 'content' | 'image'> & {
   version: 1;
   source?: { clusterId: string; topicId: string; next: Record<string, string> };
   truncatedAt?: string;
   content?: { rows: number; hash: number };
+  image?: { id: string; keys: number; batches: number; hash: number };
 };
 
 export function encodeRecord(record: DimensionRecord): Uint8Array {
-  const { keys, layouts, layout, source, truncatedAt, content } = record;
+  const { keys, layouts, layout, source, truncatedAt, content, image } = record;
   const json: RecordJson = { version: 1, keys, layouts, layout };
   if (truncatedAt !== undefined) json.truncatedAt = String(truncatedAt);
   if (content !== undefined) json.content = { rows: content.rows, hash: content.hash };
+  if (image !== undefined) {
+    const { rows: batches, hash } = image.journal;
+    json.image = { id: image.id, keys: image.keys, batches, hash };
+  }
   if (source !== undefined) {
     const next = Object.fromEntries([...source.next].map(([p, offset]) => [p, String(offset)]));
     json.source = { clusterId: source.clusterId, topicId: source.topicId, next };
@@ -124,7 +133,7 @@ export function decodeRecord(bytes: Uint8Array): DimensionRecord {
   try {
     const json = JSON.parse(new TextDecoder().decode(bytes)) as RecordJson;
     if (json.version !== 1) throw new Error(`version ${String(json.version)}`);
-    const { keys, layouts, layout, source, truncatedAt, content } = json;
+    const { keys, layouts, layout, source, truncatedAt, content, image } = json;
     return {
       keys,
       layouts,
@@ -132,6 +141,14 @@ export function decodeRecord(bytes: Uint8Array): DimensionRecord {
       source: source === undefined ? undefined : { ...source, next: decodePosition(source.next) },
       truncatedAt: truncatedAt === undefined ? undefined : BigInt(truncatedAt),
       content: content === undefined ? undefined : new ContentSum(content.rows, content.hash),
+      image:
+        image === undefined
+          ? undefined
+          : {
+              id: image.id,
+              keys: image.keys,
+              journal: new ContentSum(image.batches, image.hash),
+            },
     };
   } catch (cause) {
     throw new EnrichError('rebuild', 'a record of the state cannot be read', { cause });

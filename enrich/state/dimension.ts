@@ -1,5 +1,12 @@
 import { EnrichError } from '../error.ts';
-import { ContentSum } from './content-sum.ts';
+import { addEntry, readJournal, removeOtherJournals } from './change-journal.ts';
+import type { ImageMark, Journal } from './change-journal.ts';
+import { ContentCheck, contentAfter } from './content-check.ts';
+import type { GoOn } from './content-check.ts';
+import { ContentSum, rowHash } from './content-sum.ts';
+import { DeletedKeys } from './deleted-keys.ts';
+import { DimensionImage } from './dimension-image.ts';
+import type { ProjectionImages } from './dimension-image.ts';
 import { decodeRecord, encodeRecord, recordFor } from './dimension-record.ts';
 import type { DimensionDefinition, DimensionRecord, SourcePosition } from './dimension-record.ts';
 import { DimensionShape } from './dimension-shape.ts';
@@ -9,11 +16,10 @@ import { createProjection } from './hash-projection.ts';
 import type { MutableProjection } from './hash-projection.ts';
 import { JoinKeyOwners } from './join-key-owners.ts';
 import type { KeyValueStore, StoreWrite } from './key-value-store.ts';
+import { PinnedScan } from './pinned-scan.ts';
 import type { ProjectionGate } from './projection-gate.ts';
-import { BytesKeys } from './row-keys.ts';
-import { SharedMemory } from './shared-memory.ts';
 import { RowView } from './state-row.ts';
-import { dimensionKey, joinKeyEntry, joinKeyRange, placesInEntry, rowRange } from './store-key.ts';
+import { dimensionKey, joinKeyEntry, joinKeyRange, rowRange } from './store-key.ts';
 
 /** Where changes come from: the partition they were read from, and the offset after the last of them. */
 export type ChangeSource = {
@@ -28,15 +34,15 @@ export type ApplyResult = FoldCounts & {
   refused: readonly RefusedChange[];
 };
 
-/** Primary keys of the deleted rows in the store, of all of them while `complete`. */
-type Deletions = { primaryKeys: BytesKeys; complete: boolean };
-
-/** Deleted rows remembered in memory; beyond, rows are always looked up in the store. */
-const deletionsMax = 1_000_000;
 const purgeWritesMax = 2_000;
+const replayedAtOnceMax = 1_000;
 
 /** What the dimensions of a state have in common. */
-type DimensionContext = { store: KeyValueStore; gate: ProjectionGate };
+type DimensionContext = {
+  store: KeyValueStore;
+  gate: ProjectionGate;
+  images: ProjectionImages | undefined;
+};
 
 /** One dimension: its rows and position in the store, and its projection. Used by one caller at a time. */
 export class Dimension {
@@ -45,25 +51,34 @@ export class Dimension {
   readonly #shape: DimensionShape;
   readonly #owners: JoinKeyOwners;
   readonly #gate: ProjectionGate;
+  readonly #image: DimensionImage | undefined;
   #record: DimensionRecord;
-  #deletions: Deletions = { primaryKeys: new BytesKeys(new SharedMemory()), complete: true };
+  #deletions = new DeletedKeys();
+  /** The image in the files, whether it is of use or not. */
+  #savedId: string | undefined;
+  /** The projection came from an image: nobody has compared the rows in the store. */
+  #unchecked = false;
   /** The store may be ahead of the projection: a write failed, or what follows one. */
   #behind = false;
 
   private constructor(
-    { store, gate }: DimensionContext,
+    { store, gate, images }: DimensionContext,
     definition: DimensionDefinition,
     record: DimensionRecord,
   ) {
     this.#store = store;
     this.#gate = gate;
+    this.#image = images === undefined ? undefined : new DimensionImage(images, definition);
     this.#record = record;
     this.#shape = new DimensionShape(definition, record);
     this.projection = this.#emptyProjection();
     this.#owners = new JoinKeyOwners(store, this.#shape, this.projection);
   }
 
-  /** Opens a dimension with its projection rebuilt. Errors: `config`, `rebuild`, `reopen`, `unavailable`. */
+  /**
+   * Opens a dimension with its projection: from its image, or rebuilt where that is missing or does not fit exactly.
+   * Errors: `config`, `rebuild`, `reopen`, `unavailable`.
+   */
   static async open(
     context: DimensionContext,
     definition: DimensionDefinition,
@@ -74,8 +89,13 @@ export class Dimension {
     const record = recordFor(definition, before);
     const dimension = new Dimension(context, definition, record);
     if (record !== before) await store.applyBatch([dimension.#recordWrite(record)]);
-    await dimension.rebuildProjection();
+    await dimension.#openProjection();
     return dimension;
+  }
+
+  /** The image that the projection can be opened from. */
+  get imageId(): string | undefined {
+    return this.#record.image?.id;
   }
 
   get position(): SourcePosition | undefined {
@@ -100,18 +120,60 @@ export class Dimension {
     const record = this.#advanced(source, batch.truncatedAt);
     const changed = batch.rows.filter(({ start }) => start >= 0);
     const { bytes } = fold.writer;
-    const summed = { ...record, content: contentAfter(record.content, changed, bytes) };
+    const { content, hashes } = contentAfter(record.content, changed, bytes);
+    const journal = this.#journal(record, changed, hashes);
+    const summed = { ...record, content, image: journal.image };
     const writes: StoreWrite[] = changed.map(({ storeKey, start, end }) => ({
       key: storeKey,
       value: bytes.subarray(start, end),
     }));
     if (this.#shape.indexed) writes.push(...this.#indexWrites(changed));
+    writes.push(...journal.writes);
     this.#behind = true;
     const entries = extra(fold.refused);
     await this.#store.applyBatch([...writes, this.#recordWrite(summed), ...entries]);
     await this.#project(changed, bytes, summed);
     this.#behind = false;
+    if (this.#image?.isDue(summed.image, this.projection.rowCount) === true) await this.#save();
     return { ...fold.counts, refused: fold.refused };
+  }
+
+  /** Saves the projection if there is no image yet, or it is due; from now on images are kept. */
+  async saveWhenReady(): Promise<void> {
+    this.#image?.want();
+    if (this.#image?.isDue(this.#record.image, this.projection.rowCount) === true) {
+      await this.#save();
+    }
+  }
+
+  /** Saves the projection where that costs less than the next start would without it. */
+  async saveAtStop(): Promise<void> {
+    if (this.#behind) return;
+    const isWorthIt = this.#image?.isWorthIt(this.#record.image, this.projection.bytes);
+    if (isWorthIt === true) await this.#save();
+  }
+
+  /**
+   * Begins to compare the rows with what they must add up to, as opening does where it reads all of them: of the
+   * state that the store has now, whatever changes later. The check throws `rebuild` where rows are missing.
+   */
+  async beginCheck(): Promise<((goOn: GoOn) => Promise<void>) | undefined> {
+    if (!this.#unchecked || this.#behind) return undefined;
+    const { name } = this.#shape.definition;
+    const record = this.#record;
+    const rows = await PinnedScan.begin(this.#store, rowRange(name));
+    const index = await PinnedScan.begin(this.#store, joinKeyRange(name));
+    return async (goOn) => {
+      try {
+        const check = new ContentCheck(this.#shape);
+        if (!(await check.addAll(rows, new RowView(), goOn))) return;
+        check.assertRows(record.content);
+        await check.assertIndex(index, goOn);
+        this.#unchecked = false;
+      } finally {
+        await Promise.allSettled([rows.close(), index.close()]);
+      }
+    };
   }
 
   /** Builds the projection from the rows in the store again. Errors: `rebuild` where rows are missing. */
@@ -126,16 +188,15 @@ export class Dimension {
    */
   async #rebuild(record: DimensionRecord): Promise<void> {
     const projection = this.#emptyProjection();
-    const deletions: Deletions = { primaryKeys: new BytesKeys(new SharedMemory()), complete: true };
+    const deletions = new DeletedKeys();
     const view = new RowView();
-    const found = new ContentSum();
+    const check = new ContentCheck(this.#shape);
     const kept = new ContentSum();
-    const indexed = new ContentSum();
     const left = record.content?.copy();
     let purge: StoreWrite[] = [];
     for await (const { key, value } of this.#store.scan(rowRange(this.#shape.definition.name))) {
       view.read(value, 0, value.length);
-      found.add(key, value);
+      check.add(key, value);
       if (isTruncated(record, view)) {
         left?.remove(key, value);
         purge.push(...this.#removal(key, view.joinKey()));
@@ -147,53 +208,23 @@ export class Dimension {
         continue;
       }
       kept.add(key, value);
-      this.#addIndexed(indexed, key, view);
-      if (view.deleted) this.#rememberDeletion(deletions, key);
+      check.addIndexed(key, view);
+      if (view.deleted) this.#rememberDeletion(key, deletions);
       else this.#addRow(projection, key, view);
     }
-    this.#assertComplete(record, found);
+    check.assertRows(record.content);
     const summed = { ...record, content: kept };
     if (purge.length > 0 || record.content === undefined) {
       await this.#store.applyBatch([...purge, this.#recordWrite(summed)]);
     }
-    await this.#assertIndexed(indexed);
+    const { name } = this.#shape.definition;
+    await check.assertIndex(this.#store.scan(joinKeyRange(name)), async () => true);
     await this.#gate.change(() => {
       this.#deletions = deletions;
       this.projection.adopt(projection);
+      this.#unchecked = false;
       this.#record = summed;
     });
-  }
-
-  #assertComplete({ content }: DimensionRecord, found: ContentSum): void {
-    if (content === undefined || content.equals(found)) return;
-    const { name } = this.#shape.definition;
-    throw new EnrichError(
-      'rebuild',
-      `dimension ${name}: the state must hold ${content.rows} rows and holds ${found.rows}, or others`,
-      { context: { dimension: name, expectedRows: content.rows, foundRows: found.rows } },
-    );
-  }
-
-  #addIndexed(sum: ContentSum, storeKey: Uint8Array, view: RowView): void {
-    const { bytes, joinKeyStart: start, joinKeyLength: length } = view;
-    if (length < 0) return;
-    sum.add(storeKey.subarray(this.#shape.rowPrefix.length), bytes, start, start + length);
-  }
-
-  /** The index has an entry for each row with a join key, and no other. */
-  async #assertIndexed(expected: ContentSum): Promise<void> {
-    const { name } = this.#shape.definition;
-    const found = new ContentSum();
-    for await (const { key } of this.#store.scan(joinKeyRange(name))) {
-      const { joinKey, primaryKey } = placesInEntry(key);
-      found.add(key.subarray(primaryKey), key, joinKey, primaryKey);
-    }
-    if (found.equals(expected)) return;
-    throw new EnrichError(
-      'rebuild',
-      `dimension ${name}: the index must hold ${expected.rows} rows and holds ${found.rows}, or others`,
-      { context: { dimension: name, expectedRows: expected.rows, foundRows: found.rows } },
-    );
   }
 
   #emptyProjection(): MutableProjection {
@@ -244,18 +275,14 @@ export class Dimension {
 
   #mayBeStored(storeKey: Uint8Array): boolean {
     if (this.#shape.indexed || !this.#deletions.complete) return true;
-    const { bytes, start, length } = this.#primaryKeySlice(storeKey);
-    if (this.projection.find(bytes, start, length) >= 0) return true;
-    return this.#deletions.primaryKeys.find(bytes, start, length) >= 0;
+    const key = this.#primaryKeySlice(storeKey);
+    if (this.projection.find(key.bytes, key.start, key.length) >= 0) return true;
+    return this.#deletions.has(key);
   }
 
-  #rememberDeletion(deletions: Deletions, storeKey: Uint8Array): void {
-    if (this.#shape.indexed || !deletions.complete) return;
-    const { bytes, start, length } = this.#primaryKeySlice(storeKey);
-    const { primaryKeys } = deletions;
-    if (primaryKeys.find(bytes, start, length) >= 0) return;
-    if (primaryKeys.count < deletionsMax) primaryKeys.add(bytes, start, length);
-    else deletions.complete = false;
+  #rememberDeletion(storeKey: Uint8Array, deletions = this.#deletions): void {
+    // Where the store has an index, it is always asked.
+    if (!this.#shape.indexed) deletions.remember(this.#primaryKeySlice(storeKey));
   }
 
   #indexWrites(rows: readonly PendingRow[]): StoreWrite[] {
@@ -300,24 +327,21 @@ export class Dimension {
 
   #projectRows(rows: readonly PendingRow[], bytes: Uint8Array): void {
     const view = new RowView();
-    for (const { storeKey, start, end, deleted } of rows) {
-      const key = this.#primaryKeySlice(storeKey);
-      if (!deleted) {
-        const row = view.read(bytes, start, end);
-        this.projection.upsert(key, this.#shape.columnsInUse(row));
-        this.#forgetDeletion(key);
-        continue;
-      }
-      const slot = this.projection.find(key.bytes, key.start, key.length);
-      if (slot >= 0) this.projection.remove(slot);
-      this.#rememberDeletion(this.#deletions, storeKey);
+    for (const { storeKey, start, end } of rows) {
+      this.#projectRow(storeKey, view.read(bytes, start, end));
     }
   }
 
-  #forgetDeletion({ bytes, start, length }: { bytes: Uint8Array; start: number; length: number }) {
-    const { primaryKeys } = this.#deletions;
-    const id = primaryKeys.count === 0 ? -1 : primaryKeys.find(bytes, start, length);
-    if (id >= 0) primaryKeys.remove(id);
+  #projectRow(storeKey: Uint8Array, row: RowView): void {
+    const key = this.#primaryKeySlice(storeKey);
+    if (!row.deleted) {
+      this.projection.upsert(key, this.#shape.columnsInUse(row));
+      this.#deletions.forget(key);
+      return;
+    }
+    const slot = this.projection.find(key.bytes, key.start, key.length);
+    if (slot >= 0) this.projection.remove(slot);
+    this.#rememberDeletion(storeKey);
   }
 
   /** A failed write may have reached the store all the same: what the store says is what counts. */
@@ -343,6 +367,114 @@ export class Dimension {
     );
   }
 
+  /** The image after the batch, and the journal entry that enters the store with the rows. */
+  #journal(
+    { image, truncatedAt }: DimensionRecord,
+    rows: readonly PendingRow[],
+    hashes: readonly number[],
+  ): { image: ImageMark | undefined; writes: StoreWrite[] } {
+    const isKept =
+      image !== undefined &&
+      // A truncation builds the projection anew.
+      truncatedAt === this.#record.truncatedAt &&
+      this.#image?.isSpent(image, this.projection.rowCount) === false;
+    if (!isKept) return { image: undefined, writes: [] };
+    if (rows.length === 0) return { image, writes: [] };
+    const { definition, rowPrefix, indexed } = this.#shape;
+    const { write, mark } = addEntry(definition.name, image, {
+      rows: rows.map(({ storeKey }, index) => ({
+        primaryKey: storeKey.subarray(rowPrefix.length),
+        hash: hashes[index] ?? 0,
+      })),
+      joinKeys: indexed ? this.#owners.joinKeysOf(rows) : [],
+    });
+    return { image: mark, writes: [write] };
+  }
+
+  /**
+   * Writes an image, has the record name it, and removes the journal and the image before it. Whichever of these
+   * steps is the last that is done, the record names an image that is there with a journal that belongs to it.
+   */
+  async #save(): Promise<void> {
+    const { definition } = this.#shape;
+    const arrays = [...this.projection.arrays(), ...this.#deletions.memory.arrays];
+    const id = await this.#image?.write(arrays);
+    if (id === undefined) return;
+    const record = { ...this.#record, image: { id, keys: 0, journal: new ContentSum() } };
+    this.#behind = true;
+    await this.#store.applyBatch([this.#recordWrite(record)]);
+    this.#record = record;
+    this.#behind = false;
+    // A power cut must not bring back a record that names what is removed now.
+    await this.#store.flush();
+    await removeOtherJournals(this.#store, definition.name, id);
+    if (this.#savedId !== undefined) await this.#image?.remove(this.#savedId);
+    this.#savedId = id;
+  }
+
+  async #openProjection(): Promise<void> {
+    const { image } = this.#record;
+    if (image === undefined || !(await this.#readImage(image))) {
+      if (image !== undefined) {
+        this.#record = { ...this.#record, image: undefined };
+        await this.#store.applyBatch([this.#recordWrite(this.#record)]);
+      }
+      await this.#rebuild(this.#record);
+    }
+    this.#savedId = this.#record.image?.id;
+    await removeOtherJournals(this.#store, this.#shape.definition.name, this.#savedId);
+  }
+
+  /** Whether the projection could be taken from the image. Whatever does not fit is left to a scan to judge. */
+  async #readImage(mark: ImageMark): Promise<boolean> {
+    const image = this.#image;
+    if (image === undefined) return false;
+    const startedMs = image.elapsedMs();
+    try {
+      const projection = this.#emptyProjection();
+      const deletions = new DeletedKeys();
+      await image.read(mark.id, [...projection.arrays(), ...deletions.memory.arrays]);
+      projection.refresh();
+      deletions.refresh();
+      this.projection.adopt(projection);
+      this.#deletions = deletions;
+      await this.#replay(await readJournal(this.#store, this.#shape.definition.name, mark));
+    } catch (error) {
+      if (error instanceof EnrichError && error.kind !== 'rebuild') throw error;
+      image.tellUnusable(error);
+      return false;
+    }
+    this.#unchecked = true;
+    image.tellRead({ rows: this.projection.rowCount, keys: mark.keys, startedMs });
+    return true;
+  }
+
+  /** Reads again what has changed since the image was made. Errors: `rebuild` where a row is not the one it was. */
+  async #replay({ rows, joinKeys }: Journal): Promise<void> {
+    const { rowPrefix, indexed } = this.#shape;
+    const view = new RowView();
+    for (let at = 0; at < rows.length; at += replayedAtOnceMax) {
+      const group = rows.slice(at, at + replayedAtOnceMax);
+      const storeKeys = group.map(({ primaryKey }) => Buffer.concat([rowPrefix, primaryKey]));
+      const values = await this.#store.getMany(storeKeys);
+      const entries: Uint8Array[] = [];
+      for (const [index, storeKey] of storeKeys.entries()) {
+        const value = values[index];
+        if (value === undefined || rowHash(storeKey, value) !== group[index]?.hash) {
+          throw new EnrichError('rebuild', 'a row that the journal names is missing or another');
+        }
+        view.read(value, 0, value.length);
+        if (!indexed) this.#projectRow(storeKey, view);
+        const joinKey = view.joinKey();
+        if (joinKey !== undefined) entries.push(this.#joinKeyEntry(storeKey, joinKey));
+      }
+      if ((await this.#store.getMany(entries)).includes(undefined)) {
+        throw new EnrichError('rebuild', 'a row that the journal names is missing in the index');
+      }
+    }
+    await this.#owners.refresh(joinKeys);
+  }
+
   /** The record after the batch. A position never goes back: what is below it has been applied. */
   #advanced(source: ChangeSource, truncatedAt: bigint | undefined): DimensionRecord {
     const { partition, nextOffset, clusterId, topicId } = source;
@@ -359,19 +491,4 @@ export class Dimension {
 
 function isTruncated({ truncatedAt }: DimensionRecord, { sourcePosition }: RowView): boolean {
   return truncatedAt !== undefined && sourcePosition <= truncatedAt;
-}
-
-/** What the rows in the store add up to once these have changed. */
-function contentAfter(
-  before: ContentSum | undefined,
-  rows: readonly PendingRow[],
-  bytes: Uint8Array,
-): ContentSum | undefined {
-  const content = before?.copy();
-  if (content === undefined) return undefined;
-  for (const { storeKey, stored, start, end } of rows) {
-    if (stored !== undefined) content.remove(storeKey, stored);
-    content.add(storeKey, bytes, start, end);
-  }
-  return content;
 }

@@ -34,6 +34,10 @@ export interface MutableProjection extends Projection {
   change(work: () => void): void;
   /** What another thread needs to attach; another object after `adopt`, for then it has to attach anew. */
   memory(): ProjectionMemory;
+  /** All of its memory in an order that is always the same, for an image of it. */
+  arrays(): readonly SharedWords[];
+  /** After its memory was filled from an image. */
+  refresh(): void;
   /** Takes the content of another projection of the same shape, which must not be used any more. */
   adopt(other: MutableProjection): void;
 }
@@ -118,6 +122,15 @@ class HashProjection implements MutableProjection {
 
   memory(): ProjectionMemory {
     return this.#content.memory;
+  }
+
+  arrays(): readonly SharedWords[] {
+    return this.#content.arrays;
+  }
+
+  refresh(): void {
+    this.#content.keys.refresh();
+    for (const dictionary of this.#content.dictionaries) dictionary.refresh();
   }
 
   probeInt64(

@@ -1,3 +1,4 @@
+import { EnrichError } from '../error.ts';
 import type { DimensionShape } from './dimension-shape.ts';
 import type { PendingRow } from './fold-changes.ts';
 import type { MutableProjection } from './hash-projection.ts';
@@ -51,6 +52,28 @@ export class JoinKeyOwners {
       owners.push(...(await Promise.all(group.map(({ joinKey }) => this.#ownerInStore(joinKey)))));
     }
     return { apply: () => this.#apply(owners) };
+  }
+
+  /** The join keys that these rows had or have. */
+  joinKeysOf(rows: readonly PendingRow[]): Uint8Array[] {
+    return [...this.#touchedBy(rows)].map(({ joinKey }) => joinKey);
+  }
+
+  /** Asks the index for the owners of these join keys. Errors: `rebuild` where it names a row that has another. */
+  async refresh(joinKeys: readonly Uint8Array[]): Promise<void> {
+    for (let at = 0; at < joinKeys.length; at += scansAtOnceMax) {
+      const group = joinKeys.slice(at, at + scansAtOnceMax);
+      const owners = await Promise.all(group.map((joinKey) => this.#ownerInStore(joinKey)));
+      for (const owner of owners) this.#assertOwns(owner);
+      this.#apply(owners);
+    }
+  }
+
+  #assertOwns({ joinKey, row, shared }: Owner): void {
+    if (row === undefined && !shared) return;
+    const own = row === undefined ? undefined : this.#view.read(row, 0, row.length).joinKey();
+    if (own !== undefined && Buffer.compare(own, joinKey) === 0) return;
+    throw new EnrichError('rebuild', 'the index of join keys names a row that has another');
   }
 
   /**

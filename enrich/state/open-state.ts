@@ -1,9 +1,11 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EnrichError } from '../error.ts';
+import type { ProjectionImages } from './dimension-image.ts';
 import type { DimensionDefinition } from './dimension-record.ts';
 import { openDimensionState } from './dimension-state.ts';
 import type { DimensionState } from './dimension-state.ts';
+import { projectionFilesIn } from './projection-files.ts';
 import { openRocksdbStore } from './rocksdb-store.ts';
 
 /** Where damaged files go: a folder in the state directory, which may be a mount that cannot be renamed. */
@@ -21,24 +23,33 @@ export type OpenedState = {
   rebuilt: { aside: string; error: EnrichError } | undefined;
 };
 
-/**
- * Opens the state in a directory, its projections rebuilt and compared with what was written. Where files are
- * damaged or missing, they are set aside (the newest damage is kept), and an empty state begins: whatever it held
- * stands in the change topics. Errors: `config`, and `unavailable` (a full disk, among others): open it again.
- */
-export async function openState(options: {
+type OpenOptions = {
   directory: string;
   dimensions: readonly DimensionDefinition[];
+  /** To open projections from their files in the directory, and to keep such files. */
+  images?: Omit<ProjectionImages, 'files'>;
+};
+
+/**
+ * Opens the state in a directory: its projections from their files, or rebuilt and compared with what was written.
+ * Where files of the store are damaged or missing, they are set aside (the newest damage is kept), and an empty state
+ * begins: whatever it held stands in the change topics.
+ * Errors: `config`, and `unavailable` (a full disk, among others): open it again.
+ */
+export async function openState({
+  nowMs,
+  ...options
+}: OpenOptions & {
   /** Epoch ms, for the name of what is set aside. */
   nowMs: number;
 }): Promise<OpenedState> {
-  const { directory, dimensions, nowMs } = options;
+  const { directory } = options;
   try {
-    return { ...(await openSound(directory, dimensions)), rebuilt: undefined };
+    return { ...(await openSound(options)), rebuilt: undefined };
   } catch (error) {
     if (!(error instanceof EnrichError) || error.kind !== 'rebuild') throw error;
     const aside = await setAside(directory, nowMs);
-    return { ...(await openSound(directory, dimensions)), rebuilt: { aside, error } };
+    return { ...(await openSound(options)), rebuilt: { aside, error } };
   }
 }
 
@@ -65,10 +76,17 @@ export function isStateFault(error: unknown): error is EnrichError {
   return error instanceof EnrichError && STATE_FAULTS.has(error.kind);
 }
 
-async function openSound(directory: string, dimensions: readonly DimensionDefinition[]) {
+async function openSound({ directory, dimensions, images }: OpenOptions) {
   const store = await openRocksdbStore(directory);
   try {
-    return { state: await openDimensionState({ store, dimensions }), close: () => store.close() };
+    const state = await openDimensionState({
+      store,
+      dimensions,
+      ...(images === undefined
+        ? {}
+        : { images: { ...images, files: projectionFilesIn(directory) } }),
+    });
+    return { state, close: () => store.close() };
   } catch (error) {
     await Promise.allSettled([store.close()]);
     if (!(error instanceof EnrichError) || error.kind !== 'reopen') throw error;

@@ -7,6 +7,7 @@
  * | row       | `r`, u8 length, dimension, primary key                      | `state-row.ts`       |
  * | join key  | `i`, u8 length, dimension, u32 length, join key, primary key | nothing              |
  * | dimension | `d`, dimension                                              | `dimension-record.ts` |
+ * | journal   | `j`, u8 length, dimension, u8 length, id of the image, u32  | `change-journal.ts`  |
  * | meta      | `m`, name                                                   | the caller's         |
  *
  * A primary key is a byte for its kind (1 integer, 2 bytes) and its bytes, integers in the order of
@@ -15,6 +16,7 @@
 const ROW = 0x72;
 const JOIN_KEY = 0x69;
 const DIMENSION = 0x64;
+const JOURNAL = 0x6a;
 const META = 0x6d;
 
 export const INTEGER_KEY = 1;
@@ -60,6 +62,17 @@ export function joinKeyEntry(
   return Buffer.concat([joinKeyPrefix(dimension, joinKey), primaryKey]);
 }
 
+/** The journal entries of one image of a dimension's projection, or of all. */
+export function journalRange(dimension: string, imageId?: string): KeyRange {
+  return rangeOf(journalPrefix(dimension, imageId));
+}
+
+export function journalKey(dimension: string, imageId: string, index: number): Uint8Array {
+  const place = Buffer.alloc(4);
+  place.writeUInt32BE(index);
+  return Buffer.concat([journalPrefix(dimension, imageId), place]);
+}
+
 /** All keys that start with the prefix. */
 export function rangeOf(prefix: Uint8Array): KeyRange {
   // Not slice(): of a Buffer that is a view.
@@ -84,6 +97,13 @@ export function metaName(key: Uint8Array): string {
 }
 
 export const metaRange: KeyRange = rangeOf(Uint8Array.of(META));
+
+function journalPrefix(dimension: string, imageId: string | undefined): Uint8Array {
+  const prefix = prefixOf(JOURNAL, dimension);
+  if (imageId === undefined) return prefix;
+  const id = encoder.encode(imageId);
+  return Buffer.concat([prefix, Uint8Array.of(id.length), id]);
+}
 
 function prefixOf(kind: number, dimension: string): Uint8Array {
   const name = encoder.encode(dimension);

@@ -8,6 +8,7 @@ import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-stor
 import { EnrichError } from '../../enrich/error.ts';
 import type { GroupMember, Log, LogReader } from '../../enrich/source/log.ts';
 import type { KeyValueStore } from '../../enrich/state/key-value-store.ts';
+import type { ProjectionFiles } from '../../enrich/state/projection-files.ts';
 import { ContractError } from '../../schemas/error.ts';
 import type { Registry } from '../../schemas/registry.ts';
 import type { SentCommits } from './sent-commits.ts';
@@ -150,6 +151,24 @@ export function simulatedState(
     flush: () => twin.flush(),
     close: () => twin.close(),
     sizeBytes: () => twin.sizeBytes(),
+  };
+}
+
+/** The files of the projections as one process reaches them. */
+export function simulatedFiles(twin: ProjectionFiles, outside: Outside): ProjectionFiles {
+  return {
+    list: () => twin.list(),
+    async write(name, pieces) {
+      const whole: Uint8Array[] = [];
+      // Now, for it may be written late, or twice.
+      for await (const piece of pieces) whole.push(new Uint8Array(piece));
+      async function* again() {
+        yield* whole;
+      }
+      await outside.call('state write', () => twin.write(name, again()), logAway);
+    },
+    open: (name) => outside.call('state read', () => twin.open(name), logAway),
+    remove: (name) => outside.call('state write', () => twin.remove(name), logAway),
   };
 }
 

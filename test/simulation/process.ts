@@ -15,6 +15,7 @@ import type { DimensionName } from '../enrich/pipeline/records.ts';
 import { Outside } from './outside.ts';
 import {
   simulatedCatalog,
+  simulatedFiles,
   simulatedLog,
   simulatedRegistry,
   simulatedState,
@@ -24,6 +25,9 @@ import { SentCommits } from './sent-commits.ts';
 import { Violation } from './violation.ts';
 import { contracts, registry } from './world.ts';
 import type { World } from './world.ts';
+
+/** So few that projections are saved again and again. */
+const JOURNAL_KEYS_MAX = 6;
 
 export type ProcessOptions = {
   name: string;
@@ -95,7 +99,7 @@ async function open(
 ): Promise<void> {
   const { name } = options;
   const { outside, members, signal } = run;
-  const { store: stored, model } = world.state(options.state);
+  const { store: stored, files, model } = world.state(options.state);
   const config = {
     ...world.config,
     pipeline: options.pipeline ?? 'clicks',
@@ -103,9 +107,16 @@ async function open(
   };
   const sent = new SentCommits(world.time.nowMs, world.report);
   const clock = processClock(world, name, outside);
+  const logger = watchedLogger(world, name);
   const state = await openDimensionState({
     store: simulatedState(stored, outside, (writes) => world.check(() => model.applied(writes))),
     dimensions: definitions(world),
+    images: {
+      files: simulatedFiles(files, outside),
+      clock,
+      logger,
+      journalKeysMax: JOURNAL_KEYS_MAX,
+    },
   });
   const log = simulatedLog(world.log.connect(), outside, {
     seek: (topic, partition, nextOffset) => {
@@ -149,7 +160,7 @@ async function open(
         openWorker: async (spec) =>
           distantWorker(await openClickWorker(spec, { log, store, writer, clock }), world),
         clock,
-        logger: watchedLogger(world, name),
+        logger,
         metrics: watchedMetrics(world, name),
       },
       status: new WatchedStatus(world, name, clock),

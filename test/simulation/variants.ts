@@ -315,6 +315,17 @@ export const VARIANTS: readonly Variant[] = [
     ],
   },
   {
+    name: 'change-not-in-the-journal',
+    breaks: 'a projection that is opened from its file lacks what has changed since',
+    edits: [
+      {
+        file: DIMENSION,
+        find: 'if (rows.length === 0) return { image, writes: [] };',
+        put: 'if (rows.length >= 0) return { image, writes: [] };',
+      },
+    ],
+  },
+  {
     name: 'older-change-applied',
     breaks: 'a change that comes again undoes the newer ones',
     edits: [

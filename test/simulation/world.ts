@@ -16,6 +16,8 @@ import { eventFields } from '../../enrich/pipeline/tables.ts';
 import { MemoryLog } from '../../enrich/source/memory-log.ts';
 import type { KeyValueStore } from '../../enrich/state/key-value-store.ts';
 import { openMemoryStore } from '../../enrich/state/memory-store.ts';
+import type { ProjectionFiles } from '../../enrich/state/projection-files.ts';
+import { openMemoryFiles } from '../enrich/state/crashing-state.ts';
 import type { Random } from '../../generate/random.ts';
 import { loadContract } from '../../schemas/load-contracts.ts';
 import { createMemoryRegistry } from '../../schemas/memory-registry.ts';
@@ -82,7 +84,7 @@ export type WorldSize = {
 };
 
 /** A state directory: what is stored, and what must be. */
-export type StateDirectory = { store: KeyValueStore; model: StateModel };
+export type StateDirectory = { store: KeyValueStore; files: ProjectionFiles; model: StateModel };
 
 /**
  * Everything around the pipelines: the twins of Kafka, catalog and object store on virtual time, what was truly
@@ -248,6 +250,7 @@ export class World {
     if (known !== undefined) return known;
     const opened = {
       store: openMemoryStore(),
+      files: openMemoryFiles(),
       model: new StateModel(this.truth, this.size.dimensions),
     };
     this.#states.set(name, opened);
