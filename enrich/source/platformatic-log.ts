@@ -11,6 +11,7 @@ import {
 } from '@platformatic/kafka';
 import { EnrichError } from '../error.ts';
 import { backOffMs } from './back-off.ts';
+import { balancedAssigner } from './balanced-assigner.ts';
 import type { GroupMember, Log, LogReader, TopicDescription } from './log.ts';
 import { KafkaLogReader } from './log-reader.ts';
 import type { BrokerLink, Cluster, OffsetBounds, TopicRoute } from './log-reader.ts';
@@ -178,6 +179,7 @@ class ClusterLog implements PlatformaticLog, Cluster {
       ...(tls === undefined ? {} : { tls }),
       ...(sasl === undefined ? {} : { sasl }),
       protocols: [{ name: 'cooperative-sticky', version: 1 }],
+      partitionAssigner: balancedAssigner,
       autocommit: false,
       sessionTimeout: SESSION_MS_MAX,
       rebalanceTimeout: REBALANCE_MS_MAX,
