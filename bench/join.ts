@@ -11,6 +11,7 @@ import {
   expectationOf,
   layOutRun,
   newRunId,
+  removeRun,
   sharedState,
   speedOf,
   startReady,
@@ -31,13 +32,16 @@ Prints a table; the last line is JSON.`;
 
 type Kind = { rows: number; skew: Skew; workers: number };
 
-/** The state of a data set on disk, loaded by a pipeline that is stopped before its first commit. */
+/** The state of a data set on disk, loaded by a pipeline that is stopped once it is ready. */
 async function prepareState(dataSet: DataSet, topic: string): Promise<void> {
   const stateDirectory = sharedState(dataSet);
   if (existsSync(stateDirectory)) return;
-  const run = await layOutRun({ bench: 'join', runId: 'load', dataSet, topic, stateDirectory });
-  const pipeline = await startReady(run, { COMMIT_INTERVAL: '1h' });
+  const runId = newRunId();
+  const run = await layOutRun({ bench: 'join', runId, dataSet, topic, stateDirectory });
+  const pipeline = await startReady(run);
   await pipeline.stop('SIGTERM');
+  // It may have committed some of the backlog on its way out.
+  await removeRun(run);
   tell(`${dataSet.base}: the state was loaded in ${pipeline.readySeconds.toFixed(1)} s`);
 }
 

@@ -107,6 +107,14 @@ async function untilLoaded(cluster: FlinkCluster, jobId: string, { size }: DataS
   }
 }
 
+/** Never resolves: rejects once the job has failed, or its cluster has ended. */
+async function untilFailed(cluster: FlinkCluster, jobId: string): Promise<never> {
+  for (;;) {
+    await systemClock.sleep(POLL_MS);
+    await cluster.assertRuns(jobId);
+  }
+}
+
 async function measureFlink(wish: Wish, run: Run, table: string) {
   const { flink, dataSet, clicks, backend, memoryMiB, slots, checkpointSeconds, keep } = wish;
   const folder = join(`${run.logFile}-flink`);
@@ -131,7 +139,10 @@ async function measureFlink(wish: Wish, run: Run, table: string) {
     tell(`Flink: dimensions read after ${loadSeconds.toFixed(1)} s`);
     await sendHidden(wish, config);
     for (const pid of pids) forgetPeak(pid);
-    const samples = await untilCommitted({ config }, { rows: clicks.count, cpuSeconds: cpu });
+    const samples = await Promise.race([
+      untilCommitted({ config }, { rows: clicks.count, cpuSeconds: cpu }),
+      untilFailed(cluster, jobId),
+    ]);
     const [taskManagerMiB, jobManagerMiB] = pids.map((pid) =>
       Math.round(peakResidentBytes(pid) / MIB),
     );

@@ -194,10 +194,13 @@ export async function checkRun(options: {
       `${wrong} wrong, misses ${JSON.stringify(misses)}`,
   );
   for (const example of examples) tell(`  ${example}`);
-  if (!keep && isSound && comparison.isRight) {
-    await dropTables(config);
-    await rm(run.pipelineFile, { force: true });
-    await rm(run.logFile, { force: true });
-  }
+  if (!keep && isSound && comparison.isRight) await removeRun(run);
   return { ...comparison, isSound };
+}
+
+/** Drops the tables of a run, and removes its pipeline file and log. */
+export async function removeRun({ config, pipelineFile, logFile }: Run): Promise<void> {
+  await dropTables(config);
+  await rm(pipelineFile, { force: true });
+  await rm(logFile, { force: true });
 }

@@ -40,6 +40,7 @@ first where no earlier bench did. Every row is compared with what it had to be. 
 const WAVE = 1_000 * CLICK_PARTITIONS;
 const CHANGES_PER_SEND = 2_000;
 const POLL_MS = 200;
+const CHANGES_TAKEN = 'tributary_dimension_changes_total';
 
 type End = 'stop' | 'kill';
 
@@ -51,14 +52,16 @@ type Restarts = {
   wave: () => Promise<void>;
   /** How many clicks there are. */
   sent: () => number;
-  change: () => Promise<void>;
+  /** Sends changes, and says how many. */
+  change: () => Promise<number>;
 };
 
 /** One life after the end of `pipeline`, which is over when this resolves. */
 async function restart(restarts: Restarts, pipeline: ReadyPipeline, end: End) {
   const { rows, run, wave, change } = restarts;
-  await change();
-  while ((await metricSum(run, 'tributary_dimension_lag_records')) > 0) {
+  const before = await metricSum(run, CHANGES_TAKEN);
+  const changed = await change();
+  while ((await metricSum(run, CHANGES_TAKEN)) < before + changed) {
     await systemClock.sleep(POLL_MS);
   }
   const stoppedMs = systemClock.nowMs();
@@ -120,6 +123,7 @@ async function measure(options: {
         await rowChanges.send(group, systemClock.nowMs());
         turn += length;
       }
+      return changes;
     },
   };
   await restarts.wave();

@@ -55,7 +55,7 @@ async function sampleOf(run: Run, pid: number): Promise<Sample> {
   const { namespace, name } = config.table;
   const metadata = (await (await openCatalog(config)).loadTable({ namespace, name }))?.metadata;
   const state = await filesBelow(config.state.directory);
-  const commits = await metricSum(run, 'tributary_commits_total').catch(() => 0);
+  const commits = await metricSum(run, 'tributary_commits_total');
   return {
     ms: systemClock.nowMs(),
     rssMiB: rounded(residentBytes(pid) / MIB),
