@@ -5,6 +5,7 @@ import { mountSmallDisk } from '../small-disk.ts';
 import type { Kind, Round } from '../round.ts';
 
 const rebuilt = 'the state was damaged: it is built again from the change topics';
+const unusable = 'a saved projection cannot be used: all rows of the dimension are read';
 const fullDisk = 'no space is left for the state';
 
 const full: Kind = {
@@ -40,8 +41,8 @@ async function health(
   return { status: response.status, text: await response.text() };
 }
 
-/** What is done to the state while no process runs; gives whether the next one must say that it was damaged. */
-type Damage = (round: Round, directory: string) => Promise<'must be told' | 'may be told'>;
+/** What is done to the state while no process runs; gives what the next one must say in its log, if anything. */
+type Damage = (round: Round, directory: string) => Promise<string | undefined>;
 
 /** Damage to the state of a pipeline that has been killed twice, so that its rows are in files and in a log. */
 function damaged(name: string, does: string, damage: Damage): Kind {
@@ -54,11 +55,12 @@ function damaged(name: string, does: string, damage: Damage): Kind {
         const pipeline = await round.startCommitting();
         await pipeline.stop('SIGKILL');
       }
-      const telling = await damage(round, round.stateDirectory);
+      const mustSay = await damage(round, round.stateDirectory);
       const next = await round.startCommitting();
-      if (telling === 'must be told' && !next.output().includes(rebuilt)) {
-        throw new Error(`the damage was not told:\n${next.output()}`);
-      }
+      if (mustSay === undefined) return;
+      // Rows that no change has touched are compared beside the joins, which know them from the saved projection.
+      await round.until(`it says "${mustSay}"`, () => next.output().includes(mustSay));
+      await round.nextCommit();
     },
   };
 }
@@ -84,33 +86,41 @@ const kinds: Kind[] = [
   damaged('state-sst-flip', 'a bit flips in a data file of the state', async (round, directory) => {
     // Behind the rows stand the filter, which a scan does not read, the index and the footer.
     await flip(round, await oneOf(round, directory, /\.sst$/), 0.5);
-    return 'must be told';
+    return rebuilt;
   }),
   damaged(
     'state-manifest-flip',
     "a bit flips in the state's MANIFEST",
     async (round, directory) => {
       await flip(round, await oneOf(round, directory, /^MANIFEST/));
-      return 'may be told';
+      return undefined;
     },
   ),
   damaged('state-manifest-cut', "the state's MANIFEST is cut", async (round, directory) => {
     const file = await oneOf(round, directory, /^MANIFEST/);
     await truncate(file, round.random.below((await readFile(file)).length));
-    return 'may be told';
+    return undefined;
   }),
   damaged('state-current-flip', "a bit flips in the state's CURRENT", async (round, directory) => {
     await flip(round, join(directory, 'CURRENT'));
-    return 'must be told';
+    return rebuilt;
   }),
   damaged('state-wal-flip', "a bit flips in the state's log", async (round, directory) => {
     await flip(round, await oneOf(round, directory, /\.log$/));
-    return 'may be told';
+    return undefined;
   }),
   damaged('state-file-missing', 'a data file of the state is gone', async (round, directory) => {
     await rm(await oneOf(round, directory, /\.sst$/));
-    return 'must be told';
+    return rebuilt;
   }),
+  damaged(
+    'state-projection-flip',
+    'a bit flips in the file of a saved projection',
+    async (round, directory) => {
+      await flip(round, await oneOf(round, directory, /\.projection$/));
+      return unusable;
+    },
+  ),
   {
     name: 'state-deleted',
     does: 'the state directory is deleted while no process runs',
