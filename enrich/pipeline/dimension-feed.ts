@@ -1,15 +1,12 @@
-import type { ChangeReject } from '../../connectors/change.ts';
-import type { ChangeDecoder, ChangeRecord } from '../../connectors/decode-change.ts';
-import { schemaIdOf } from '../../connectors/framing.ts';
-import { isStreamed } from '../../connectors/readiness-signal.ts';
 import type { Clock } from '../clock.ts';
 import type { Reject } from '../core/dead-letters.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { DimensionState } from '../state/dimension-state.ts';
-import type { PositionedChange, RefusedChange } from '../state/fold-changes.ts';
-import type { Log, LogReader, RecordColumns, TopicDescription } from '../source/log.ts';
+import type { Log, LogReader } from '../source/log.ts';
 import { AwaitedPartitions } from '../source/awaited-partitions.ts';
+import { ChangeIntake } from './change-intake.ts';
+import type { DimensionTopic } from './change-intake.ts';
 import type { ChangeRejects } from './change-rejects.ts';
 import { MissedDeletes, readDeleteRetentionMs } from './missed-deletes.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
@@ -25,26 +22,6 @@ const BACKOFF_MS_MAX = 2_000;
 const PROGRESS_EVERY_MS = 5_000;
 /** How often partitions that were added to a topic are looked for. */
 const LIST_PARTITIONS_EVERY_MS = 30_000;
-
-/** One dimension's changelog topic and how to read it. */
-export type DimensionTopic = {
-  name: string;
-  description: TopicDescription;
-  decoder: ChangeDecoder;
-};
-
-/** What one poll gave of one partition. */
-type Intake = {
-  topic: DimensionTopic;
-  partition: number;
-  changes: PositionedChange[];
-  /** The record of each change. */
-  records: IntakeRecord[];
-  rejects: Reject[];
-  next: bigint;
-};
-
-type IntakeRecord = ChangeRecord & { timestampMs: number };
 
 export type DimensionFeedOptions = {
   log: Log;
@@ -270,14 +247,14 @@ export class DimensionFeed {
     }
     const { clock } = this.#options;
     const turn = { nowMs: clock.nowMs(), elapsedMs: clock.elapsedMs() };
-    const intakes = new Map<string, Intake>();
+    const intakes = new Map<string, ChangeIntake>();
     const missing = new Set<number>();
     const blocked = new Set<string>();
     const progress = await this.#reader.poll(
       (topic, partition, records) => {
         const key = `${topic}/${partition}`;
         if (blocked.has(key)) return;
-        const ids = this.#take(intakes, topic, partition, records);
+        const ids = this.#intake(intakes, topic, partition)?.take(records, this.#options) ?? [];
         if (ids.length === 0) return;
         blocked.add(key);
         this.#awaited.add(topic, partition, ids);
@@ -305,55 +282,24 @@ export class DimensionFeed {
     this.#seek();
   }
 
-  /** Decodes records up to the first whose schema is not loaded; returns the ids to load. */
-  #take(
-    intakes: Map<string, Intake>,
+  #intake(
+    intakes: Map<string, ChangeIntake>,
     topicName: string,
     partition: number,
-    records: RecordColumns,
-  ): readonly number[] {
-    const intake = this.#intake(intakes, topicName, partition);
-    if (intake === undefined) return [];
-    const { decoder } = intake.topic;
-    const { schemas, onStreamingChange } = this.#options;
-    const { bytes, start } = ownBytes(records);
-    for (let index = 0; index < records.count; index++) {
-      const offset = records.baseOffset + BigInt(records.offsetDelta[index] ?? 0);
-      if (offset < intake.next) continue;
-      const record = {
-        key: slice(bytes, (records.keyStart[index] ?? 0) - start, records.keyLength[index]),
-        value: slice(bytes, (records.valueStart[index] ?? 0) - start, records.valueLength[index]),
-        timestampMs: records.baseTimestampMs + (records.timestampDeltaMs[index] ?? 0),
-      };
-      const missing = decoder.missingSchemaIds(record).filter((id) => !schemas.isUnknown(id));
-      if (missing.length > 0) return missing;
-      const change = decoder.decode(record);
-      if (change.kind === 'reject') {
-        intake.rejects.push(rejectOf(intake, record, { offset, ...change.reject }));
-      } else if (isStreamed(change)) {
-        onStreamingChange();
-      }
-      intake.changes.push({ offset, timestampMs: record.timestampMs, change });
-      intake.records.push(record);
-      intake.next = offset + 1n;
-    }
-    return [];
-  }
-
-  #intake(intakes: Map<string, Intake>, topicName: string, partition: number): Intake | undefined {
+  ): ChangeIntake | undefined {
     const key = `${topicName}/${partition}`;
     const known = intakes.get(key);
     if (known !== undefined) return known;
     const topic = this.#byTopic.get(topicName);
     const next = this.#next.get(topicName)?.get(partition);
     if (topic === undefined || next === undefined) return undefined;
-    const intake: Intake = { topic, partition, changes: [], records: [], rejects: [], next };
+    const intake = new ChangeIntake({ topic, partition, next, state: this.#options.state });
     intakes.set(key, intake);
     return intake;
   }
 
   /** Dimensions side by side, the partitions of one after the other. */
-  async #apply(intakes: readonly Intake[]): Promise<void> {
+  async #apply(intakes: readonly ChangeIntake[]): Promise<void> {
     const byDimension = Map.groupBy(intakes, ({ topic }) => topic.name);
     await Promise.all(
       [...byDimension.values()].map(async (own) => {
@@ -362,28 +308,26 @@ export class DimensionFeed {
     );
   }
 
-  async #applyOne(intake: Intake): Promise<void> {
+  async #applyOne(intake: ChangeIntake): Promise<void> {
     const { state, metrics } = this.#options;
-    const { topic, partition, changes, next } = intake;
+    const { topic, partition, batch, next } = intake;
     const { topic: topicName, topicId, clusterId } = topic.description;
     const position = this.#next.get(topicName);
     if (next === position?.get(partition)) return;
     const source = { partition, nextOffset: next, topicId, clusterId };
     let rejects: readonly Reject[] = [];
-    await state.apply(topic.name, source, changes, (refused) => {
-      rejects = withRefused(intake, refused);
+    const { refused } = await state.apply(topic.name, source, batch, (found) => {
+      rejects = intake.rejects(found);
       return this.#options.rejects.entriesOf(topic.name, rejects);
     });
     position?.set(partition, next);
     const unread = this.#unread.get(topicName);
     if (next >= (unread?.get(partition) ?? 0n)) unread?.delete(partition);
-    for (const { change } of changes) {
-      metrics.dimensionChanges.inc({ dimension: topic.name, kind: change.kind });
+    const { name: dimension } = topic;
+    for (const [kind, count] of intake.counts) {
+      metrics.dimensionChanges.inc({ dimension, kind }, count);
     }
-    metrics.dimensionChanges.inc(
-      { dimension: topic.name, kind: 'refused' },
-      rejects.length - intake.rejects.length,
-    );
+    metrics.dimensionChanges.inc({ dimension, kind: 'refused' }, refused.length);
     this.#tell(rejects);
   }
 
@@ -428,64 +372,4 @@ export class DimensionFeed {
     );
     this.#reader.assign(this.#awaited.readable(read));
   }
-}
-
-/**
- * The bytes of these records in memory of their own, and where they stood: the source reuses its memory, and a
- * record may be needed again as a reject. `records.bytes` may hold a whole response, of which they are little.
- */
-function ownBytes(records: RecordColumns): { bytes: Uint8Array; start: number } {
-  const { count, keyStart, keyLength, valueStart, valueLength } = records;
-  let start = records.bytes.length;
-  let end = 0;
-  const include = (at = 0, length = -1): void => {
-    if (length < 0) return;
-    start = Math.min(start, at);
-    end = Math.max(end, at + length);
-  };
-  for (let index = 0; index < count; index++) {
-    include(keyStart[index], keyLength[index]);
-    include(valueStart[index], valueLength[index]);
-  }
-  return { bytes: records.bytes.slice(start, end), start };
-}
-
-function slice(
-  bytes: Uint8Array,
-  start: number | undefined,
-  length: number | undefined,
-): Uint8Array | null {
-  if (start === undefined || length === undefined || length < 0) return null;
-  return bytes.subarray(start, start + length);
-}
-
-/** The rejects of the decoder and those that only the state could refuse, by offset. */
-function withRefused(intake: Intake, refused: readonly RefusedChange[]): readonly Reject[] {
-  if (refused.length === 0) return intake.rejects;
-  const recordAt = new Map(
-    intake.changes.map(({ offset }, index) => [offset, intake.records[index]]),
-  );
-  const late = refused.flatMap(({ offset, reject }) => {
-    const record = recordAt.get(offset);
-    return record === undefined ? [] : [rejectOf(intake, record, { offset, ...reject })];
-  });
-  return [...intake.rejects, ...late].toSorted((a, b) => (a.offset < b.offset ? -1 : 1));
-}
-
-function rejectOf(
-  { topic, partition }: Intake,
-  { key, value, timestampMs }: IntakeRecord,
-  { offset, reason, message }: ChangeReject & { offset: bigint },
-): Reject {
-  return {
-    topic: topic.description.topic,
-    partition,
-    offset,
-    timestampMs,
-    schemaId: schemaIdOf({ key, value }),
-    kind: reason,
-    message,
-    key: key ?? undefined,
-    value: value ?? undefined,
-  };
 }

@@ -39,6 +39,22 @@ export class ByteWriter {
     this.length += 8;
   }
 
+  /** A 64-bit integer given as its low and high words. */
+  words(low: number, high: number): void {
+    this.#reserve(8);
+    this.#view.setInt32(this.length, low, true);
+    this.#view.setInt32(this.length + 4, high, true);
+    this.length += 8;
+  }
+
+  /** What `orderedInt64` writes, given as low and high words. */
+  orderedWords(low: number, high: number): void {
+    this.#reserve(8);
+    this.#view.setInt32(this.length, high ^ 0x8000_0000, false);
+    this.#view.setInt32(this.length + 4, low, false);
+    this.length += 8;
+  }
+
   /** Big-endian with the sign flipped, so that the order of the bytes is the order of the numbers. */
   orderedInt64(value: bigint): void {
     this.#reserve(8);

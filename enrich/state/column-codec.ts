@@ -28,7 +28,7 @@ export class ValueRefused extends Error {}
  * Longest text or bytes that a dimension column may carry: every commit that a value is used in writes it,
  * and `core/join.ts` bounds what one commit may carry in all.
  */
-const valueBytesMax = 1024 ** 2;
+export const valueBytesMax = 1024 ** 2;
 
 const int64Min = -(2n ** 63n);
 const int64Max = 2n ** 63n - 1n;

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import { EnrichError } from '../error.ts';
 import type { Logger } from '../log.ts';
+import type { ChangeBatch, ReadChange } from './change-batch.ts';
 import { Dimension } from './dimension.ts';
 import type { ApplyResult, ChangeSource } from './dimension.ts';
 import type { ProjectionImages } from './dimension-image.ts';
@@ -36,6 +37,10 @@ export interface DimensionState {
    */
   holdProjections<T>(work: () => Promise<T>): Promise<T>;
   /**
+   * An empty batch for changes of one partition of a dimension; `readChange` reads one that was added as a plain change.
+   */
+  newBatch(dimension: string, partition: number, readChange: ReadChange): ChangeBatch;
+  /**
    * Applies changes in order; rows, position and the entries that `extra` makes of the refused changes are
    * durable in one batch before the projection shows them (INVARIANTS.md 1). Idempotent by source position
    * (INVARIANTS.md 8). Calls for one dimension wait for each other. A truncation reads the whole dimension
@@ -46,7 +51,7 @@ export interface DimensionState {
   apply(
     dimension: string,
     source: ChangeSource,
-    changes: readonly PositionedChange[],
+    changes: ChangeBatch | readonly PositionedChange[],
     extra?: (refused: readonly RefusedChange[]) => readonly MetaWrite[],
   ): Promise<ApplyResult>;
   /** Reads the projection from the store again. */
@@ -146,10 +151,14 @@ class StoredDimensionState implements DimensionState {
     return this.#gate.hold(work);
   }
 
+  newBatch(dimension: string, partition: number, readChange: ReadChange): ChangeBatch {
+    return this.#dimension(dimension).newBatch(partition, readChange);
+  }
+
   async apply(
     dimension: string,
     source: ChangeSource,
-    changes: readonly PositionedChange[],
+    changes: ChangeBatch | readonly PositionedChange[],
     extra: (refused: readonly RefusedChange[]) => readonly MetaWrite[] = () => [],
   ): Promise<ApplyResult> {
     let entries: readonly MetaWrite[] = [];

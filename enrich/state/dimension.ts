@@ -1,4 +1,6 @@
 import { EnrichError } from '../error.ts';
+import { ChangeBatch } from './change-batch.ts';
+import type { ReadChange } from './change-batch.ts';
 import { addEntry, readJournal, removeOtherJournals } from './change-journal.ts';
 import type { ImageMark, Journal } from './change-journal.ts';
 import { ContentCheck, contentAfter } from './content-check.ts';
@@ -10,7 +12,6 @@ import type { ProjectionImages } from './dimension-image.ts';
 import { decodeRecord, encodeRecord, recordFor } from './dimension-record.ts';
 import type { DimensionDefinition, DimensionRecord, SourcePosition } from './dimension-record.ts';
 import { DimensionShape } from './dimension-shape.ts';
-import { ChangeFold, rowsOf } from './fold-changes.ts';
 import type { FoldCounts, PendingRow, PositionedChange, RefusedChange } from './fold-changes.ts';
 import { createProjection } from './hash-projection.ts';
 import type { MutableProjection } from './hash-projection.ts';
@@ -98,6 +99,11 @@ export class Dimension {
     return this.#record.image?.id;
   }
 
+  /** An empty batch of one partition's changes, for `apply`. */
+  newBatch(partition: number, readChange: ReadChange): ChangeBatch {
+    return new ChangeBatch(this.#shape, partition, readChange);
+  }
+
   get position(): SourcePosition | undefined {
     return this.#record.source;
   }
@@ -108,18 +114,17 @@ export class Dimension {
    */
   async apply(
     source: ChangeSource,
-    changes: readonly PositionedChange[],
+    changes: ChangeBatch | readonly PositionedChange[],
     extra: (refused: readonly RefusedChange[]) => readonly StoreWrite[],
   ): Promise<ApplyResult> {
     if (this.#behind) await this.#catchUp();
     this.#assertSource(source);
-    const batch = rowsOf(this.#shape, changes, this.#record.truncatedAt);
-    await this.#readStored(batch.rows);
-    const fold = new ChangeFold(this.#shape, batch, source.partition);
-    for (const row of batch.rows) fold.fold(row);
-    const record = this.#advanced(source, batch.truncatedAt);
-    const changed = batch.rows.filter(({ start }) => start >= 0);
-    const { bytes } = fold.writer;
+    const batch = ChangeBatch.of(this.#shape, source.partition, changes);
+    const { changed, bytes, truncatedAt, ...result } = await batch.fold(
+      (rows) => this.#readStored(rows),
+      this.#record.truncatedAt,
+    );
+    const record = this.#advanced(source, truncatedAt);
     const { content, hashes } = contentAfter(record.content, changed, bytes);
     const journal = this.#journal(record, changed, hashes);
     const summed = { ...record, content, image: journal.image };
@@ -130,12 +135,12 @@ export class Dimension {
     if (this.#shape.indexed) writes.push(...this.#indexWrites(changed));
     writes.push(...journal.writes);
     this.#behind = true;
-    const entries = extra(fold.refused);
+    const entries = extra(result.refused);
     await this.#store.applyBatch([...writes, this.#recordWrite(summed), ...entries]);
     await this.#project(changed, bytes, summed);
     this.#behind = false;
     if (this.#image?.isDue(summed.image, this.projection.rowCount) === true) await this.#save();
-    return { ...fold.counts, refused: fold.refused };
+    return result;
   }
 
   /** Saves the projection if there is no image yet, or it is due; from now on images are kept. */

@@ -138,11 +138,15 @@ export class ChangeFold {
   readonly #partition: number;
   readonly #view = new RowView();
 
-  constructor(shape: DimensionShape, batch: RowsOfBatch, partition: number) {
+  constructor(
+    shape: DimensionShape,
+    { refused }: RowsOfBatch,
+    { partition, writer }: { partition: number; writer: ByteWriter },
+  ) {
     this.#shape = shape;
     this.#partition = partition;
-    this.refused = batch.refused;
-    this.writer = new ByteWriter(Math.max(256, batch.rows.length * 128));
+    this.refused = refused;
+    this.writer = writer;
   }
 
   /**
@@ -325,7 +329,8 @@ export class ChangeFold {
   }
 }
 
-function isEnded(row: RowView | undefined, truncatedAt: bigint | undefined): boolean {
+/** Whether a truncation has ended the row. */
+export function isEnded(row: RowView | undefined, truncatedAt: bigint | undefined): boolean {
   return row !== undefined && truncatedAt !== undefined && row.sourcePosition <= truncatedAt;
 }
 

@@ -57,6 +57,28 @@ export function writeRowHeader(writer: ByteWriter, header: RowHeader): void {
   writer.raw(joinKey, 0, joinKey.length);
 }
 
+/** The header of a row that a streamed change has just written, its numbers as they stand in columns. */
+export function writeWordsHeader(
+  writer: ByteWriter,
+  header: Pick<RowHeader, 'layout' | 'partition' | 'timestampMs' | 'joinKey'> & {
+    positionLow: number;
+    positionHigh: number;
+    offset: number;
+  },
+): void {
+  const { offset, timestampMs, joinKey } = header;
+  writer.uint8(ROW_VERSION);
+  writer.uint8(joinKey === undefined ? 0 : HAS_JOIN_KEY);
+  writer.varint(header.layout);
+  writer.words(header.positionLow, header.positionHigh);
+  writer.varint(header.partition);
+  writer.words(offset | 0, Math.floor(offset / 2 ** 32));
+  writer.words(timestampMs | 0, Math.floor(timestampMs / 2 ** 32));
+  if (joinKey === undefined) return;
+  writer.varint(joinKey.length);
+  writer.raw(joinKey, 0, joinKey.length);
+}
+
 export function writeNull(writer: ByteWriter): void {
   writer.varint(0);
 }
@@ -89,9 +111,7 @@ export class RowView implements ColumnSlices {
   deleted = false;
   byPlace = false;
   layout = 0;
-  sourcePosition = 0n;
   partition = 0;
-  offset = 0n;
   timestampMs = 0;
   joinKeyStart = 0;
   /** -1 where there is none. */
@@ -99,8 +119,18 @@ export class RowView implements ColumnSlices {
   columnCount = 0;
   starts = new Int32Array(16);
   lengths = new Int32Array(16);
+  #sourcePositionAt = 0;
+  #offsetAt = 0;
   #at = 0;
   #end = 0;
+
+  get sourcePosition(): bigint {
+    return this.#int64(this.#sourcePositionAt);
+  }
+
+  get offset(): bigint {
+    return this.#int64(this.#offsetAt);
+  }
 
   /** Points the view at a row. Errors: `rebuild` for bytes that are none. */
   read(bytes: Uint8Array, start: number, end: number): this {
@@ -113,9 +143,9 @@ export class RowView implements ColumnSlices {
     this.deleted = (flags & DELETED) !== 0;
     this.byPlace = (flags & BY_PLACE) !== 0;
     this.layout = this.#varint();
-    this.sourcePosition = this.#int64();
+    this.#sourcePositionAt = this.#skip(8);
     this.partition = this.#varint();
-    this.offset = this.#int64();
+    this.#offsetAt = this.#skip(8);
     this.timestampMs = this.#safeInteger();
     this.joinKeyLength = -1;
     if ((flags & HAS_JOIN_KEY) !== 0) {
@@ -169,8 +199,7 @@ export class RowView implements ColumnSlices {
     throw damaged('a number has no end');
   }
 
-  #int64(): bigint {
-    const at = this.#skip(8);
+  #int64(at: number): bigint {
     const low = this.#uint32(at);
     const high = this.#uint32(at + 4);
     // Source positions and offsets are nearly always exact as a double, which is far cheaper.
