@@ -24,8 +24,8 @@ export async function formatKafka(
       join(instance.dist, 'kafka/lib/*'),
       'kafka.tools.StorageTool',
       'format',
-      '--cluster-id',
-      randomBytes(16).toString('base64url'),
+      // In one word: an id may begin with a dash.
+      `--cluster-id=${randomBytes(16).toString('base64url')}`,
       '--config',
       join(instance.sources, 'kafka/server.properties'),
     ],
