@@ -25,11 +25,16 @@ export function openCatalog(
 
 /** The store for tables at this location (a warehouse or table location). */
 export function openTableStore(
-  { storage }: PipelineConfig,
+  config: PipelineConfig,
   location: string,
 ): { store: ObjectStore; close: () => void } {
+  return openStore(location, storeOptions(config));
+}
+
+/** How stores are reached, secrets revealed. */
+export function storeOptions({ storage }: PipelineConfig) {
   const { endpoint, region, pathStyle, accessKeyId, secretAccessKey } = storage;
-  return openStore(location, {
+  return {
     s3: {
       region,
       pathStyle,
@@ -37,7 +42,7 @@ export function openTableStore(
       ...(accessKeyId === undefined ? {} : { accessKeyId: accessKeyId.reveal() }),
       ...(secretAccessKey === undefined ? {} : { secretAccessKey: secretAccessKey.reveal() }),
     },
-  });
+  };
 }
 
 /** Connection options of the pipeline's Kafka client. */

@@ -14,16 +14,23 @@ import type { DimensionDefinition } from '../enrich/state/dimension-record.ts';
 import { openState, retireState } from '../enrich/state/open-state.ts';
 import type { OpenedState } from '../enrich/state/open-state.ts';
 import type { ClickWorker, WorkerSpec } from '../enrich/worker/click-worker.ts';
-import { openClickWorker } from '../enrich/worker/open-click-worker.ts';
+import { startClickWorkerThread } from '../enrich/worker/click-worker-thread.ts';
 import { contractFields } from '../schemas/contract-field.ts';
+import type { ClickWorkerData } from './click-worker.ts';
 import { stopSignal, systemClock } from './environment.ts';
 import { loadConfig } from './load-config.ts';
 import { logToStdout } from './log-output.ts';
 import type { ConfigOptions, LoadedConfig } from './load-config.ts';
-import { kafkaOptions, openCatalog, openSchemaRegistry, openTableStore } from './open-lake.ts';
+import {
+  kafkaOptions,
+  openCatalog,
+  openSchemaRegistry,
+  openTableStore,
+  storeOptions,
+} from './open-lake.ts';
 
-const ROW_GROUP_ROWS_MAX = 250_000;
-const ZSTD_LEVEL = 1;
+const PARQUET = { rowGroupRowsMax: 250_000, zstdLevel: 1 };
+const WORKER_SCRIPT = new URL('./click-worker.ts', import.meta.url);
 
 type RunOptions = ConfigOptions & { acceptGap?: boolean; acceptRollback?: boolean };
 
@@ -103,12 +110,20 @@ async function openPorts(
     opened.push(tableStore.close);
     return tableStore.store;
   };
-  const writer = createParquetWriter({
-    rowGroupRowsMax: ROW_GROUP_ROWS_MAX,
-    zstdLevel: ZSTD_LEVEL,
-  });
+  const onFault = faultTeller(logger, status);
   const openWorker = (spec: WorkerSpec): Promise<ClickWorker> =>
-    openClickWorker(spec, { log, store: openStore(spec.location), writer, clock: systemClock });
+    startClickWorkerThread({
+      script: WORKER_SCRIPT,
+      name: `click worker ${spec.index + 1}`,
+      workerData: {
+        spec,
+        kafka: kafkaOptions(config),
+        storage: storeOptions(config),
+        parquet: PARQUET,
+      } satisfies ClickWorkerData,
+      onFault,
+    });
+  const writer = createParquetWriter(PARQUET);
   return { log, catalog, registry: openSchemaRegistry(config), openStore, writer, openWorker };
 }
 
@@ -116,11 +131,16 @@ function openLog(config: PipelineConfig, logger: Logger, status: PipelineStatus)
   return openPlatformaticLog({
     ...kafkaOptions(config),
     random: systemClock.random,
-    onFault: (error) => {
-      status.trouble(KAFKA, error.message);
-      logger.warn('Kafka: riding out a fault', { error });
-    },
+    onFault: faultTeller(logger, status),
   });
+}
+
+/** Tells of faults of Kafka that the log rides out by itself. */
+function faultTeller(logger: Logger, status: PipelineStatus): (fault: Error) => void {
+  return (error) => {
+    status.trouble(KAFKA, error.message);
+    logger.warn('Kafka: riding out a fault', { error });
+  };
 }
 
 /** The state with its projections; columns have the types of the dimension contracts. */

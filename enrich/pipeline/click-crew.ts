@@ -25,8 +25,6 @@ type CrewContext = {
   clock: Clock;
   logger: Logger;
   metrics: Metrics;
-  /** Told that a worker has answered, or has nothing to answer, so that a stuck one shows. */
-  onTurn: (worker: string) => void;
 };
 
 /** One worker as the crew sees it. */
@@ -87,9 +85,8 @@ export class ClickCrew {
     this.#context.schemas.assertSound();
     this.#news = Promise.withResolvers();
     for (const post of this.#posts) {
-      if (post.isTaking) continue;
-      this.#context.onTurn(post.name);
-      if (post.hasPartitions && !post.fill.isFull) void this.#takeInto(post, waitMsMax, signal);
+      const mayTake = post.hasPartitions && !post.isTaking && !post.fill.isFull;
+      if (mayTake) void this.#takeInto(post, waitMsMax, signal);
     }
     return this.#posts.some(({ isTaking }) => isTaking);
   }
@@ -101,6 +98,11 @@ export class ClickCrew {
 
   tell(): void {
     this.#news.resolve();
+  }
+
+  /** The names of those that owe no answer to a take, by which a stuck one shows. */
+  get answered(): readonly string[] {
+    return this.#posts.flatMap(({ isTaking, name }) => (isTaking ? [] : [name]));
   }
 
   get rows(): number {

@@ -9,6 +9,7 @@ import { errorKind, isCutShort, retryUntilAvailable } from './retry.ts';
 import { reloadTable } from './tables.ts';
 
 const POLL_WAIT_MS_MAX = 250;
+/** Only so long that the loop is seen to turn, whatever its workers do. */
 const WAIT_TURN_MS_MAX = 10_000;
 /** How long a revocation waits for the flush of what it takes away; then the batch is given up. */
 const REVOKE_WAIT_MS_MAX = 15_000;
@@ -100,13 +101,10 @@ export class ClickLoop {
     // What is due but must wait for the flight before it makes no poll any shorter.
     const waitMs = this.#flight === undefined ? (dueInMs ?? POLL_WAIT_MS_MAX) : POLL_WAIT_MS_MAX;
     const isTaking = this.#crew.take(Math.min(POLL_WAIT_MS_MAX, waitMs), signal);
-    if (isTaking) await this.#crew.news;
-    else await this.#waitFor(this.#crew.news, this.#idleMsMax, signal);
-  }
-
-  /** Full workers wait for the flight, only so long that the loop is seen to turn; without partitions: a poll. */
-  get #idleMsMax(): number {
-    return this.#flight === undefined ? POLL_WAIT_MS_MAX : WAIT_TURN_MS_MAX;
+    // Whoever takes, and whoever waits for the flight, brings news; without partitions nobody does.
+    const willHear = isTaking || this.#flight !== undefined;
+    const newsMsMax = willHear ? WAIT_TURN_MS_MAX : POLL_WAIT_MS_MAX;
+    await this.#waitFor(this.#crew.news, newsMsMax, signal);
   }
 
   /** Waits for something to happen, for a bounded time. */

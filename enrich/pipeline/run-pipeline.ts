@@ -306,7 +306,9 @@ async function takeClicks(
       context: flushContext(options, opened),
       intervalMs: config.commit.intervalMs,
       acceptGap,
-      onTurn: () => status.turned('click loop'),
+      onTurn: () => {
+        for (const name of ['click loop', ...crew.answered]) status.turned(name);
+      },
     });
     try {
       await loop.run(signal, DRAIN_WAIT_MS_MAX);
@@ -338,8 +340,7 @@ async function openCrew(
   );
   const settled = await Promise.allSettled(opening);
   const workers = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-  const onTurn = (worker: string): void => status.turned(worker);
-  const crew = new ClickCrew(workers, { schemas, clock, logger, metrics, onTurn });
+  const crew = new ClickCrew(workers, { schemas, clock, logger, metrics });
   if (workers.length < specs.length) {
     await crew.close();
     await Promise.all(opening);

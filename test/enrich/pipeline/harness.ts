@@ -22,6 +22,7 @@ import type { GroupMember } from '../../../enrich/source/log.ts';
 import { openDimensionState } from '../../../enrich/state/dimension-state.ts';
 import type { KeyValueStore } from '../../../enrich/state/key-value-store.ts';
 import { EnrichError } from '../../../enrich/error.ts';
+import type { ClickWorker } from '../../../enrich/worker/click-worker.ts';
 import { openClickWorker } from '../../../enrich/worker/open-click-worker.ts';
 import { openMemoryStore } from '../../../enrich/state/memory-store.ts';
 import { contractFields } from '../../../schemas/contract-field.ts';
@@ -94,6 +95,7 @@ export type StartOptions = {
   config?: Partial<PipelineConfig>;
   acceptGap?: boolean;
   acceptRollback?: boolean;
+  wrapWorker?: (worker: ClickWorker) => ClickWorker;
 };
 
 /** One run of the pipeline in a world. */
@@ -229,6 +231,7 @@ export class World {
 
   async start(options: StartOptions = {}): Promise<Process> {
     const { name = `p${this.processes.length + 1}`, state = 'state' } = options;
+    const { wrapWorker = (worker) => worker } = options;
     const base = pipelineConfig();
     const config = { ...base, ...options.config, kafka: { ...base.kafka, clientId: name } };
     const life = new Life();
@@ -259,7 +262,8 @@ export class World {
           }),
           openStore: () => store,
           writer,
-          openWorker: (spec) => openClickWorker(spec, { log: processLog, store, writer, clock }),
+          openWorker: async (spec) =>
+            wrapWorker(await openClickWorker(spec, { log: processLog, store, writer, clock })),
           clock,
           logger: createJsonLogger(
             (line) => lines.push(JSON.parse(line) as Record<string, unknown>),
