@@ -1,6 +1,10 @@
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { lz4Decompress, snappyDecompress } from '@platformatic/wasm-utils';
 
+/** Records seldom compress better than this. */
+const EXPANSION = 8;
+const PIECE_BYTES_MIN = 1024;
+
 /** What went wrong in a compressed batch; the caller knows where the batch is and wraps it. */
 export class CompressionFault extends Error {
   /** The data is sound as far as it was read, and expands above the limit. */
@@ -25,7 +29,11 @@ export function decompress(
   bytes: Uint8Array,
   decompressedBytesMax: number,
 ): Uint8Array {
-  const limits = { maxOutputLength: decompressedBytesMax };
+  const limits = {
+    maxOutputLength: decompressedBytesMax,
+    // Room for all of it in most cases: zlib puts pieces together by copying them.
+    chunkSize: PIECE_BYTES_MIN + Math.min(decompressedBytesMax, bytes.length * EXPANSION),
+  };
   switch (codec) {
     case 0:
       return bytes;
