@@ -216,18 +216,17 @@ function gather(options: {
     local[i] = code === 0 ? -1 : code;
   }
   const used = renumberCodes(local, view.size);
-  spend(budget, view, used);
-  return { kind: 'dictionary', codes: local, dictionary: dictionaryColumn(type, view, used) };
+  const spend = (bytes: number): void => {
+    budget.bytes += bytes;
+    // Before the value is copied: what is too much must not be in memory first.
+    if (budget.bytes > budget.bytesMax) throw carriesTooMuch(budget);
+  };
+  const dictionary = dictionaryColumn(type, { view, codes: used, spend });
+  return { kind: 'dictionary', codes: local, dictionary };
 }
 
 /** What the carried values of one batch may take, and have taken. */
 type Budget = { bytesMax: number; bytes: number; rowCount: number };
-
-/** Before values are copied: what is too much must not be in memory first. */
-function spend(budget: Budget, view: DictionaryView, codes: Int32Array): void {
-  for (let i = 0; i < codes.length; i++) budget.bytes += view.byteLength(codes[i] ?? 0);
-  if (budget.bytes > budget.bytesMax) throw carriesTooMuch(budget);
-}
 
 function carriesTooMuch({ bytesMax, rowCount }: Budget): EnrichError {
   return new EnrichError(

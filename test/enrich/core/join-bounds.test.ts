@@ -78,8 +78,8 @@ describe('the values that a join carries', () => {
       byteLength: () => 2 ** 30,
       copyBytes: () => 0,
     };
-    expect(() => dictionaryColumn('binary', view, Int32Array.of(1, 2))).toThrow(
-      expect.objectContaining({ kind: 'config' }),
-    );
+    expect(() =>
+      dictionaryColumn('binary', { view, codes: Int32Array.of(1, 2), spend: () => {} }),
+    ).toThrow(expect.objectContaining({ kind: 'config' }));
   });
 });
