@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { createParquetWriter } from '@iceberg-js/rest-client-shim/parquet/parquet-wasm-writer.ts';
-import type { ParquetWriterOptions } from '@iceberg-js/rest-client-shim/parquet/parquet-wasm-writer.ts';
+import { createParquetWriter } from '@iceberg-js/rest-client-shim/parquet/parquet-writer.ts';
+import type { ParquetWriterOptions } from '@iceberg-js/rest-client-shim/parquet/parquet-writer.ts';
 import { openStore } from '@iceberg-js/rest-client-shim/store/open-store.ts';
 import { openPlatformaticLog } from '../enrich/source/platformatic-log.ts';
 import type { PlatformaticLogOptions } from '../enrich/source/platformatic-log.ts';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { createParquetWriter } from '@iceberg-js/rest-client-shim/parquet/parquet-wasm-writer.ts';
+import { createParquetWriter } from '@iceberg-js/rest-client-shim/parquet/parquet-writer.ts';
 import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
 import { startHttpServer } from '../enrich/http-server.ts';
 import { createJsonLogger } from '../enrich/log.ts';

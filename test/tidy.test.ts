@@ -30,8 +30,6 @@ const FLOORS: Record<string, readonly string[]> = {
 const SOLE_IMPORTERS: Record<string, readonly string[]> = {
   rocksdb: ['enrich/state/rocksdb-store.ts'],
   '@aws-sdk/client-s3': ['catalog/store/s3-store.ts'],
-  'parquet-wasm': ['catalog/parquet/parquet-wasm-writer.ts'],
-  'apache-arrow': ['catalog/parquet/arrow-columns.ts'],
   hyparquet: ['catalog/read/read-columns.ts'],
   '@kafkajs/confluent-schema-registry': ['schemas/registry.ts'],
   '@platformatic/kafka': [

@@ -20,5 +20,6 @@ export type EncodedFile = { bytes: Uint8Array } & Pick<
  * dictionary pages where a column comes with a dictionary, row groups of at most `rowGroupRowsMax`.
  */
 export interface DataFileWriter {
-  encode(tableSchema: TableSchema, batch: ColumnBatch): EncodedFile;
+  /** `rows`: which rows of the batch, in which order; absent means all, as they stand. */
+  encode(tableSchema: TableSchema, batch: ColumnBatch, rows?: Int32Array): EncodedFile;
 }

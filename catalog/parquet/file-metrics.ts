@@ -10,34 +10,28 @@ import {
 } from '../spec/single-value.ts';
 import type { PrimitiveType } from '../spec/table-schema.ts';
 import { decimalShape } from '../spec/type-text.ts';
-import type { Footer } from './footer.ts';
+import type { ColumnChunk } from './encoding/column-chunk.ts';
+import type { PageValues, PrimitiveField } from './encoding/page-values.ts';
 
-/** Counts that come from the rows, for each column of the file in the file's order. */
-export type ColumnCounts = {
-  fieldId: number;
-  type: PrimitiveType;
-  nullCount: number;
-  nanCount: number | undefined;
+/** What was written: `rowGroups` have a chunk for each of `fields`, in their order. */
+export type WrittenFile = {
+  fields: readonly PrimitiveField[];
+  rowGroups: readonly (readonly ColumnChunk[])[];
+  rowCount: number;
+  /** Optional fields that the file leaves out. */
+  absentFieldIds: readonly number[];
 };
-
-type FileMetrics = Omit<EncodedFile, 'bytes'>;
 
 /** Up to this precision a decimal lies in an INT32, up to the next in an INT64; then in fixed bytes. */
 const INT32_PRECISION_MAX = 9;
 const INT64_PRECISION_MAX = 18;
 
 /**
- * The metrics of a manifest entry: sizes, bounds and split offsets from the footer, counts from the
- * rows. Columns that the file leaves out (`absentFieldIds`) count as all null, so that readers can
+ * The metrics of a manifest entry. Columns that the file leaves out count as all null, so that readers can
  * prune `IS NOT NULL`. A column of nulls or NaN only has no bounds.
  */
-export function fileMetrics(
-  footer: Footer,
-  rowCount: number,
-  columns: readonly ColumnCounts[],
-  absentFieldIds: readonly number[],
-): FileMetrics {
-  const rows = BigInt(rowCount);
+export function fileMetrics(file: WrittenFile): Omit<EncodedFile, 'bytes'> {
+  const rows = BigInt(file.rowCount);
   const metrics = {
     recordCount: rows,
     columnSizes: new Map<number, bigint>(),
@@ -46,55 +40,58 @@ export function fileMetrics(
     nanValueCounts: new Map<number, bigint>(),
     lowerBounds: new Map<number, Uint8Array>(),
     upperBounds: new Map<number, Uint8Array>(),
-    splitOffsets: footer.rowGroups.map((chunks) => chunks[0]?.firstPageOffset ?? 0n),
+    splitOffsets: file.rowGroups.map((chunks) => BigInt(chunks[0]?.start ?? 0)),
   };
-  columns.forEach((column, index) => {
-    const { fieldId, type, nullCount, nanCount } = column;
-    const chunks = footer.rowGroups.flatMap((rowGroup) => rowGroup[index] ?? []);
+  for (const [index, { id, type }] of file.fields.entries()) {
+    const chunks = file.rowGroups.flatMap((rowGroup) => rowGroup[index] ?? []);
+    const sum = (countOf: (chunk: ColumnChunk) => number): bigint =>
+      BigInt(chunks.reduce((total, chunk) => total + countOf(chunk), 0));
     metrics.columnSizes.set(
-      fieldId,
-      chunks.reduce((sum, chunk) => sum + chunk.compressedBytes, 0n),
+      id,
+      sum(({ start, end }) => end - start),
     );
-    metrics.valueCounts.set(fieldId, rows);
-    metrics.nullValueCounts.set(fieldId, BigInt(nullCount));
-    if (nanCount !== undefined) metrics.nanValueCounts.set(fieldId, BigInt(nanCount));
-    const smallest = extreme(
-      type,
-      chunks.flatMap(({ min }) => min ?? []),
-      -1,
+    metrics.valueCounts.set(id, rows);
+    metrics.nullValueCounts.set(
+      id,
+      sum(({ nullCount }) => nullCount),
     );
-    if (smallest !== undefined) metrics.lowerBounds.set(fieldId, lowerBound(type, smallest));
-    const largest = extreme(
-      type,
-      chunks.flatMap(({ max }) => max ?? []),
-      1,
-    );
+    if (type === 'float' || type === 'double') {
+      metrics.nanValueCounts.set(
+        id,
+        sum(({ nanCount = 0 }) => nanCount),
+      );
+    }
+    const bounds = chunks.flatMap((chunk) => chunk.bounds ?? []);
+    const smallest = extreme(type, bounds, 'min');
+    if (smallest !== undefined) metrics.lowerBounds.set(id, lowerBound(type, smallest));
+    const largest = extreme(type, bounds, 'max');
     const upper = largest === undefined ? undefined : upperBound(type, largest);
-    if (upper !== undefined) metrics.upperBounds.set(fieldId, upper);
-  });
-  for (const fieldId of absentFieldIds) {
+    if (upper !== undefined) metrics.upperBounds.set(id, upper);
+  }
+  for (const fieldId of file.absentFieldIds) {
     metrics.valueCounts.set(fieldId, rows);
     metrics.nullValueCounts.set(fieldId, rows);
   }
   return metrics;
 }
 
-/** The smallest (sign -1) or largest (1) of the row groups' statistics, in single-value form. */
+/** The smallest or largest of the row groups' bounds, in single-value form. */
 function extreme(
   type: PrimitiveType,
-  statistics: readonly Uint8Array[],
-  sign: -1 | 1,
+  bounds: readonly NonNullable<PageValues['bounds']>[],
+  end: 'min' | 'max',
 ): Uint8Array | undefined {
+  const sign = end === 'min' ? -1 : 1;
   let best: PrimitiveValue | undefined;
-  for (const bytes of statistics) {
-    const value = decodeStatistic(type, bytes);
+  for (const bound of bounds) {
+    const value = decodeBound(type, bound[end]);
     if (best === undefined || compareValues(value, best) * sign > 0) best = value;
   }
   return best === undefined ? undefined : encodeSingleValue(type, best);
 }
 
 /** Parquet's plain encoding equals the single-value form for all types but decimals. */
-function decodeStatistic(type: PrimitiveType, bytes: Uint8Array): PrimitiveValue {
+function decodeBound(type: PrimitiveType, bytes: Uint8Array): PrimitiveValue {
   const precision = decimalShape(type)?.precision;
   if (precision === undefined) return decodeSingleValue(type, bytes);
   if (precision <= INT32_PRECISION_MAX) return BigInt(Number(decodeSingleValue('int', bytes)));

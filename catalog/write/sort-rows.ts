@@ -1,4 +1,5 @@
 import type { Column } from '../parquet/columns.ts';
+import { everyRow } from '../parquet/every-row.ts';
 import { isValid } from '../parquet/validity.ts';
 import { compareValues } from '../spec/single-value.ts';
 import type { PrimitiveType } from '../spec/table-schema.ts';
@@ -28,8 +29,8 @@ const COMPARED_ROWS_MAX = 4_096;
 export function sortRows(keys: readonly SortKey[], rowCount: number): Int32Array | undefined {
   const words = keys.toReversed().flatMap((key) => sortWords(key, rowCount));
   if (isSorted(words, rowCount)) return undefined;
-  let order = Int32Array.from({ length: rowCount }, (_, row) => row);
-  if (rowCount <= COMPARED_ROWS_MAX) return order.sort((a, b) => compareRows(words, a, b));
+  let order = everyRow(rowCount);
+  if (rowCount <= COMPARED_ROWS_MAX) return order.toSorted((a, b) => compareRows(words, a, b));
   let spare = new Int32Array(rowCount);
   for (const word of words) {
     for (let shift = 0; shift < 32; shift += DIGIT_BITS) {
@@ -145,9 +146,17 @@ function numberWords(
   return { words, isNull: nullBytes(valid, rowCount) };
 }
 
+/** 1 where a row is null; undefined where none is. */
 function nullBytes(valid: Uint8Array | undefined, rowCount: number): Uint8Array | undefined {
   if (valid === undefined) return undefined;
-  return Uint8Array.from({ length: rowCount }, (_, row) => (isValid(valid, row) ? 0 : 1));
+  const isNull = new Uint8Array(rowCount);
+  let nulls = 0;
+  for (let row = 0; row < rowCount; row += 1) {
+    const bit = isValid(valid, row) ? 0 : 1;
+    isNull[row] = bit;
+    nulls += bit;
+  }
+  return nulls === 0 ? undefined : isNull;
 }
 
 /** The rank of each row's transformed value among the distinct ones. */

@@ -3,7 +3,6 @@ import { CatalogError } from '../error.ts';
 import type { DataFile, PartitionValue } from '../manifest/data-file.ts';
 import type { ColumnBatch } from '../parquet/columns.ts';
 import type { DataFileWriter } from '../parquet/data-file-writer.ts';
-import { selectRows } from '../parquet/select-rows.ts';
 import type { PartitionSpec, SortOrder, TableMetadata } from '../spec/table-metadata.ts';
 import type { PrimitiveType, TableSchema } from '../spec/table-schema.ts';
 import type { ObjectStore } from '../store/object-store.ts';
@@ -73,8 +72,7 @@ export async function writeDataFiles(options: WriteDataFilesOptions): Promise<Da
     for (const { partitionTuple, rows } of splitBatch(table, batch)) {
       await uploads.slot();
       if (uploads.hasFailed()) break;
-      const part = rows === undefined ? batch : selectRows(batch, rows);
-      const { bytes, ...metrics } = writer.encode(table.tableSchema, part);
+      const { bytes, ...metrics } = writer.encode(table.tableSchema, batch, rows);
       const location = fileLocation(table, partitionTuple, options.newFileName());
       uploads.start(store.put(location, bytes));
       dataFiles.push({

@@ -5,6 +5,7 @@ import type {
   DataFileWriter,
   EncodedFile,
 } from '@iceberg-js/rest-client-shim/parquet/data-file-writer.ts';
+import { everyRow } from '@iceberg-js/rest-client-shim/parquet/every-row.ts';
 import {
   compareValues,
   encodeSingleValue,
@@ -32,19 +33,19 @@ export function recordRows(
 ): FileRowsRecorder {
   const encoded = new WeakMap<Uint8Array, FileRows>();
   const writer: DataFileWriter = {
-    encode(tableSchema, batch) {
+    encode(tableSchema, batch, rows) {
       onEncode(tableSchema, batch);
-      const file = inner.encode(tableSchema, batch);
-      encoded.set(file.bytes, rowsOfBatch(tableSchema, batch));
+      const file = inner.encode(tableSchema, batch, rows);
+      encoded.set(file.bytes, rowsOfBatch(tableSchema, batch, rows ?? everyRow(batch.rowCount)));
       return file;
     },
   };
   return { writer, rowsOf: (bytes) => encoded.get(bytes) };
 }
 
-function rowsOfBatch(tableSchema: TableSchema, batch: ColumnBatch): FileRows {
+function rowsOfBatch(tableSchema: TableSchema, batch: ColumnBatch, wanted: Int32Array): FileRows {
   const fields = tableSchema.fields.filter(({ id }) => batch.columns.has(id));
-  const rows = Array.from({ length: batch.rowCount }, (_, row) =>
+  const rows = Array.from(wanted, (row) =>
     fields.map(({ id, type }) => {
       const column = batch.columns.get(id);
       return column === undefined ? null : columnValue(column, type as PrimitiveType, row);
@@ -65,32 +66,36 @@ const BOUNDED: ReadonlySet<unknown> = new Set(['int', 'long', 'timestamptz']);
 export function createTwinWriter(): DataFileWriter {
   let files = 0;
   return {
-    encode(tableSchema, batch): EncodedFile {
+    encode(tableSchema, batch, rows = everyRow(batch.rowCount)): EncodedFile {
       const missing = tableSchema.fields.find(
         ({ id, required }) => required && !batch.columns.has(id),
       );
       if (missing !== undefined) throw new Error(`the rows lack the column ${missing.name}`);
-      const bytes = new Uint8Array(HEADER.length + 4 + batch.rowCount * BYTES_PER_ROW);
+      const bytes = new Uint8Array(HEADER.length + 4 + rows.length * BYTES_PER_ROW);
       bytes.set(HEADER);
       new DataView(bytes.buffer).setUint32(HEADER.length, files++);
-      return { bytes, ...metricsOf(tableSchema, batch) };
+      return { bytes, ...metricsOf(tableSchema, batch, rows) };
     },
   };
 }
 
-function metricsOf(tableSchema: TableSchema, batch: ColumnBatch): Omit<EncodedFile, 'bytes'> {
-  const rows = BigInt(batch.rowCount);
+function metricsOf(
+  tableSchema: TableSchema,
+  batch: ColumnBatch,
+  rows: Int32Array,
+): Omit<EncodedFile, 'bytes'> {
+  const rowCount = BigInt(rows.length);
   const valueCounts = new Map<number, bigint>();
   const lowerBounds = new Map<number, Uint8Array>();
   const upperBounds = new Map<number, Uint8Array>();
   for (const { id, type } of tableSchema.fields) {
-    valueCounts.set(id, rows);
+    valueCounts.set(id, rowCount);
     const column = batch.columns.get(id);
     if (column === undefined || !BOUNDED.has(type)) continue;
     const primitive = type as PrimitiveType;
     let lowest: PrimitiveValue | undefined;
     let highest: PrimitiveValue | undefined;
-    for (let row = 0; row < batch.rowCount; row += 1) {
+    for (const row of rows) {
       const value = columnValue(column, primitive, row);
       if (value === null) continue;
       if (lowest === undefined || compareValues(value, lowest) < 0) lowest = value;
@@ -101,7 +106,7 @@ function metricsOf(tableSchema: TableSchema, batch: ColumnBatch): Omit<EncodedFi
     upperBounds.set(id, encodeSingleValue(primitive, highest));
   }
   return {
-    recordCount: rows,
+    recordCount: rowCount,
     columnSizes: new Map(),
     valueCounts,
     nullValueCounts: new Map(),

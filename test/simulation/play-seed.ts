@@ -1,4 +1,4 @@
-import { createParquetWriter } from '@iceberg-js/rest-client-shim/parquet/parquet-wasm-writer.ts';
+import { createParquetWriter } from '@iceberg-js/rest-client-shim/parquet/parquet-writer.ts';
 import { playSchedule } from './schedule.ts';
 import type { Played } from './schedule.ts';
 

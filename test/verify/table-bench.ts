@@ -2,7 +2,7 @@ import { commitAppend } from '../../catalog/commit/commit-append.ts';
 import { createMemoryCatalog } from '../../catalog/memory/memory-catalog.ts';
 import { createMemoryStore } from '../../catalog/memory/memory-store.ts';
 import type { Column, ColumnBatch } from '../../catalog/parquet/columns.ts';
-import { createParquetWriter } from '../../catalog/parquet/parquet-wasm-writer.ts';
+import { createParquetWriter } from '../../catalog/parquet/parquet-writer.ts';
 import type { Catalog, TableIdentifier } from '../../catalog/rest/catalog.ts';
 import type { TableMetadata } from '../../catalog/spec/table-metadata.ts';
 import type { NestedField } from '../../catalog/spec/table-schema.ts';

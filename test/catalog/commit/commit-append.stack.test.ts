@@ -6,7 +6,7 @@ import type { ScannedFile } from '../../../catalog/commit/scan.ts';
 import { CatalogError } from '../../../catalog/error.ts';
 import type { DataFile } from '../../../catalog/manifest/data-file.ts';
 import type { Column, ColumnBatch } from '../../../catalog/parquet/columns.ts';
-import { createParquetWriter } from '../../../catalog/parquet/parquet-wasm-writer.ts';
+import { createParquetWriter } from '../../../catalog/parquet/parquet-writer.ts';
 import type { Catalog, LoadedTable, TableIdentifier } from '../../../catalog/rest/catalog.ts';
 import { openRestCatalog } from '../../../catalog/rest/rest-catalog.ts';
 import { ancestors } from '../../../catalog/spec/snapshot-walk.ts';

@@ -165,6 +165,17 @@ export const ALL_TYPES = [
   'decimal(38, 5)',
 ] as const satisfies readonly PrimitiveType[];
 
+/** Values of one column: whole numbers of one order of magnitude, since their range decides how they are packed. */
+function poolOf(type: PrimitiveType, rowCount: number): fc.Arbitrary<PartitionValue[]> {
+  const sizes = { minLength: 1, maxLength: rowCount };
+  if (type !== 'long' && type !== 'timestamp' && type !== 'timestamptz') {
+    return fc.array(valueOf(type), sizes);
+  }
+  return fc
+    .constantFrom(61n, 53n, 52n, 51n, 40n, 32n, 8n)
+    .chain((bits) => fc.array(fc.bigInt({ min: -(2n ** bits), max: 2n ** bits }), sizes));
+}
+
 type ColumnPlan = {
   type: PrimitiveType;
   form: 'plain' | 'dictionary' | 'absent';
@@ -178,7 +189,7 @@ function columnPlan(type: PrimitiveType, rowCount: number): fc.Arbitrary<ColumnP
     .record({
       form: fc.constantFrom('plain' as const, 'dictionary' as const, 'absent' as const),
       required: fc.boolean(),
-      pool: fc.array(valueOf(type), { minLength: 1, maxLength: rowCount }),
+      pool: poolOf(type, rowCount),
       picks: fc.array(fc.option(fc.nat(), { freq: 4 }), {
         minLength: rowCount,
         maxLength: rowCount,

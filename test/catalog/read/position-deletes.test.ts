@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { createMemoryStore } from '../../../catalog/memory/memory-store.ts';
-import { createParquetWriter } from '../../../catalog/parquet/parquet-wasm-writer.ts';
+import { createParquetWriter } from '../../../catalog/parquet/parquet-writer.ts';
 import { dropDeletedRows, readPositionDeletes } from '../../../catalog/read/position-deletes.ts';
 import type { TableSchema } from '../../../catalog/spec/table-schema.ts';
 import type { ObjectStore } from '../../../catalog/store/object-store.ts';

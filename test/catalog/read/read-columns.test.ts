@@ -5,7 +5,7 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, it } from 'vitest';
 import { createMemoryStore } from '../../../catalog/memory/memory-store.ts';
 import type { ColumnBatch } from '../../../catalog/parquet/columns.ts';
-import { createParquetWriter } from '../../../catalog/parquet/parquet-wasm-writer.ts';
+import { createParquetWriter } from '../../../catalog/parquet/parquet-writer.ts';
 import {
   openDataFile,
   readDataFile,

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { PartitionValue } from '../../../catalog/manifest/data-file.ts';
 import { createMemoryStore } from '../../../catalog/memory/memory-store.ts';
-import { createParquetWriter } from '../../../catalog/parquet/parquet-wasm-writer.ts';
+import { createParquetWriter } from '../../../catalog/parquet/parquet-writer.ts';
 import { readDataFile } from '../../../catalog/read/read-columns.ts';
 import { compareValues } from '../../../catalog/spec/single-value.ts';
 import type { SortField, TableMetadata } from '../../../catalog/spec/table-metadata.ts';

@@ -3,7 +3,7 @@ import { CatalogError } from '../../../catalog/error.ts';
 import type { PartitionValue } from '../../../catalog/manifest/data-file.ts';
 import { createMemoryStore } from '../../../catalog/memory/memory-store.ts';
 import type { ColumnBatch } from '../../../catalog/parquet/columns.ts';
-import { createParquetWriter } from '../../../catalog/parquet/parquet-wasm-writer.ts';
+import { createParquetWriter } from '../../../catalog/parquet/parquet-writer.ts';
 import type { TableSchema } from '../../../catalog/spec/table-schema.ts';
 import type { ObjectStore } from '../../../catalog/store/object-store.ts';
 import {
@@ -192,10 +192,10 @@ describe('writeDataFiles', () => {
     };
     const writer: typeof whole = {
       ...whole,
-      encode: (schema, part) => {
+      encode: (...file) => {
         encoded += 1;
         if (encoded === 3) throw new CatalogError('config', 'no such column');
-        return whole.encode(schema, part);
+        return whole.encode(...file);
       },
     };
     const batch = batchOf([0n, DAY, 2n * DAY]);

@@ -5,7 +5,7 @@ import type { PartitionValue } from '@iceberg-js/rest-client-shim/manifest/data-
 import { createMemoryCatalog } from '@iceberg-js/rest-client-shim/memory/memory-catalog.ts';
 import type { CommitFault } from '@iceberg-js/rest-client-shim/memory/memory-catalog.ts';
 import { createMemoryStore } from '@iceberg-js/rest-client-shim/memory/memory-store.ts';
-import { createParquetWriter } from '@iceberg-js/rest-client-shim/parquet/parquet-wasm-writer.ts';
+import { createParquetWriter } from '@iceberg-js/rest-client-shim/parquet/parquet-writer.ts';
 import type { CommitTableRequest } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
 import { readDataFile } from '@iceberg-js/rest-client-shim/read/read-columns.ts';
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';

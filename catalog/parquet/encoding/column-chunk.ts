@@ -1,0 +1,252 @@
+import { constants, zstdCompressSync } from 'node:zlib';
+import type { Column } from '../columns.ts';
+import { renumberCodes } from '../renumber-codes.ts';
+import { writeIndices, writeLevels } from './bit-packing.ts';
+import { ByteSink } from './byte-sink.ts';
+import { columnValues } from './column-values.ts';
+import { CompactThrift } from './compact-thrift.ts';
+import { type Encoding, ENCODING, type PageValues, type PrimitiveField } from './page-values.ts';
+
+type DictionaryColumn = Extract<Column, { kind: 'dictionary' }>;
+
+/** One column of one row group, as it stands in the file. */
+export type ColumnChunk = {
+  /** Where its first page starts. */
+  start: number;
+  /** Where its first data page starts, behind the dictionary if it has one. */
+  dataStart: number;
+  end: number;
+  encodings: readonly Encoding[];
+  uncompressedBytes: number;
+  nullCount: number;
+  nanCount: number | undefined;
+  bounds: PageValues['bounds'];
+};
+
+export type PageSettings = {
+  zstdLevel: number;
+  /** About as many bytes as a data page has uncompressed. */
+  pageBytesMax: number;
+};
+
+/** Readers hold a dictionary in memory as a whole. */
+const DICTIONARY_BYTES_MAX = 4 * 1024 ** 2;
+const DATA_PAGE = 0;
+const DICTIONARY_PAGE = 2;
+
+/** Which of the rows have a value (absent: all), and where it stands: rows of the column, or codes of its dictionary. */
+type Present = { valid: Uint8Array | undefined; at: Int32Array };
+
+/** Encodes columns into a file. Its memory is used again for each column: fresh memory costs more than the work. */
+export class ChunkEncoder {
+  readonly #settings: PageSettings;
+  readonly #raw = new ByteSink(2 ** 20);
+  #flags = new Uint8Array(0);
+  #places = new Int32Array(0);
+  #numbers = new Int32Array(0);
+
+  constructor(settings: PageSettings) {
+    this.#settings = settings;
+  }
+
+  /** Appends the given rows of a column to the file, in their order. Errors: as `columnValues`. */
+  encode(file: ByteSink, field: PrimitiveField, column: Column, rows: Int32Array): ColumnChunk {
+    const { length } = rows;
+    this.#raw.length = 0;
+    if (this.#flags.length < length) {
+      this.#flags = new Uint8Array(length);
+      this.#places = new Int32Array(length);
+      this.#numbers = new Int32Array(length);
+    }
+    const memory = { flags: this.#flags, at: this.#places };
+    const present =
+      column.kind === 'dictionary'
+        ? presentCodes(column, rows, memory)
+        : presentRows(column.valid, rows, memory);
+    const pages = new Pages(file, { field, rowCount: length, present }, this.#raw, this.#settings);
+    if (column.kind === 'dictionary') this.#addDictionaryColumn(pages, field, column, present.at);
+    else pages.addValues(columnValues(field, column, present.at));
+    return pages.chunk;
+  }
+
+  /** A dictionary stays one where it is small and its values repeat (booleans have none); else values go out one by one. */
+  #addDictionaryColumn(
+    pages: Pages,
+    field: PrimitiveField,
+    { dictionary }: DictionaryColumn,
+    codes: Int32Array,
+  ): void {
+    const numbers = this.#numbers.subarray(0, codes.length);
+    numbers.set(codes);
+    const used = renumberCodes(numbers, dictionary.size);
+    const repeats = used.length > 0 && used.length * 2 <= numbers.length;
+    if (repeats && field.type !== 'boolean') {
+      const values = columnValues(field, dictionary.values, used);
+      if (values.byteLength <= DICTIONARY_BYTES_MAX) {
+        pages.addDictionary(values, numbers);
+        return;
+      }
+    }
+    pages.addValues(columnValues(field, dictionary.values, codes));
+  }
+}
+
+type Memory = { flags: Uint8Array; at: Int32Array };
+
+function presentRows(valid: Uint8Array | undefined, rows: Int32Array, memory: Memory): Present {
+  if (valid === undefined) return { valid: undefined, at: rows };
+  const { flags, at } = memory;
+  let count = 0;
+  for (let index = 0; index < rows.length; index += 1) {
+    const row = rows[index] as number;
+    const flag = valid[row] === 0 ? 0 : 1;
+    flags[index] = flag;
+    at[count] = row;
+    count += flag;
+  }
+  return count === rows.length
+    ? { valid: undefined, at: rows }
+    : { valid: flags, at: at.subarray(0, count) };
+}
+
+/** A code below zero is null, and so is one whose value is. */
+function presentCodes(
+  { codes, dictionary }: DictionaryColumn,
+  rows: Int32Array,
+  { flags, at }: Memory,
+): Present {
+  const { valid } = dictionary.values;
+  let count = 0;
+  for (let index = 0; index < rows.length; index += 1) {
+    const code = codes[rows[index] as number] as number;
+    const flag = code < 0 || (valid !== undefined && valid[code] === 0) ? 0 : 1;
+    flags[index] = flag;
+    at[count] = code;
+    count += flag;
+  }
+  return { valid: count === rows.length ? undefined : flags, at: at.subarray(0, count) };
+}
+
+/** Puts values into pages of one chunk. */
+class Pages {
+  readonly chunk: ColumnChunk;
+  readonly #file: ByteSink;
+  readonly #field: PrimitiveField;
+  readonly #rowCount: number;
+  readonly #valid: Uint8Array | undefined;
+  readonly #raw: ByteSink;
+  readonly #settings: PageSettings;
+
+  constructor(
+    file: ByteSink,
+    from: { field: PrimitiveField; rowCount: number; present: Present },
+    raw: ByteSink,
+    settings: PageSettings,
+  ) {
+    const { field, rowCount, present } = from;
+    this.#file = file;
+    this.#field = field;
+    this.#rowCount = rowCount;
+    this.#valid = present.valid;
+    this.#raw = raw;
+    this.#settings = settings;
+    this.chunk = {
+      start: file.length,
+      dataStart: file.length,
+      end: file.length,
+      encodings: [],
+      uncompressedBytes: 0,
+      nullCount: rowCount - present.at.length,
+      nanCount: undefined,
+      bounds: undefined,
+    };
+  }
+
+  addValues(values: PageValues): void {
+    this.#describe(values, [values.encoding, ENCODING.rle]);
+    this.#addDataPages(values.encoding, values.byteLength, (from, to) =>
+      values.write(this.#raw, from, to),
+    );
+  }
+
+  /** `numbers` are places in the dictionary's values. */
+  addDictionary(values: PageValues, numbers: Int32Array): void {
+    const { chunk } = this;
+    this.#describe(values, [ENCODING.plain, ENCODING.rle, ENCODING.rleDictionary]);
+    values.writePlain(this.#raw);
+    this.#endPage(DICTIONARY_PAGE, (thrift) =>
+      thrift.struct(7, () => {
+        thrift.int32(1, values.count);
+        thrift.int32(2, ENCODING.plain);
+      }),
+    );
+    chunk.dataStart = chunk.end;
+    const size = values.count;
+    this.#addDataPages(ENCODING.rleDictionary, numbers.byteLength, (from, to) =>
+      writeIndices(this.#raw, numbers, { from, to, size }),
+    );
+  }
+
+  #describe(values: PageValues, encodings: readonly Encoding[]): void {
+    this.chunk.encodings = encodings;
+    this.chunk.bounds = values.bounds;
+    this.chunk.nanCount = values.nanCount;
+  }
+
+  /** Pages of as many rows each. */
+  #addDataPages(
+    encoding: Encoding,
+    byteLength: number,
+    write: (from: number, to: number) => void,
+  ): void {
+    const rowCount = this.#rowCount;
+    const pageCount = Math.ceil(byteLength / this.#settings.pageBytesMax);
+    const pageRows = Math.ceil(rowCount / Math.max(1, pageCount));
+    let value = 0;
+    for (let from = 0; from < rowCount; from += pageRows) {
+      const to = Math.min(from + pageRows, rowCount);
+      const end = value + this.#countValues(from, to);
+      if (!this.#field.required) writeLevels(this.#raw, this.#valid, { from, to });
+      write(value, end);
+      value = end;
+      this.#endPage(DATA_PAGE, (thrift) =>
+        thrift.struct(5, () => {
+          thrift.int32(1, to - from);
+          thrift.int32(2, encoding);
+          thrift.int32(3, ENCODING.rle);
+          thrift.int32(4, ENCODING.rle);
+        }),
+      );
+    }
+  }
+
+  #countValues(from: number, to: number): number {
+    const valid = this.#valid;
+    if (valid === undefined) return to - from;
+    let count = 0;
+    for (let row = from; row < to; row += 1) count += valid[row] as number;
+    return count;
+  }
+
+  /** Compresses what was written since the last page, and puts it behind its header. */
+  #endPage(type: number, describe: (thrift: CompactThrift) => void): void {
+    const raw = this.#raw.view();
+    const body = zstdCompressSync(raw, {
+      params: { [constants.ZSTD_c_compressionLevel]: this.#settings.zstdLevel },
+      pledgedSrcSize: raw.length,
+      // All of it in one piece: nothing compressed is longer.
+      chunkSize: raw.length + (raw.length >> 7) + 1024,
+    });
+    const thrift = new CompactThrift();
+    thrift.int32(1, type);
+    thrift.int32(2, raw.length);
+    thrift.int32(3, body.length);
+    describe(thrift);
+    thrift.end();
+    this.#file.append(thrift.bytes);
+    this.#file.append(body);
+    this.chunk.end = this.#file.length;
+    this.chunk.uncompressedBytes += thrift.bytes.length + raw.length;
+    this.#raw.length = 0;
+  }
+}
