@@ -75,7 +75,9 @@ async function measure(options: {
     const toNs = process.hrtime.bigint();
     const rssBytes = peakResidentBytes(pipeline.pid);
     await pipeline.stop('SIGTERM');
-    if (isProfiled) tellStages(kind, await readStages(profiles, { fromNs, toNs }), clicks.count);
+    const speed = speedOf(samples);
+    const stages = isProfiled ? await readStages(profiles, { fromNs, toNs }) : undefined;
+    if (stages !== undefined) tellStages(kind, stages, speed);
     const { isSound, isRight, missing, wrong } = await checkRun({
       run,
       expectation: expectationOf({ dataSet, clicks }),
@@ -83,12 +85,13 @@ async function measure(options: {
     });
     return {
       ...kind,
-      ...speedOf(samples),
+      ...speed,
       rssMiB: Math.round(rssBytes / 1024 ** 2),
       restartSeconds: pipeline.readySeconds,
       restartRssMiB: Math.round(restartRssBytes / 1024 ** 2),
       missing,
       wrong,
+      ...(stages === undefined ? {} : { stages }),
       correct: isSound && isRight,
     };
   } finally {
@@ -96,18 +99,25 @@ async function measure(options: {
   }
 }
 
-/** Profiles stay: DevTools open them. */
-function tellStages(kind: Kind, stages: StageSeconds, events: number): void {
+/**
+ * The process's CPU time by the shares of the stages: a profile's own seconds also run while a thread waits for a
+ * core. Profiles stay: DevTools open them.
+ */
+function tellStages(
+  kind: Kind,
+  stages: StageSeconds,
+  { cpuSeconds: cpu, events }: ReturnType<typeof speedOf>,
+): void {
   const all = Object.values(stages).reduce((sum, seconds) => sum + seconds, 0);
   const rows = Object.entries(stages)
     .toSorted(([, a], [, b]) => b - a)
     .map(([stage, seconds]) => [
       stage,
-      rounded((seconds * 1e6) / events),
+      rounded(((seconds / all) * cpu * 1e6) / events),
       Math.round((100 * seconds) / all),
     ]);
   console.log(`${kind.rows} rows, ${kind.skew}, workers ${kind.workers}`);
-  console.log(renderTable(['stage', 'µs an event', '%'], rows));
+  console.log(renderTable(['stage', 'CPU µs an event', '%'], rows));
 }
 
 await runBench({

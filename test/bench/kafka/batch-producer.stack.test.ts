@@ -43,6 +43,10 @@ const textOf = (i: number): string => `${i} key ${i} ${i % 10 === 9 ? null : `va
 const expected = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, i) => textOf(from + i));
 
+/** The first records, an offset further on. */
+const shifted = (to: number): string[] =>
+  Array.from({ length: to }, (_, i) => textOf(i).replace(/^\d+/, String(i + 1)));
+
 /** What the pipeline's own reader sees, by partition, up to the end for readers of committed records. */
 async function walked(topic: string): Promise<Map<number, string[]>> {
   const found = new Map<number, string[]>();
@@ -122,7 +126,7 @@ describe('batches that were made here', () => {
     await producer.recreateTopic(topic, PARTITIONS, {});
     const broken = batchOf(topic, 0, 0, 5);
     broken.batch.writeUInt32BE(1, 17);
-    await expect(producer.send([broken])).rejects.toThrow();
+    await expect(producer.send([broken])).rejects.toThrow('Produce');
     await producer.deleteTopic(topic);
   });
 });
@@ -135,8 +139,6 @@ describe('a gate', () => {
     await producer.send([batchOf(topic, 0, 0, 30), batchOf(topic, 1, 0, 10)]);
     expect(await walked(topic)).toEqual(new Map());
     await gate.open();
-    const shifted = (to: number): string[] =>
-      Array.from({ length: to }, (_, i) => textOf(i).replace(/^\d+/, String(i + 1)));
     expect(await walked(topic)).toEqual(
       new Map([
         [0, shifted(30)],
