@@ -36,7 +36,8 @@ export function segmentMask(place: number): number {
 /**
  * Finds ids by the hash of their keys, by extendible hashing: the high bits of a hash choose a segment,
  * an open-addressed table of at most 16,384 entries, which doubles and then splits. So growing never
- * stops the process for longer than one segment takes, and no free space beyond a segment's is held.
+ * stops the process for longer than one segment takes. A split stays in place and takes one more segment; what a
+ * doubled segment leaves behind is not used again, less than the two first segments have when they are full.
  *
  * A place of the directory: the block at which the segment starts in the high 27 bits, the logarithm of its
  * size in the low 5. Look-ups walk the entries themselves, in one loop with the comparison of keys:
