@@ -28,13 +28,13 @@ async function run(bench: string, ...args: string[]): Promise<Ended> {
 }
 
 describe('the words of a bench', () => {
-  it.each(BENCHES)('%s tells what it does', { timeout: WAIT_MS_MAX }, async (bench) => {
+  it.concurrent.each(BENCHES)('%s tells what it does', { timeout: WAIT_MS_MAX }, async (bench) => {
     const { code, stdout } = await run(bench, '--help');
     expect(code).toBe(0);
     expect(stdout).toContain(`usage: node bench/${bench}.ts`);
   });
 
-  it.each([
+  it.concurrent.each([
     ['--rows', '1000,'],
     ['--rows', 'many'],
     ['--rows', '0'],
