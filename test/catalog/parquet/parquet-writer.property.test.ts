@@ -170,7 +170,9 @@ it('every column of every row group has statistics, zstd, its field id and its r
       const metadata = parquetMetadata(Uint8Array.from(file.bytes).buffer);
       const present = model.tableSchema.fields.filter(({ id }) => model.batch.columns.has(id));
       expect(
-        metadata.schema.slice(1).map((one) => [one.name, one.field_id, one.repetition_type]),
+        metadata.schema
+          .slice(1)
+          .map((field) => [field.name, field.field_id, field.repetition_type]),
       ).toEqual(
         present.map(({ name, id, required }) => [name, id, required ? 'REQUIRED' : 'OPTIONAL']),
       );

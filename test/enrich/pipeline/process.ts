@@ -52,10 +52,10 @@ export class Life {
   readonly #handOver = (answer: unknown): unknown =>
     this.#runs ? answer : this.running().then(() => answer);
 
-  readonly #handOverError = (error: unknown): Promise<never> =>
-    this.running().then(() => {
-      throw error;
-    });
+  readonly #handOverError = async (error: unknown): Promise<never> => {
+    await this.running();
+    throw error;
+  };
 
   /** The object with every method asked through `ask`; each must return a promise or an async iterable. */
   guard<T extends object>(target: T): T {
