@@ -60,6 +60,19 @@ export function judgeAppend(
   };
 }
 
+/**
+ * The position that the table holds for this pipeline in this very log; undefined when it never committed.
+ * Errors: `fenced` where the table was rolled back or the position counts in another log.
+ */
+export function committedInLog(
+  metadata: TableMetadata,
+  owner: { pipeline: string; identity: LogIdentity; forgottenCommitId: string | undefined },
+): CommittedState | undefined {
+  const committed = readCommitted(metadata, owner.pipeline, owner.forgottenCommitId);
+  if (committed !== undefined) assertSameLog(committed.identity, owner.identity);
+  return committed;
+}
+
 /** Another cluster or a recreated topic makes every stored offset meaningless: `fenced` (INVARIANTS.md 9). */
 export function assertSameLog(committed: LogIdentity, actual: LogIdentity): void {
   const { clusterId, topic, topicId } = committed;

@@ -1,5 +1,4 @@
-import { assertSameLog } from '../core/acceptance.ts';
-import { readCommitted } from '../core/position.ts';
+import { assertSameLog, committedInLog } from '../core/acceptance.ts';
 import { EnrichError } from '../error.ts';
 import type { GroupMember, Log, Position } from '../source/log.ts';
 import type { ClickCrew } from './click-crew.ts';
@@ -255,9 +254,8 @@ export class ClickLoop {
     const { catalog, tables, pipeline, identity, forgotten } = this.#context;
     const { events } = tables;
     await reloadTable(catalog, events);
-    const committed = readCommitted(events.metadata, pipeline, forgotten.get(pipeline));
-    if (committed !== undefined) assertSameLog(committed.identity, identity);
-    return committed;
+    const forgottenCommitId = forgotten.get(pipeline);
+    return committedInLog(events.metadata, { pipeline, identity, forgottenCommitId });
   }
 
   /** The topic may have been recreated since it was last read, even since its bounds were (INVARIANTS.md 9). */

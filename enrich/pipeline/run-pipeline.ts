@@ -5,6 +5,7 @@ import { createChangeDecoder } from '../../connectors/decode-change.ts';
 import { createSchemaCache } from '../../schemas/schema-cache.ts';
 import type { Registry } from '../../schemas/registry.ts';
 import type { Clock } from '../clock.ts';
+import { committedInLog } from '../core/acceptance.ts';
 import type { ContractSet } from '../config/check-contracts.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
 import { EnrichError } from '../error.ts';
@@ -169,6 +170,10 @@ async function openPipeline(
   const tables = await openTables({ catalog, config, ...contracts });
   const store = ports.openStore(tables.events.metadata.location);
   const forgotten = acceptedRollbacks(options, { stream, topics, tables });
+  // A table that nothing may be written to is told of before the pipeline says that it is ready.
+  const { pipeline } = config;
+  const forgottenCommitId = forgotten.get(pipeline);
+  committedInLog(tables.events.metadata, { pipeline, identity: stream, forgottenCommitId });
   const lake = {
     catalog,
     store,

@@ -143,6 +143,23 @@ describe('a table that was rolled back', () => {
     expect(await expectExactlyOnce(world)).toHaveLength(4);
   });
 
+  it('stops the pipeline at its start, which waits for its dimensions and never says that it is ready', async () => {
+    const world = await World.open();
+    const first = await world.start();
+    await world.run(1_000);
+    world.click(0, [{}]);
+    await world.run(5_000);
+    const { currentSnapshotId = 0n } = await world.metadata();
+    world.click(0, [{}]);
+    await world.run(5_000);
+    first.stop();
+    await world.run(5_000);
+    await world.rollBack(currentSnapshotId);
+    const second = await startAndWait(world);
+    expectFenced(second, /was rolled back/);
+    expect(second.lines.map(({ message }) => message)).not.toContain('ready: joining clicks');
+  });
+
   it('to a snapshot of somebody else, with ours expired, is read on from where that one stood', async () => {
     const world = await committed();
     await world.commitByOthers();
