@@ -28,7 +28,13 @@ import { openToolLog } from './lag.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions, LoadedConfig } from './load-config.ts';
 import { assertAnswers, look } from './look.ts';
-import { kafkajsSecurity, openCatalog, openSchemaRegistry, openTableStore } from './open-lake.ts';
+import {
+  kafkajsSecurity,
+  lookAtCatalog,
+  openCatalog,
+  openSchemaRegistry,
+  openTableStore,
+} from './open-lake.ts';
 import { occasionally, terminal } from './terminal.ts';
 
 type FilterOptions = {
@@ -132,7 +138,7 @@ async function openDeadLetterTable(config: PipelineConfig): Promise<Table> {
     const message = `table ${table} does not exist yet; "tributary run" makes it`;
     throw new EnrichError('unavailable', message);
   };
-  const metadata = await look(`the catalog at ${config.catalog.uri}`, find());
+  const metadata = await lookAtCatalog(config, find());
   const { endpoint } = config.storage;
   if (endpoint !== undefined) await assertAnswers(`S3 at ${endpoint}`, endpoint);
   return { metadata, ...openTableStore(config, metadata.location) };

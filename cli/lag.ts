@@ -1,4 +1,5 @@
 import type { Catalog } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
+import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { readCommitted } from '../enrich/core/position.ts';
 import type { Log } from '../enrich/source/log.ts';
@@ -21,8 +22,16 @@ export async function readLag(
   const { namespace, name } = config.table;
   const bounds = await log.bounds(config.stream.topic);
   const loaded = await catalog.loadTable({ namespace, name });
-  const committed =
-    loaded === undefined ? undefined : readCommitted(loaded.metadata, config.pipeline);
+  return lagOf(config, bounds, loaded?.metadata);
+}
+
+/** How many records lie within these bounds of the stream topic that this table, if there is one, has not. */
+export function lagOf(
+  config: PipelineConfig,
+  bounds: Awaited<ReturnType<Log['bounds']>>,
+  metadata: TableMetadata | undefined,
+): { records: bigint; partitions: number } {
+  const committed = metadata === undefined ? undefined : readCommitted(metadata, config.pipeline);
   let records = 0n;
   for (const [partition, { startOffset, endOffset }] of bounds) {
     records += endOffset - (committed?.next.get(partition) ?? startOffset);

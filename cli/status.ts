@@ -4,14 +4,16 @@ import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-meta
 import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { systemClock } from './environment.ts';
 import { readCommitted } from '../enrich/core/position.ts';
+import type { Log } from '../enrich/source/log.ts';
 import { EXIT, describeForUser } from './exit-code.ts';
-import { openToolLog, readLag } from './lag.ts';
+import { lagOf, openToolLog } from './lag.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions } from './load-config.ts';
 import { look } from './look.ts';
-import { openCatalog } from './open-lake.ts';
+import { lookAtCatalog, openCatalog } from './open-lake.ts';
 import { renderTable, terminal } from './terminal.ts';
 
+type LogBounds = Awaited<ReturnType<Log['bounds']>>;
 type StatusLine = [subject: string, state: string];
 
 export function addStatusCommand(program: Command): void {
@@ -24,10 +26,12 @@ export function addStatusCommand(program: Command): void {
 
 async function status(options: ConfigOptions): Promise<void> {
   const { config } = await loadConfig(options);
+  const events = lookAtCatalog(config, loadEvents(config));
+  const bounds = look(`Kafka at ${config.kafka.brokers.join(', ')}`, readBounds(config));
   const asked = await Promise.all([
     tell('pipeline', () => processState(config)),
-    tell('table', () => look(`the catalog at ${config.catalog.uri}`, tableState(config))),
-    tell('lag', () => look(`Kafka at ${config.kafka.brokers.join(', ')}`, lagState(config))),
+    tell('table', async () => tableState(config, await events)),
+    tell('lag', async () => lagState(config, await bounds, events)),
   ]);
   terminal.print(renderTable(['what', 'state'], asked.flat()));
 }
@@ -61,8 +65,7 @@ async function loadEvents(config: PipelineConfig): Promise<TableMetadata | undef
   return (await catalog.loadTable({ namespace, name }))?.metadata;
 }
 
-async function tableState(config: PipelineConfig): Promise<StatusLine[]> {
-  const metadata = await loadEvents(config);
+function tableState(config: PipelineConfig, metadata: TableMetadata | undefined): StatusLine[] {
   const name = [...config.table.namespace, config.table.name].join('.');
   if (metadata === undefined) return [['table', `${name} does not exist yet`]];
   const head = headSnapshot(metadata);
@@ -78,14 +81,24 @@ async function tableState(config: PipelineConfig): Promise<StatusLine[]> {
   ];
 }
 
-async function lagState(config: PipelineConfig): Promise<StatusLine[]> {
+async function readBounds(config: PipelineConfig): Promise<LogBounds> {
   const log = await openToolLog(config);
   try {
-    const catalog = await openCatalog(config, { look: true });
-    const { records, partitions } = await readLag(config, log, catalog);
-    const { topic } = config.stream;
-    return [['lag', `${records} records of ${topic} in ${partitions} partitions not committed`]];
+    return await log.bounds(config.stream.topic);
   } finally {
     await log.close();
   }
+}
+
+/** The lag counts from the table's position: what keeps the table away is told by the line above it. */
+async function lagState(
+  config: PipelineConfig,
+  bounds: LogBounds,
+  events: Promise<TableMetadata | undefined>,
+): Promise<StatusLine[]> {
+  const { topic } = config.stream;
+  const table = await events.then((metadata) => ({ metadata })).catch(() => undefined);
+  if (table === undefined) return [['lag', 'not known without the table; Kafka answers']];
+  const { records, partitions } = lagOf(config, bounds, table.metadata);
+  return [['lag', `${records} records of ${topic} in ${partitions} partitions not committed`]];
 }

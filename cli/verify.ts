@@ -29,7 +29,7 @@ import { openToolLog } from './lag.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions } from './load-config.ts';
 import { assertAnswers, look, tellProgress } from './look.ts';
-import { kafkajsSecurity, openCatalog, openTableStore } from './open-lake.ts';
+import { kafkajsSecurity, lookAtCatalog, openCatalog, openTableStore } from './open-lake.ts';
 import { occasionally, terminal } from './terminal.ts';
 
 export type VerifyOptions = ConfigOptions & {
@@ -103,7 +103,7 @@ export async function verify(options: VerifyOptions): Promise<Report[]> {
     table: { namespace, name },
     deadLetter: { namespace, name: deadLetterName },
   };
-  const found = await look(`the catalog at ${config.catalog.uri}`, findTable(config));
+  const found = await lookAtCatalog(config, findTable(config));
   if ('recreated' in found) return [found.recreated];
   const { catalog, location } = found;
   const { endpoint } = config.storage;
