@@ -66,8 +66,11 @@ function recordOf(letter: RawDeadLetter): OutgoingRecord {
 function explain(cause: unknown): never {
   const { kind, message } = cause as EnrichError;
   if (kind === 'fenced') {
-    const reason = 'another replay of this pipeline has begun and takes care of the rest';
-    throw new EnrichError('unavailable', reason, { cause });
+    // How Kafka says that the producer was replaced tells nobody anything.
+    const reason =
+      'another replay of this pipeline has begun and takes care of the rest: nothing needs to be done. Where that ' +
+      'one was given other filters, run this one again once it has ended; what was sent is marked, and not sent again';
+    throw new EnrichError('unavailable', reason);
   }
   const remedy = kind === 'config' ? "raise the topic's max.message.bytes, then" : '';
   const next = `what was sent is marked: ${remedy} run the replay again`.replace(/ {2}/, ' ');

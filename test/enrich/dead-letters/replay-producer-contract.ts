@@ -84,10 +84,11 @@ export function describeReplayProducer(
       const first = await open();
       await first.send([at(10)]);
       const second = await open();
-      await expect(first.send([at(11)])).rejects.toMatchObject({
-        kind: 'unavailable',
-        message: 'another replay of this pipeline has begun and takes care of the rest',
-      });
+      const message =
+        /^another replay .*: nothing needs to be done\. Where .* other filters, run this/;
+      const error: unknown = await first.send([at(11)]).catch((reason: unknown) => reason);
+      expect(error).toMatchObject({ kind: 'unavailable', message: expect.stringMatching(message) });
+      expect(error).not.toHaveProperty('cause');
       expect([await marked(10), await marked(11)]).toEqual([true, false]);
       await second.send([at(11)]);
       expect(await marked(11)).toBe(true);
