@@ -103,20 +103,19 @@ export function openClickSource(options: {
       const batch = emptyBatch(count);
       for (let i = 0; i < count; i += 1) {
         const click = drawClick(nowMs);
-        const { url } = click;
         const good = slab.append((buffer, at) => encodeFramed(encoding, click, buffer, at));
         const kind = corruptKindOf(shape, random);
         batch.partition[i] = mix32(click.user_id) % partitions;
         batch.eventTimeMs[i] = click.event_time;
         batch.userId[i] = click.user_id;
-        batch.url[i] = url;
+        batch.url[i] = click.url;
         batch.deviceId[i] = click.device_id;
         batch.sessionId[i] = click.session_id;
         batch.kind[i] = kind;
         batch.value[i] =
           kind === 'good'
             ? good
-            : corruptValue({ kind, good, url, random, violation: encoding.violation });
+            : corruptValue({ kind, good, click, random, violation: encoding.violation });
       }
       return batch;
     },

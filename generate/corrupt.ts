@@ -23,7 +23,10 @@ const UNKNOWN_SCHEMA_ID = 0x7fff_fff0;
 const EVENT_TIME_OUT_OF_RANGE = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20];
 const VALUE_BYTES_MAX = 4_096;
 
-/** A writer schema that breaks the contract: its user_id may be null, the contract's may not. */
+/**
+ * A writer schema that breaks the contract: its user_id may be null, the contract's may not. Nothing else is wrong
+ * with the record: once the contract allows it, it is a row of the click's values, without user and session.
+ */
 export const VIOLATING_AVRO_SCHEMA: AvroObject = {
   type: 'record',
   name: 'Click',
@@ -40,14 +43,14 @@ export type Corruption = {
   kind: CorruptKind;
   /** The framed value of a good click. */
   good: Buffer;
-  /** The click's url, to be found in `good`. */
-  url: string;
+  /** What `good` is the value of. */
+  click: { event_time: number; url: string; device_id: string };
   random: Random;
   violation: { schemaId: number; encode: AvroEncoder };
 };
 
 /** The value to send in place of a good one, always a fresh buffer; null for `null-value`. */
-export function corruptValue({ kind, good, url, random, violation }: Corruption): Buffer | null {
+export function corruptValue({ kind, good, click, random, violation }: Corruption): Buffer | null {
   switch (kind) {
     case 'null-value':
       return null;
@@ -64,7 +67,7 @@ export function corruptValue({ kind, good, url, random, violation }: Corruption)
       return Buffer.concat([good, Buffer.from([0x00, 0x2a])]);
     case 'invalid-utf8': {
       const value = Buffer.from(good);
-      value[value.indexOf(url) + 1] = 0xff;
+      value[value.indexOf(click.url) + 1] = 0xff;
       return value;
     }
     case 'out-of-range': {
@@ -78,8 +81,8 @@ export function corruptValue({ kind, good, url, random, violation }: Corruption)
     case 'contract-violation': {
       const value = Buffer.alloc(VALUE_BYTES_MAX);
       const start = writeFrame(violation.schemaId, value, 0);
-      const click = { event_time: 1, user_id: null, url, device_id: 'd-0' };
-      return Buffer.from(value.subarray(0, violation.encode(click, value, start)));
+      const nobodys = { ...click, user_id: null };
+      return Buffer.from(value.subarray(0, violation.encode(nobodys, value, start)));
     }
   }
 }

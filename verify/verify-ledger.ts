@@ -27,7 +27,8 @@ const REJECT_COLUMNS = ['_kafka_topic', '_kafka_partition', '_kafka_offset', 'er
 
 /**
  * Checks the table against what a generator wrote down: every good click below the position is one row
- * with the same raw values, every corrupt record one reject of the right kind. A reject that was replayed
+ * with the same raw values, every corrupt record one reject of the right kind; one that breaks the contract alone may
+ * also be a row of its values, taken since the contract allows it. A reject that was replayed
  * stands at a new offset, which no ledger knows: it is found again by its values, and there once; so a good
  * click may be a reject of any kind if it was replayed. A send of unknown outcome may be there or not; records
  * at or above the position are counted, not judged.
@@ -45,7 +46,7 @@ export async function verifyLedger(options: VerifyLedgerOptions): Promise<Report
     else index.add(batch, batch.baseOffset);
   }
   const findings = openFindings();
-  const seen = { rows: 0, rejects: 0, replayed: 0, resolved: 0, others: 0, lacking: 0 };
+  const seen = { rows: 0, mended: 0, rejects: 0, replayed: 0, resolved: 0, others: 0, lacking: 0 };
   const replays = openReplays();
   const matching = { index, unknown, replays, findings, seen };
   const others = snapshotsOfOthers(options.events, options.pipeline);
@@ -82,12 +83,19 @@ export async function verifyLedger(options: VerifyLedgerOptions): Promise<Report
       'records of other producers': seen.others,
     },
     findings: findings.list(),
-    notes: notesOf({ waiting, lacking: seen.lacking }),
+    notes: notesOf({ ...seen, waiting }),
   };
 }
 
-function notesOf({ waiting, lacking }: { waiting: number; lacking: number }): string[] {
+function notesOf(counts: { waiting: number; lacking: number; mended: number }): string[] {
+  const { waiting, lacking, mended } = counts;
   return [
+    ...(mended > 0
+      ? [
+          `${mended} records that were made to break the contract are rows: it allows them by now, and their values ` +
+            'are compared as those of any row',
+        ]
+      : []),
     ...(waiting > 0 ? [`${waiting} produced records lie at or above the position`] : []),
     ...(lacking > 0
       ? [
@@ -107,7 +115,10 @@ type Matching = {
   unknown: UnknownSends;
   replays: Replays;
   findings: Findings;
-  seen: Record<'rows' | 'rejects' | 'replayed' | 'resolved' | 'others' | 'lacking', number>;
+  seen: Record<
+    'rows' | 'mended' | 'rejects' | 'replayed' | 'resolved' | 'others' | 'lacking',
+    number
+  >;
 };
 
 function takeRowBlock(block: RowBlock, matching: Matching): void {
@@ -133,6 +144,7 @@ function takeRowBlock(block: RowBlock, matching: Matching): void {
     if (expected.again) findings.add('doubled clicks', () => place);
     const difference = differenceOf(expected, found);
     if (difference !== undefined) findings.add('wrong rows', () => `${place}: ${difference}`);
+    else if (expected.kind === 'contract-violation') seen.mended += 1;
   }
 }
 
@@ -210,11 +222,20 @@ function lacksValue({ eventTimeMs, userId, url, deviceId }: FoundRecord): boolea
 
 /** The first field that differs, in words; undefined when all are equal. */
 function differenceOf(expected: ExpectedRecord, found: FoundRecord): string | undefined {
-  if (expected.kind !== 'good') return `a row, but made as ${expected.kind}`;
+  const { kind } = expected;
+  const isDecodable = kind === 'good' || kind === 'contract-violation';
+  if (!isDecodable) return `a row, but made as ${kind}`;
+  const sent = asSent(expected);
   const fields = ['eventTimeMs', 'userId', 'url', 'deviceId', 'sessionId'] as const;
-  const field = fields.find((name) => expected[name] !== found[name]);
+  const field = fields.find((name) => sent[name] !== found[name]);
   if (field === undefined) return undefined;
-  return `${field} is ${String(found[field])}, produced as ${String(expected[field])}`;
+  return `${field} is ${String(found[field])}, produced as ${String(sent[field])}`;
+}
+
+/** The ledger has the click that a record was made from: one that breaks the contract lacks its user and session. */
+function asSent(expected: ExpectedRecord): FoundRecord {
+  if (expected.kind !== 'contract-violation') return expected;
+  return { ...expected, userId: null, sessionId: null };
 }
 
 /** Rejects by their values, which a replay keeps; each may have become one row since. */
@@ -231,7 +252,7 @@ function openReplays(): Replays {
   const open = new Map<string, (string | undefined)[]>();
   return {
     add(partition, reject, wrong) {
-      const signature = rowSignature(partition, reject);
+      const signature = rowSignature(partition, asSent(reject));
       const same = open.get(signature) ?? [];
       open.set(signature, same);
       same.push(wrong);

@@ -23,6 +23,15 @@ const produced = (): ProducedBatch => {
   };
 };
 
+/** Number 7 breaks the contract alone. */
+const violating = (): ProducedBatch => {
+  const batch = produced();
+  return {
+    ...batch,
+    kind: batch.kind.map((kind) => (kind === 'good' ? kind : 'contract-violation')),
+  };
+};
+
 const rowOf = (i: number, change: Record<string, string | bigint | null> = {}) => ({
   partition: 0,
   offset: 100 + i,
@@ -128,6 +137,25 @@ describe('a table that holds what was produced', () => {
     },
   );
 
+  it('is sound with a row that was made to break the contract, taken since it is mended, and says so', async () => {
+    const rows = [...(SOUND.rows ?? []), rowOf(7, { user_id: null, session_id: null })];
+    const { findings, facts, notes } = await report({ ranges: SOUND.ranges, rows }, [violating()]);
+    expect(findings).toEqual([]);
+    expect(facts).toMatchObject({ 'found as rows': 10, 'found as rejects': 0 });
+    expect(notes).toEqual([
+      expect.stringMatching(/^1 records that were made to break the contract/),
+    ]);
+  });
+
+  it('is sound with a record that broke the contract and was replayed once', async () => {
+    const replayed = { ...rowOf(7, { user_id: null, session_id: null }), offset: 127 };
+    const rejects = [{ partition: 0, offset: 107, error_kind: 'contract-violation' }];
+    const rows = [...(SOUND.rows ?? []), replayed];
+    const found = await report({ ranges: { 0: [100, 130] }, rows, rejects }, [violating()]);
+    expect(found.findings).toEqual([]);
+    expect(found.facts).toMatchObject({ 'of these replayed': 1, 'records of other producers': 0 });
+  });
+
   it('finds sends of unknown outcome by their values', async () => {
     const { findings, facts } = await report(SOUND, [{ ...produced(), baseOffset: undefined }]);
     expect(findings).toEqual([]);
@@ -172,6 +200,15 @@ describe('a fault is caught', () => {
     const found = await report({ ...SOUND, rows, rejects: rowsAt(0, [105]) });
     expect(kindsOf(found)).toEqual({ 'wrong rows': 1, 'wrong rejects': 1 });
   });
+
+  it.each([{ user_id: 7_007n }, { user_id: null, url: 'https://a.example/8' }])(
+    'a record that was made to break the contract, as a row of other values',
+    async (change) => {
+      const rows = [...(SOUND.rows ?? []), rowOf(7, { session_id: null, ...change })];
+      const found = await report({ ranges: SOUND.ranges, rows }, [violating()]);
+      expect(kindsOf(found)).toEqual({ 'wrong rows': 1 });
+    },
+  );
 
   it('a record that was replayed twice', async () => {
     const again = [120, 121].map((offset) => ({ ...rowOf(7), offset }));
