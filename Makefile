@@ -16,6 +16,7 @@ help:
 	@echo 'make bench    a quick measurement; docs/benchmarks.md tells of the others:'
 	@echo '  bench-join bench-load bench-restart bench-fresh bench-soak bench-peer bench-recovery bench-group, with ARGS=...'
 	@echo 'make chaos    faults on a real stack of its own: SEED=n ROUNDS=n FAULTS=name,name; FAULTS=list'
+	@echo '  its ports start 3000 above those of the stack; TRIBUTARY_CHAOS_PORT_OFFSET=n in the environment moves them'
 
 setup: node_modules/.package-lock.json
 

@@ -43,12 +43,13 @@ export async function findMissing(
 export async function findConflicts(
   instance: Instance,
   missing: readonly Component[],
+  movedBy?: string,
 ): Promise<string[]> {
   const wanted = missing.flatMap(({ name, ports }) => ports.map((port) => ({ name, port })));
   const lines = await Promise.all(
     wanted.map(async ({ name, port }) => {
       const number = instance.ports[port];
-      return (await isTaken(number)) ? conflictLine(port, number, name) : [];
+      return (await isTaken(number)) ? conflictLine(port, number, name, movedBy) : [];
     }),
   );
   return lines.flat();

@@ -63,10 +63,19 @@ export function isTaken(port: number, timeoutMs = 1000): Promise<boolean> {
   return promise;
 }
 
-/** One line for a port that another program holds: which port, whose it would be, and what moves it. */
-export function conflictLine(name: PortName, port: number, component: string): string {
+/**
+ * One line for a port that another program holds: which port, whose it would be, and what moves it: the port's own
+ * variable or TRIBUTARY_PORT_OFFSET, unless the instance listens to another variable alone.
+ */
+export function conflictLine(
+  name: PortName,
+  port: number,
+  component: string,
+  movedBy?: string,
+): string {
+  const remedy = movedBy ?? `${portVariable(name)} (one port) or TRIBUTARY_PORT_OFFSET`;
   return (
     `port ${port} (${component}) is in use by another program: ` +
-    `stop that program, or set ${portVariable(name)} (one port) or TRIBUTARY_PORT_OFFSET (all ports)`
+    `stop that program, or set ${remedy} (all ports)`
   );
 }

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import type { ComponentName } from '../../stack/components.ts';
 import { portDefaults, portVariable, readPorts } from '../../stack/ports.ts';
 import type { PortName } from '../../stack/ports.ts';
-import { claimInstance, launch } from '../stack/own-stack.ts';
+import { StackError, bringUp, claimInstance, launch } from '../stack/own-stack.ts';
 import type { RoundResult } from './run-rounds.ts';
 
 const usage = `usage: make chaos [SEED=n] [ROUNDS=n] [FAULTS=name,name]
@@ -22,6 +22,7 @@ Exit code 1 when a row was lost, doubled or wrong, or a promise was not kept.`;
 /** The stack of the runs stands beside the user's and the tests'. */
 const instance = 'chaos';
 const portOffset = '3000';
+const movedBy = 'TRIBUTARY_CHAOS_PORT_OFFSET';
 const always: readonly ComponentName[] = ['kafka', 's3', 'registry', 'catalog'];
 
 type Wish = {
@@ -84,7 +85,7 @@ function whole(name: string, text: string | undefined): number | undefined {
  * that the environment names.
  */
 function moveToOwnStack(): void {
-  const offset = process.env['TRIBUTARY_CHAOS_PORT_OFFSET'] ?? portOffset;
+  const offset = process.env[movedBy] ?? portOffset;
   process.env['TRIBUTARY_STACK_INSTANCE'] = instance;
   process.env['TRIBUTARY_PORT_OFFSET'] = offset;
   const ports = readPorts({ TRIBUTARY_PORT_OFFSET: offset });
@@ -121,7 +122,7 @@ async function onOwnStack<T>(
   try {
     await saying('the stack starts', async () => {
       if (!keep) await launch('down', '--wipe');
-      await launch('up', ...components);
+      await bringUp(movedBy, ...components);
     });
     return await run();
   } finally {
@@ -160,6 +161,10 @@ async function runWish(): Promise<number> {
 // Whatever a failed round has left open must not keep the run from ending.
 process.exit(
   await runWish().catch((error: unknown) => {
+    if (error instanceof StackError) {
+      process.stderr.write(`${error.message}\n`);
+      return 1;
+    }
     if (!(error instanceof RangeError)) throw error;
     process.stderr.write(`${error.message}\n${usage}\n`);
     return 2;

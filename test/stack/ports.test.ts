@@ -75,6 +75,16 @@ test('a conflict names the port, the component and the variable that moves it', 
   ]);
 });
 
+test('a conflict of a stack that one variable alone moves names that one', async () => {
+  const port = await takePort();
+  const instance = readInstance({ TRIBUTARY_TRINO_PORT: String(port) });
+  const trino = components.filter(({ name }) => name === 'trino');
+  expect(await findConflicts(instance, trino, 'TRIBUTARY_CHAOS_PORT_OFFSET')).toEqual([
+    `port ${port} (trino) is in use by another program: stop that program, ` +
+      'or set TRIBUTARY_CHAOS_PORT_OFFSET (all ports)',
+  ]);
+});
+
 test('a conflict line is one line', () => {
   expect(conflictLine('registryManagement', 18_081, 'registry')).not.toContain('\n');
   expect(portVariable('registryManagement')).toBe('TRIBUTARY_REGISTRY_MANAGEMENT_PORT');
