@@ -76,7 +76,7 @@ export function addDemoCommand(program: Command): void {
   program
     .command('demo')
     .description('the whole job on the running stack, with a kill -9 in the middle, and the proof')
-    .option('--directory <path>', 'where ledger, log and state go; by default .stack/run/demo')
+    .option('--directory <path>', `where ledger, log and state go; by default ${runDirectory()}`)
     .addHelpText('after', '\nExample:\n  $ make demo     brings the stack up first')
     .action(async (_options, command: Command) => {
       const options: ConfigOptions & { directory?: string } = command.optsWithGlobals();

@@ -82,7 +82,7 @@ export function addGenerateCommand(program: Command): void {
     )
     .option(
       '--ledger <directory>',
-      'where to write down what was produced; by default .stack/run/demo/ledger',
+      `where to write down what was produced; by default ${ledgerDirectory()}`,
     )
     .action(async (_options, command: Command) => {
       await generateClicks(command.optsWithGlobals());

@@ -30,7 +30,9 @@ async function query(sql: string, options: QueryOptions): Promise<void> {
       sql,
     );
     const header = columns.map(({ name }) => name);
-    terminal.print(renderTable(header, rows));
+    // What changes something, such as `alter table`, has no answer.
+    if (header.length === 0) terminal.progress('done');
+    else terminal.print(renderTable(header, rows));
   } catch (error) {
     // What Trino says about a statement is an answer, not a mistake in a file.
     if (exitCodeOf(error) !== EXIT.configuration) throw error;

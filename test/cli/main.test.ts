@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,6 +32,39 @@ describe('help', () => {
       expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
     }
     expect(stdout).toContain('Exit codes: 0 ok, 1 failed check');
+  });
+});
+
+describe('the default directory in the help', () => {
+  it.each([
+    [['generate', 'clicks'], '/ledger'],
+    [['demo'], ''],
+  ])('of %j is that of the instance', async (args, below) => {
+    const environment = { TRIBUTARY_STACK_INSTANCE: 'other' };
+    const { stdout } = await runCli([...args, '--help'], environment);
+    expect(stdout.replaceAll(/\s+/g, ' ')).toContain(`by default .stack/run/other${below}`);
+    expect(stdout).not.toContain('.stack/run/demo');
+  });
+});
+
+describe('query', () => {
+  it.each([
+    ['a statement without columns, which says done', {}, '', 'done\n'],
+    ['no rows', { columns: [{ name: 'n', type: 'bigint' }] }, '  n\n  -\n', ''],
+  ])('of %s', async (_what, answer, stdout, stderr) => {
+    const server = createServer((_request, response) => {
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify({ id: '1', ...answer }));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const said = await runCli(['query', 'alter table a'], { TRINO_URL: url });
+      expect(said).toEqual({ code: 0, stdout, stderr });
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
   });
 });
 
