@@ -27,14 +27,8 @@ import { systemClock } from './environment.ts';
 import { openToolLog } from './lag.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions, LoadedConfig } from './load-config.ts';
-import { assertAnswers, look } from './look.ts';
-import {
-  kafkajsSecurity,
-  lookAtCatalog,
-  openCatalog,
-  openSchemaRegistry,
-  openTableStore,
-} from './open-lake.ts';
+import { assertAnswers, look, lookAtCatalog } from './look.ts';
+import { kafkajsSecurity, openCatalog, openSchemaRegistry, openTableStore } from './open-lake.ts';
 import { occasionally, terminal } from './terminal.ts';
 
 type FilterOptions = {

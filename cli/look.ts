@@ -1,4 +1,6 @@
+import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { EnrichError } from '../enrich/error.ts';
+import { isUnavailable } from '../enrich/pipeline/retry.ts';
 import { systemClock } from './environment.ts';
 import { terminal } from './terminal.ts';
 
@@ -69,6 +71,26 @@ export async function look<T>(what: string, action: Promise<T>): Promise<T> {
     return await tellWaiting(what, Promise.race([action, limit]));
   } finally {
     settled.abort();
+  }
+}
+
+/**
+ * What the action gives, which asks the catalog alone; as `look`. A catalog reads the table's metadata from the object
+ * store: where that is away too, the error names it. Errors: `unavailable`.
+ */
+export async function lookAtCatalog<T>(
+  { catalog, storage: { endpoint } }: PipelineConfig,
+  action: Promise<T>,
+): Promise<T> {
+  try {
+    return await look(`the catalog at ${catalog.uri}`, action);
+  } catch (error) {
+    if (!isUnavailable(error) || endpoint === undefined) throw error;
+    const store = await assertAnswers(`S3 at ${endpoint}`, endpoint).catch((away: Error) => away);
+    if (store === undefined) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    const message = `${reason}; nor can the object store be reached, from which a catalog reads: ${store.message}`;
+    throw new EnrichError('unavailable', message, { cause: store });
   }
 }
 

@@ -5,11 +5,9 @@ import type { RestCredentials } from '@iceberg-js/rest-client-shim/rest/token.ts
 import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
 import { openStore } from '@iceberg-js/rest-client-shim/store/open-store.ts';
 import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
-import { EnrichError } from '../enrich/error.ts';
-import { isUnavailable } from '../enrich/pipeline/retry.ts';
 import { openRegistry } from '../schemas/registry.ts';
 import type { Registry } from '../schemas/registry.ts';
-import { LOOK_MS_MAX, assertAnswers, look } from './look.ts';
+import { LOOK_MS_MAX } from './look.ts';
 
 /** Opens the catalog; with `look`, for a command that only looks and must not wait long for it. */
 export function openCatalog(
@@ -23,26 +21,6 @@ export function openCatalog(
     credentials: credentialsOf(catalog),
     ...(warehouse === undefined ? {} : { warehouse }),
   });
-}
-
-/**
- * What the action gives, which asks the catalog alone; as `look`. A catalog reads the table's metadata from the object
- * store: where that is away too, the error names it. Errors: `unavailable`.
- */
-export async function lookAtCatalog<T>(
-  { catalog, storage: { endpoint } }: PipelineConfig,
-  action: Promise<T>,
-): Promise<T> {
-  try {
-    return await look(`the catalog at ${catalog.uri}`, action);
-  } catch (error) {
-    if (!isUnavailable(error) || endpoint === undefined) throw error;
-    const store = await assertAnswers(`S3 at ${endpoint}`, endpoint).catch((away: Error) => away);
-    if (store === undefined) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    const message = `${reason}; nor can the object store be reached, from which a catalog reads: ${store.message}`;
-    throw new EnrichError('unavailable', message, { cause: store });
-  }
 }
 
 /** The store for tables at this location (a warehouse or table location). */

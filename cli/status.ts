@@ -9,8 +9,8 @@ import { EXIT, describeForUser } from './exit-code.ts';
 import { lagOf, openToolLog } from './lag.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions } from './load-config.ts';
-import { look } from './look.ts';
-import { lookAtCatalog, openCatalog } from './open-lake.ts';
+import { look, lookAtCatalog } from './look.ts';
+import { openCatalog } from './open-lake.ts';
 import { renderTable, terminal } from './terminal.ts';
 
 type LogBounds = Awaited<ReturnType<Log['bounds']>>;

@@ -28,8 +28,8 @@ import { CLICK_LEDGER } from './generate.ts';
 import { openToolLog } from './lag.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions } from './load-config.ts';
-import { assertAnswers, look, tellProgress } from './look.ts';
-import { kafkajsSecurity, lookAtCatalog, openCatalog, openTableStore } from './open-lake.ts';
+import { assertAnswers, look, lookAtCatalog, tellProgress } from './look.ts';
+import { kafkajsSecurity, openCatalog, openTableStore } from './open-lake.ts';
 import { occasionally, terminal } from './terminal.ts';
 
 export type VerifyOptions = ConfigOptions & {
