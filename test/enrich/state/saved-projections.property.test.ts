@@ -123,7 +123,7 @@ const steps = fc.array(
       }),
     },
     {
-      weight: 2,
+      weight: 3,
       arbitrary: fc.record({
         do: fc.constantFrom('ready' as const, 'stop' as const),
         count: fc.constant(0),
@@ -138,7 +138,7 @@ const steps = fc.array(
       arbitrary: fc.record({ do: fc.constant('crash' as const), count: fc.nat({ max: 8 }) }),
     },
   ),
-  { maxLength: 40 },
+  { minLength: 12, maxLength: 40 },
 );
 
 const unhurried = {
