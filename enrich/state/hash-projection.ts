@@ -49,7 +49,7 @@ type ProjectionShape = { keyKind: KeyKind; columns: readonly PrimitiveType[] };
 export type ProjectionMemory = ProjectionShape & MemoryDescription;
 
 export function createProjection({ keyKind, columns }: ProjectionShape): MutableProjection {
-  return new HashProjection(keyKind, contentOf({ keyKind, columns }));
+  return new HashProjection({ keyKind, columns });
 }
 
 /**
@@ -57,7 +57,7 @@ export function createProjection({ keyKind, columns }: ProjectionShape): Mutable
  * know that nothing is written meanwhile (`DimensionState.holdProjections`), and `sequence` tells if it was.
  */
 export function attachProjection(memory: ProjectionMemory): Projection {
-  return new HashProjection(memory.keyKind, contentOf(memory, memory));
+  return new HashProjection(memory, contentOf(memory, memory));
 }
 
 type Content = {
@@ -90,12 +90,18 @@ function contentOf({ keyKind, columns }: ProjectionShape, attached?: MemoryDescr
  * string exists for a row. One thread writes.
  */
 class HashProjection implements MutableProjection {
-  readonly #keyKind: KeyKind;
-  #content: Content;
+  readonly #shape: ProjectionShape;
+  #taken: Content | undefined;
 
-  constructor(keyKind: KeyKind, content: Content) {
-    this.#keyKind = keyKind;
-    this.#content = content;
+  constructor(shape: ProjectionShape, content?: Content) {
+    this.#shape = shape;
+    this.#taken = content;
+  }
+
+  /** Memory is taken at the first use: a projection that only adopts another needs none of its own. */
+  get #content(): Content {
+    this.#taken ??= contentOf(this.#shape);
+    return this.#taken;
   }
 
   get rowCount(): number {
@@ -219,10 +225,10 @@ class HashProjection implements MutableProjection {
   }
 
   adopt(other: MutableProjection): void {
-    if (!(other instanceof HashProjection) || other.#keyKind !== this.#keyKind) {
+    if (!(other instanceof HashProjection) || other.#shape.keyKind !== this.#shape.keyKind) {
       throw new TypeError('assert: a projection adopts one of its own shape');
     }
-    this.#content = other.#content;
+    this.#taken = other.#content;
   }
 
   #addSlot({ bytes, start, length }: { bytes: Uint8Array; start: number; length: number }): number {
@@ -233,7 +239,9 @@ class HashProjection implements MutableProjection {
   }
 
   #wrongKind(asked: KeyKind): TypeError {
-    return new TypeError(`assert: the join keys are ${this.#keyKind}, got a probe for ${asked}`);
+    return new TypeError(
+      `assert: the join keys are ${this.#shape.keyKind}, got a probe for ${asked}`,
+    );
   }
 }
 
