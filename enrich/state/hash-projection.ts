@@ -228,7 +228,7 @@ class HashProjection implements MutableProjection {
     if (!(other instanceof HashProjection) || other.#shape.keyKind !== this.#shape.keyKind) {
       throw new TypeError('assert: a projection adopts one of its own shape');
     }
-    this.#taken = other.#content;
+    this.#taken = other.#taken;
   }
 
   #addSlot({ bytes, start, length }: { bytes: Uint8Array; start: number; length: number }): number {
