@@ -6,7 +6,7 @@ import { whenHosted } from '../../connectors/fresh-topic.ts';
  * every partition, and nobody reads past it. Open for 15 minutes at most, which is the broker's bound.
  */
 export type Gate = {
-  /** Shows all at once: the transaction is given up, its records count for nobody. */
+  /** Shows all at once, within moments: the transaction is given up, its records count for nobody. */
   open(): Promise<void>;
 };
 

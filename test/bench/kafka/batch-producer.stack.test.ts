@@ -139,12 +139,15 @@ describe('a gate', () => {
     await producer.send([batchOf(topic, 0, 0, 30), batchOf(topic, 1, 0, 10)]);
     expect(await walked(topic)).toEqual(new Map());
     await gate.open();
-    expect(await walked(topic)).toEqual(
-      new Map([
-        [0, shifted(30)],
-        [1, shifted(10)],
-      ]),
-    );
+    // The coordinator answers once the end is certain, and tells the partitions of it then.
+    await expect
+      .poll(() => walked(topic), { timeout: 10_000 })
+      .toEqual(
+        new Map([
+          [0, shifted(30)],
+          [1, shifted(10)],
+        ]),
+      );
     await producer.deleteTopic(topic);
   });
 });
