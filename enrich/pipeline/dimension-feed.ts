@@ -298,14 +298,18 @@ export class DimensionFeed {
     return intake;
   }
 
-  /** Dimensions side by side, the partitions of one after the other. */
+  /**
+   * Dimensions side by side, the partitions of one after the other. Ends when all of them have: what failed is read
+   * and applied again, which must not meet what still goes on.
+   */
   async #apply(intakes: readonly ChangeIntake[]): Promise<void> {
     const byDimension = Map.groupBy(intakes, ({ topic }) => topic.name);
-    await Promise.all(
+    const ends = await Promise.allSettled(
       [...byDimension.values()].map(async (own) => {
         for (const intake of own) await this.#applyOne(intake);
       }),
     );
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
   }
 
   async #applyOne(intake: ChangeIntake): Promise<void> {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { EnrichError } from '../../../enrich/error.ts';
 import { QUIET_MS, World } from './harness.ts';
 import type { Process } from './harness.ts';
 import { encodeChange, topicOf } from './records.ts';
@@ -138,5 +139,37 @@ describe('every reader is closed', () => {
     await world.start();
     await world.run(QUIET_MS);
     expect(open()).toBe(0);
+  });
+});
+
+describe('changes of a dimension', () => {
+  it('are not applied again while they are being applied, where those of another have failed', async () => {
+    const { world, process } = await World.started();
+    const applying = new Map([
+      ['users', 0],
+      ['devices', 0],
+    ]);
+    let most = 0;
+    let failed = false;
+    world.beforeApply = async (dimension) => {
+      if (dimension === 'users' && !failed) {
+        failed = true;
+        throw new EnrichError('unavailable', 'the disk is full');
+      }
+      const count = (applying.get(dimension) ?? 0) + 1;
+      applying.set(dimension, count);
+      most = Math.max(most, count);
+      await world.time.sleep(5_000);
+      applying.set(dimension, count - 1);
+    };
+    world.change('users', 1, { name: 'ann' });
+    world.change('devices', 'd-1', { os: 'linux' });
+    await world.run(QUIET_MS);
+    expect({ most, failed, ended: process.ended() }).toEqual({
+      most: 1,
+      failed: true,
+      ended: undefined,
+    });
+    expect(await lag(process)).toBe(0);
   });
 });

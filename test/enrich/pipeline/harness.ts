@@ -128,6 +128,8 @@ export class World {
   readonly processes: Process[] = [];
   /** Why states were given up, one kind of error for each. */
   readonly retired: string[] = [];
+  /** Runs before the state takes changes of a dimension. */
+  beforeApply: (dimension: string) => Promise<void> = () => Promise.resolve();
   #clickSchemaId = 0;
   #nextFault: CommitFault = 'apply';
   #clockErrorMs = 0;
@@ -273,6 +275,11 @@ export class World {
         },
         openState: async () => {
           const opened = await this.#openState(config, state, life);
+          const apply = opened.apply.bind(opened);
+          opened.apply = async (dimension, ...batch) => {
+            await this.beforeApply(dimension);
+            return apply(dimension, ...batch);
+          };
           return { state: opened, close: async () => undefined, rebuilt: undefined };
         },
         retireState: async ({ kind }) => {
