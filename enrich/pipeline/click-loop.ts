@@ -108,10 +108,13 @@ export class ClickLoop {
 
   /** Waits for something to happen, for a bounded time. */
   async #waitFor(what: Promise<void>, waitMsMax: number, signal: AbortSignal): Promise<void> {
-    const happened = new AbortController();
-    const wait = AbortSignal.any([signal, happened.signal]);
-    await Promise.race([what, this.#context.clock.sleep(waitMsMax, wait)]);
-    happened.abort();
+    const over = new AbortController();
+    // With a reason: an exception of its own is dear, and nobody reads it.
+    const end = (): void => over.abort('over');
+    signal.addEventListener('abort', end, { once: true });
+    await Promise.race([what, this.#context.clock.sleep(waitMsMax, over.signal)]);
+    signal.removeEventListener('abort', end);
+    end();
   }
 
   #dueInMs(): number | undefined {

@@ -53,13 +53,14 @@ export class ByteSlab {
     this.positions.refresh();
     this.#chunks.refresh();
     this.#slab.refresh();
-    const { buffer } = this.#slab;
+    const { buffer, byteOffset, byteLength: held } = this.#slab.values;
     const viewBytes = 4 * 2 ** WORD_BITS;
-    for (let at = 0; at * viewBytes < buffer.byteLength; at++) {
-      const byteLength = Math.min(viewBytes, buffer.byteLength - at * viewBytes);
+    for (let at = 0; at * viewBytes < held; at++) {
+      const start = byteOffset + at * viewBytes;
+      const byteLength = Math.min(viewBytes, held - at * viewBytes);
       if (this.#views[at]?.bytes.length === byteLength) continue;
-      const bytes = new Uint8Array(buffer, at * viewBytes, byteLength);
-      const words = new Int32Array(buffer, at * viewBytes, byteLength / 4);
+      const bytes = new Uint8Array(buffer, start, byteLength);
+      const words = new Int32Array(buffer, start, byteLength / 4);
       this.#views[at] = { bytes, words };
     }
   }

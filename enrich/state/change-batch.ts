@@ -26,7 +26,7 @@ export type FoldedBatch = FoldCounts & {
  */
 export class ChangeBatch {
   /** Joins the rows of plain changes and those that `ChangeFold` writes. */
-  readonly #writer = new ByteWriter(32_768);
+  readonly #writer = new ByteWriter(1024);
   readonly #shape: DimensionShape;
   readonly #partition: number;
   readonly #images: RowImages;

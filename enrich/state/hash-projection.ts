@@ -32,7 +32,7 @@ export interface MutableProjection extends Projection {
    * may be filled without it.
    */
   change(work: () => void): void;
-  /** What another thread needs to attach; another object after `adopt`, for then it has to attach anew. */
+  /** What another thread needs to attach, until something changes: each join is to attach anew. */
   memory(): ProjectionMemory;
   /** All of its memory in an order that is always the same, for an image of it. */
   arrays(): readonly SharedWords[];
@@ -61,8 +61,7 @@ export function attachProjection(memory: ProjectionMemory): Projection {
 }
 
 type Content = {
-  arrays: readonly SharedWords[];
-  memory: ProjectionMemory;
+  memory: SharedMemory;
   /** One word, odd while something changes. */
   sequence: Int32Array;
   keys: RowKeys;
@@ -79,9 +78,7 @@ function contentOf({ keyKind, columns }: ProjectionShape, attached?: MemoryDescr
   const shared = memory.array(Math.ceil(idsMax / 32));
   const codes = columns.map(() => memory.array(idsMax));
   const dictionaries = columns.map((type) => new ValueDictionary(memory, type));
-  const description = { keyKind, columns, ...memory.describe() };
-  const { arrays } = memory;
-  return { arrays, memory: description, sequence, keys, codes, dictionaries, shared };
+  return { memory, sequence, keys, codes, dictionaries, shared };
 }
 
 /**
@@ -110,7 +107,7 @@ class HashProjection implements MutableProjection {
 
   get bytes(): number {
     let words = 0;
-    for (const { length } of this.#content.arrays) words += length;
+    for (const { length } of this.arrays()) words += length;
     return words * 4;
   }
 
@@ -127,11 +124,11 @@ class HashProjection implements MutableProjection {
   }
 
   memory(): ProjectionMemory {
-    return this.#content.memory;
+    return { ...this.#shape, ...this.#content.memory.describe() };
   }
 
   arrays(): readonly SharedWords[] {
-    return this.#content.arrays;
+    return this.#content.memory.arrays;
   }
 
   refresh(): void {
@@ -170,7 +167,8 @@ class HashProjection implements MutableProjection {
 
   codes(columnIndex: number): Uint32Array {
     const codes = elementAt(this.#content.codes, columnIndex);
-    return new Uint32Array(codes.buffer, 0, codes.length);
+    const { buffer, byteOffset } = codes.values;
+    return new Uint32Array(buffer, byteOffset, codes.length);
   }
 
   dictionary(columnIndex: number): DictionaryView {

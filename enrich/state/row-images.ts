@@ -16,6 +16,8 @@ import { hashBytes } from './row-keys.ts';
 import { RowView, writeNull, writeWordsHeader } from './state-row.ts';
 import { BYTES_KEY, INTEGER_KEY } from './store-key.ts';
 
+const FIRST_CAPACITY = 16;
+
 /** Where in a record's partition a change stands. */
 type Place = { offset: number; timestampMs: number };
 
@@ -35,12 +37,12 @@ export class RowImages {
   readonly #partition: number;
   #count = 0;
   /** Of image i: its store key from `keyStarts[i]` up to `rowStarts[i]`, then its row up to `rowEnds[i]`. */
-  #keyStarts = new Int32Array(256);
-  #rowStarts = new Int32Array(256);
-  #rowEnds = new Int32Array(256);
-  #offsets = new Float64Array(256);
+  #keyStarts = new Int32Array(FIRST_CAPACITY);
+  #rowStarts = new Int32Array(FIRST_CAPACITY);
+  #rowEnds = new Int32Array(FIRST_CAPACITY);
+  #offsets = new Float64Array(FIRST_CAPACITY);
   /** Low and high words. */
-  #positions = new Int32Array(512);
+  #positions = new Int32Array(2 * FIRST_CAPACITY);
   /** The columns that slots were found for. */
   #keyNames: readonly string[] = [];
   #keySlot = -1;

@@ -120,7 +120,8 @@ export class Int64Keys implements RowKeys {
     const tag = tagOf(hash);
     for (let at = hash & mask; ; at = (at + 1) & mask) {
       const entry = table[segment + at] as number;
-      if (entry === 0) return -1;
+      // Undefined where what was attached to has moved away: `sequence` tells.
+      if (!entry) return -1;
       if ((entry & TAG_MASK) !== tag) continue;
       const id = (entry & ID_MASK) - 1;
       if (words[2 * id] === low && words[2 * id + 1] === high) return id;
@@ -209,7 +210,7 @@ export class BytesKeys implements RowKeys {
     const tag = tagOf(hash);
     for (let at = hash & mask; ; at = (at + 1) & mask) {
       const entry = table[segment + at] as number;
-      if (entry === 0) return -1;
+      if (!entry) return -1;
       if ((entry & TAG_MASK) !== tag) continue;
       const id = (entry & ID_MASK) - 1;
       if (slab.equals(id, bytes, start, length)) return id;
