@@ -15,8 +15,8 @@ import { Violation } from './violation.ts';
 import { DIMENSIONS, World } from './world.ts';
 import type { WorldSize } from './world.ts';
 
-const STEPS_MIN = 4;
-const STEPS_MAX = 12;
+const STEPS_MIN = 3;
+const STEPS_MAX = 8;
 const EVENT_TIME_MS = 1_700_000_000_000;
 const DAY_MS = 86_400_000;
 const MAINTENANCE: readonly Maintenance[] = [
@@ -58,13 +58,13 @@ export async function playSchedule(options: {
 }
 
 function sizeOf(random: Random): WorldSize {
-  const dimensions = DIMENSIONS.filter(() => random.chance(0.6));
+  const dimensions = DIMENSIONS.filter(() => random.chance(0.4));
   const some = dimensions.length === 0 ? [DIMENSIONS[random.below(3)] ?? 'users'] : dimensions;
   return {
     dimensions: some,
     streamPartitions: 1 + random.below(3),
     dimensionPartitions: 1 + random.below(2),
-    workers: 1 + random.below(2),
+    workers: random.chance(0.3) ? 2 : 1,
     rowsMax: 2 + random.below(8),
     intervalMs: 100 + random.below(600),
   };
@@ -92,7 +92,7 @@ class Schedule {
     if (this.#random.chance(0.2)) await world.createTableByHand();
     if (this.#random.chance(0.8)) world.notify('COMPLETED');
     else world.notify('STARTED');
-    const slots = 1 + this.#random.below(2);
+    const slots = this.#random.chance(0.4) ? 2 : 1;
     for (let slot = 0; slot < slots; slot += 1) this.#supervisor.start(slot, undefined);
   }
 
