@@ -142,6 +142,10 @@ export class ByteSlab {
       this.#freeChunks(chunk, Math.ceil(words / CHUNK_WORDS));
       return;
     }
+    this.#discardIn(chunk, words);
+  }
+
+  #discardIn(chunk: number, words: number): void {
     const garbage = (this.#chunks.values[chunk] as number) + words;
     this.#chunks.values[chunk] = garbage;
     if (chunk !== (this.#state[TAIL] as number) - 1 && garbage * 2 > CHUNK_WORDS)
@@ -151,12 +155,16 @@ export class ByteSlab {
   /** What is left of a chunk that is full becomes garbage. */
   #close(chunk: number, used: number): void {
     const left = CHUNK_WORDS - used;
-    const position = chunk * CHUNK_WORDS + used;
-    const { words } = this.#view(position);
-    const at = position & WORD_MASK;
-    if (left > 0) words[at] = GARBAGE;
-    if (left >= HEADER_WORDS) words[at + 1] = (left - HEADER_WORDS) * 4;
-    this.#discard(position, left);
+    if (left > 0) {
+      const position = chunk * CHUNK_WORDS + used;
+      // An image holds what is used, and the marker has to be in it.
+      this.#reserve(position + Math.min(left, HEADER_WORDS));
+      const { words } = this.#view(position);
+      const at = position & WORD_MASK;
+      words[at] = GARBAGE;
+      if (left >= HEADER_WORDS) words[at + 1] = (left - HEADER_WORDS) * 4;
+    }
+    this.#discardIn(chunk, left);
   }
 
   #evacuate(chunk: number): void {

@@ -9,6 +9,20 @@ const read = (slab: ByteSlab, id: number) => {
   return bytes;
 };
 
+/** The memory as an image of it gives it back: the used words of each array. */
+function reloaded(memory: SharedMemory): { slab: ByteSlab; memory: SharedMemory } {
+  const fresh = new SharedMemory();
+  const slab = new ByteSlab(fresh);
+  for (const [index, array] of fresh.arrays.entries()) {
+    const source = memory.arrays[index];
+    if (source === undefined) throw new Error('assert: as many arrays as there were');
+    array.reserve(source.length);
+    array.usedBytes.set(source.usedBytes);
+  }
+  slab.refresh();
+  return { slab, memory: fresh };
+}
+
 describe('a slab of byte strings', () => {
   it('has what was added and not removed, while chunks are emptied and used again', () => {
     const step = fc.record({
@@ -33,6 +47,33 @@ describe('a slab of byte strings', () => {
           expect(slab.equals(id, bytes, 0, bytes.length - 1)).toBe(false);
         }
       }),
+    );
+  });
+
+  it('goes on from an image of it, whatever its chunks were when that was made', () => {
+    const ids = 20_000;
+    fc.assert(
+      fc.property(fc.nat({ max: 40 }), fc.nat(), (length, seed) => {
+        let random = seed;
+        let memory = new SharedMemory();
+        let slab = new ByteSlab(memory);
+        const bytesOf = (id: number): Uint8Array => new Uint8Array(length).fill(id * 31);
+        for (let id = 0; id < ids; id++) slab.add(id, bytesOf(id), 0, length);
+        for (let round = 0; round < 20; round++) {
+          for (let n = 0; n < ids / 10; n++) {
+            random = (Math.imul(random, 1_103_515_245) + 12_345) >>> 0;
+            const id = 1 + (random % (ids - 1));
+            slab.remove(id);
+            slab.add(id, bytesOf(id), 0, length);
+          }
+          ({ slab, memory } = reloaded(memory));
+        }
+        const wrong = Array.from({ length: ids }, (_, id) => id).filter(
+          (id) => Buffer.compare(read(slab, id), bytesOf(id)) !== 0,
+        );
+        expect(wrong).toEqual([]);
+      }),
+      { numRuns: 10 },
     );
   });
 
