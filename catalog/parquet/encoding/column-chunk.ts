@@ -3,7 +3,7 @@ import type { Column } from '../columns.ts';
 import { renumberCodes } from '../renumber-codes.ts';
 import { writeIndices, writeLevels } from './bit-packing.ts';
 import { ByteSink } from './byte-sink.ts';
-import { columnValues } from './column-values.ts';
+import { columnValues, type PlainColumn } from './column-values.ts';
 import { CompactThrift } from './compact-thrift.ts';
 import { type Encoding, ENCODING, type PageValues, type PrimitiveField } from './page-values.ts';
 
@@ -29,8 +29,11 @@ export type PageSettings = {
   pageBytesMax: number;
 };
 
-/** Readers hold a dictionary in memory as a whole. */
-const DICTIONARY_BYTES_MAX = 4 * 1024 ** 2;
+/** Readers hold a dictionary in memory as a whole: a longer one must spare them more than it costs. */
+const SMALL_DICTIONARY_BYTES_MAX = 4 * 1024 ** 2;
+/** What a long dictionary leaves behind beyond this is given back. */
+const RAW_BYTES_KEPT_MAX = 16 * 1024 ** 2;
+const RAW_BYTES = 1024 ** 2;
 const DATA_PAGE = 0;
 const DICTIONARY_PAGE = 2;
 
@@ -40,7 +43,7 @@ type Present = { valid: Uint8Array | undefined; at: Int32Array };
 /** Encodes columns into a file. Its memory is used again for each column: fresh memory costs more than the work. */
 export class ChunkEncoder {
   readonly #settings: PageSettings;
-  readonly #raw = new ByteSink(2 ** 20);
+  #raw = new ByteSink(RAW_BYTES);
   #flags = new Uint8Array(0);
   #places = new Int32Array(0);
   #numbers = new Int32Array(0);
@@ -49,9 +52,14 @@ export class ChunkEncoder {
     this.#settings = settings;
   }
 
-  /** Appends the given rows of a column to the file, in their order. Errors: as `columnValues`. */
+  /**
+   * Appends the given rows of a column to the file, in their order. Its memory, and what the file takes before it is
+   * compressed, stay below a few times the distinct values, however often each of them stands in the rows. Errors: as
+   * `columnValues`.
+   */
   encode(file: ByteSink, field: PrimitiveField, column: Column, rows: Int32Array): ColumnChunk {
     const { length } = rows;
+    if (this.#raw.bytes.length > RAW_BYTES_KEPT_MAX) this.#raw = new ByteSink(RAW_BYTES);
     this.#raw.length = 0;
     if (this.#flags.length < length) {
       this.#flags = new Uint8Array(length);
@@ -69,7 +77,7 @@ export class ChunkEncoder {
     return pages.chunk;
   }
 
-  /** A dictionary stays one where it is small and its values repeat (booleans have none); else values go out one by one. */
+  /** Where a dictionary does not stay one, values go out one by one. */
   #addDictionaryColumn(
     pages: Pages,
     field: PrimitiveField,
@@ -78,17 +86,38 @@ export class ChunkEncoder {
   ): void {
     const numbers = this.#numbers.subarray(0, codes.length);
     numbers.set(codes);
+    const { values } = dictionary;
     const used = renumberCodes(numbers, dictionary.size);
-    const repeats = used.length > 0 && used.length * 2 <= numbers.length;
-    if (repeats && field.type !== 'boolean') {
-      const values = columnValues(field, dictionary.values, used);
-      if (values.byteLength <= DICTIONARY_BYTES_MAX) {
-        pages.addDictionary(values, numbers);
-        return;
-      }
+    if (staysDictionary(values, used, codes)) {
+      pages.addDictionary(columnValues(field, values, used), numbers);
+    } else {
+      pages.addValues(columnValues(field, values, codes));
     }
-    pages.addValues(columnValues(field, dictionary.values, codes));
   }
+}
+
+/**
+ * A small dictionary whose values repeat, or any that is at most half as long as the values of all rows: a text of a
+ * MiB may stand in each of 100 000 rows. Booleans have none.
+ */
+function staysDictionary(values: PlainColumn, used: Int32Array, codes: Int32Array): boolean {
+  if (used.length === 0 || values.kind === 'boolean') return false;
+  const byteLength = byteLengthOf(values, used);
+  const repeats = used.length * 2 <= codes.length;
+  if (repeats && byteLength <= SMALL_DICTIONARY_BYTES_MAX) return true;
+  return byteLength * 2 <= byteLengthOf(values, codes);
+}
+
+/** Without the lengths of texts. */
+function byteLengthOf(values: PlainColumn, rows: Int32Array): number {
+  if (values.kind !== 'bytes') return rows.length * values.values.BYTES_PER_ELEMENT;
+  const { offsets } = values.slices;
+  let byteLength = 0;
+  for (let index = 0; index < rows.length; index += 1) {
+    const row = rows[index] as number;
+    byteLength += (offsets[row + 1] as number) - (offsets[row] as number);
+  }
+  return byteLength;
 }
 
 type Memory = { flags: Uint8Array; at: Int32Array };

@@ -12,7 +12,8 @@ const UUID_BYTES = 16;
 
 /**
  * The values of the given rows of a column, none of them null. Errors: `config` for a column kind that does not fit
- * the type, text that is no UTF-8, a value that does not fit a fixed length or a decimal's precision.
+ * the type, text that is no UTF-8, a value that does not fit a fixed length or a decimal's precision, values
+ * of more than a GiB together.
  */
 export function columnValues(
   field: PrimitiveField,
