@@ -36,8 +36,8 @@ export type DecodeFailure = {
   message: string;
 };
 
-/** Bound of one bytes column: offsets are 32-bit. Callers flush by size long before. */
-const columnBytesMax = 1 << 30;
+/** Bound of one bytes column: offsets are 32-bit. Callers flush by size before it is reached. */
+export const columnBytesMax = 1 << 30;
 
 /** What a bytes column starts with: this, or so much for each row where that is less. */
 const columnBytesInitial = 1 << 16;

@@ -8,6 +8,7 @@ import type {
   ParsedDocument,
   ReadSecretFile,
 } from '../../configuration/yaml-section.ts';
+import { columnBytesMax } from '../../schemas/row-buffer.ts';
 import type { DimensionConfig, PipelineConfig } from './pipeline-config.ts';
 
 /** `locate` tells where a value stands, for findings that need more than this file. */
@@ -21,6 +22,12 @@ export type PipelineFile =
 
 /** Beyond it the share of each is small, and the thread that leads them has no time for them. */
 const WORKERS_MAX = 32;
+
+const MIB = 1024 ** 2;
+/** A batch is expanded in memory. */
+const KAFKA_BATCH_BYTES = { min: MIB, max: 1024 * MIB };
+/** Two batches of this size are held at once. */
+const COMMIT_BYTES = { min: MIB, max: 512 * MIB };
 
 /**
  * Parses and validates the text of pipeline.yaml. Every finding is returned at once with its line;
@@ -51,6 +58,7 @@ export function parsePipelineFile(
   };
   root.rejectUnknownKeys();
   rejectRepeatedDimensions(root, config.dimensions);
+  rejectLongColumns(root, config);
   return issues.length === 0 ? { kind: 'valid', config, locate } : { kind: 'invalid', issues };
 }
 
@@ -81,10 +89,10 @@ function readKafka(section: YamlSection): PipelineConfig['kafka'] {
     groupId: section.string('group'),
     clientId: section.optionalString('client_id') ?? 'tributary',
     tls: section.boolean('tls', false),
-    batchBytesMax: section.sizeBytes('batch_size_max', 64 * 1024 ** 2),
+    batchBytesMax: section.sizeBytes('batch_size_max', 64 * MIB),
     sasl,
   });
-  if (kafka.batchBytesMax < 1024 ** 2 || kafka.batchBytesMax > 1024 ** 3) {
+  if (!isWithin(KAFKA_BATCH_BYTES, kafka.batchBytesMax)) {
     section.report('batch_size_max', 'expected from 1MiB to 1GiB: a batch is expanded in memory');
   }
   section.rejectUnknownKeys();
@@ -158,6 +166,26 @@ function rejectRepeatedDimensions(root: YamlSection, dimensions: readonly Dimens
     if (seen.has(name)) root.report('dimensions', `dimension "${name}" is named twice`);
     seen.add(name);
   }
+}
+
+function isWithin({ min, max }: { min: number; max: number }, bytes: number): boolean {
+  return bytes >= min && bytes <= max;
+}
+
+/** A batch that is almost full takes one record batch more, all of which may be the text of one column. */
+function rejectLongColumns(root: YamlSection, { kafka, commit }: PipelineConfig): void {
+  // What is wrong by itself is told already.
+  if (!isWithin(KAFKA_BATCH_BYTES, kafka.batchBytesMax)) return;
+  if (!isWithin(COMMIT_BYTES, commit.bytesMax)) return;
+  if (kafka.batchBytesMax + commit.bytesMax <= columnBytesMax) return;
+  const message =
+    `expected ${columnBytesMax / MIB}MiB at most together with commit.size, got ${mib(kafka.batchBytesMax)} and ` +
+    `${mib(commit.bytesMax)}: a column holds no more. Lower kafka.batch_size_max or commit.size`;
+  root.section('kafka').report('batch_size_max', message);
+}
+
+function mib(bytes: number): string {
+  return `${Math.ceil(bytes / MIB)}MiB`;
 }
 
 function readReadiness(section: YamlSection): PipelineConfig['readiness'] {
@@ -248,10 +276,10 @@ function readCommit(section: YamlSection): PipelineConfig['commit'] {
   const commit = {
     intervalMs: section.durationMs('interval', 30_000),
     rowsMax: section.integer('rows', 500_000, { min: 1, max: 5_000_000 }),
-    bytesMax: section.sizeBytes('size', 256 * 1024 ** 2),
+    bytesMax: section.sizeBytes('size', 256 * MIB),
   };
   if (commit.intervalMs < 100) section.report('interval', 'expected at least 100ms');
-  if (commit.bytesMax < 1024 ** 2 || commit.bytesMax > 512 * 1024 ** 2) {
+  if (!isWithin(COMMIT_BYTES, commit.bytesMax)) {
     section.report(
       'size',
       'expected from 1MiB to 512MiB: two batches of this size are held at once',

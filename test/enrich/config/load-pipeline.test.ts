@@ -135,6 +135,22 @@ describe('pipeline.yaml', () => {
     expect(found[0]).toMatch(message);
   });
 
+  it('refuses sizes of which one column could become longer than it can be', () => {
+    const withSizes = (batch: string, commit: string): string =>
+      shipped
+        .replace('# batch_size_max: 64MiB', `batch_size_max: ${batch}`)
+        .replace('size: 256MiB', `size: ${commit}`);
+    expect(complaints(withSizes('512MiB', '512MiB'))).toEqual([]);
+    expect(complaints(withSizes('1GiB', '512MiB'))).toEqual([
+      expect.stringMatching(
+        /kafka.batch_size_max: expected 1024MiB .* got 1024MiB and 512MiB: .* Lower kafka.batch_size_max or commit.size$/,
+      ),
+    ]);
+    expect(complaints(withSizes('769MiB', '256MiB'))).toHaveLength(1);
+    const tooLarge = complaints(withSizes('2GiB', '512MiB'));
+    expect(tooLarge, 'what is wrong by itself is told once').toHaveLength(1);
+  });
+
   it('refuses two dimensions of one name', () => {
     expect(complaints(shipped.replace('name: devices', 'name: users')).join('\n')).toContain(
       'dimension "users" is named twice',
