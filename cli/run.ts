@@ -5,7 +5,7 @@ import { startHttpServer } from '../enrich/http-server.ts';
 import { createJsonLogger } from '../enrich/log.ts';
 import type { Logger } from '../enrich/log.ts';
 import { createMetrics } from '../enrich/metrics.ts';
-import { KAFKA, PipelineStatus } from '../enrich/pipeline/pipeline-status.ts';
+import { DIMENSION_FEED, KAFKA, PipelineStatus } from '../enrich/pipeline/pipeline-status.ts';
 import { isCutShort, retryUntilAvailable } from '../enrich/pipeline/retry.ts';
 import { runOnState } from '../enrich/pipeline/run-on-state.ts';
 import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
@@ -61,7 +61,7 @@ async function run(options: RunOptions): Promise<void> {
         config,
         contracts: loaded.contracts,
         ports: { ...ports, clock: systemClock, logger, metrics },
-        openState: () => openPipelineState(loaded, logger),
+        openState: () => openPipelineState(loaded, { logger, status }),
         retireState: (error) => {
           const { directory } = config.state;
           return retireState({ directory, nowMs: systemClock.nowMs(), error });
@@ -144,13 +144,17 @@ function faultTeller(logger: Logger, status: PipelineStatus): (fault: Error) => 
 }
 
 /** The state with its projections; columns have the types of the dimension contracts. */
-async function openPipelineState(loaded: LoadedConfig, logger: Logger): Promise<OpenedState> {
+async function openPipelineState(
+  loaded: LoadedConfig,
+  { logger, status }: { logger: Logger; status: PipelineStatus },
+): Promise<OpenedState> {
   const { directory } = loaded.config.state;
   const startedMs = systemClock.elapsedMs();
   const dimensions = dimensionDefinitions(loaded);
   const nowMs = systemClock.nowMs();
   const images = { clock: systemClock, logger };
-  const opened = await openState({ directory, dimensions, nowMs, images });
+  const onProgress = (): void => status.atWork(DIMENSION_FEED);
+  const opened = await openState({ directory, dimensions, nowMs, images, onProgress });
   const rows = Object.fromEntries(
     dimensions.map(({ name }) => [name, opened.state.projection(name).rowCount]),
   );

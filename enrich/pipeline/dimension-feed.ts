@@ -10,7 +10,7 @@ import type { DimensionTopic } from './change-intake.ts';
 import type { ChangeRejects } from './change-rejects.ts';
 import { MissedDeletes, readDeleteRetentionMs } from './missed-deletes.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
-import { KAFKA } from './pipeline-status.ts';
+import { DIMENSION_FEED, KAFKA } from './pipeline-status.ts';
 import { isUnavailable, retryUntilAvailable } from './retry.ts';
 import type { SchemaLoads } from './schema-loads.ts';
 import { assertSameTopic, assertWithinLog } from './topic-fences.ts';
@@ -152,7 +152,7 @@ export class DimensionFeed {
     const { clock, logger, status } = this.#options;
     let toldMs = clock.elapsedMs();
     while (!signal.aborted) {
-      status.turned('dimension feed');
+      status.turned(DIMENSION_FEED);
       if (this.#isPaused()) {
         await clock.sleep(BACKOFF_MS, signal);
         continue;
@@ -170,7 +170,7 @@ export class DimensionFeed {
   async #read(signal: AbortSignal): Promise<void> {
     const { clock, logger, metrics, status } = this.#options;
     const attempt = async (): Promise<void> => {
-      status.turned('dimension feed');
+      status.turned(DIMENSION_FEED);
       try {
         await this.#listPartitions();
         await this.#turn();

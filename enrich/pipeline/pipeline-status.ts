@@ -1,11 +1,17 @@
 import type { Clock } from '../clock.ts';
 import type { Health } from '../http-server.ts';
 
-/** A loop that has not turned for so long is stuck: a poll, a join and an upload all take less. */
+/**
+ * A loop that has not turned for so long is stuck: a poll, a join and an upload all take less, and what takes longer
+ * tells that it is at work.
+ */
 const STUCK_MS_MAX = 180_000;
 
 /** The trouble that any reader may report and the dimension feed, which reads all the time, sees overcome. */
 export const KAFKA = 'Kafka';
+
+/** The loop that takes changes into the state. */
+export const DIMENSION_FEED = 'dimension feed';
 
 /** What the running pipeline knows of its own health, for `/livez`, `/readyz` and the log. */
 export class PipelineStatus implements Health {
@@ -28,6 +34,17 @@ export class PipelineStatus implements Health {
   /** To be called by each loop, by name, at each of its turns. */
   turned(loop: string): void {
     this.#turnedAtMs.set(loop, this.#clock.elapsedMs());
+  }
+
+  /** To be called by long work that a loop waits for, which is then not stuck. Nothing for a loop that does not turn. */
+  atWork(loop: string): void {
+    if (this.#turnedAtMs.has(loop)) this.turned(loop);
+  }
+
+  /** After the last turn of all loops. */
+  stopping(): void {
+    this.#turnedAtMs.clear();
+    this.#waitingFor = 'stopping';
   }
 
   waitFor(what: string): void {

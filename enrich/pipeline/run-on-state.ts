@@ -34,21 +34,11 @@ export type RunOnStateOptions = Omit<PipelineOptions, 'ports'> & {
  * that is away would keep the new one from being read. Errors: as `runPipeline`, `config`.
  */
 export async function runOnState(options: RunOnStateOptions, signal: AbortSignal): Promise<void> {
-  const { ports, status, openState, retireState } = options;
+  const { ports, retireState } = options;
   const { clock, logger } = ports;
   let kept: readonly MetaWrite[] = [];
   for (;;) {
-    const opened = await retryUntilAvailable({
-      what: 'opening the state',
-      attempt: openState,
-      clock,
-      logger,
-      status,
-      signal,
-    });
-    status.overcome(STATE);
-    if (opened.rebuilt !== undefined) tellOfDamage(logger, opened.rebuilt);
-    const fault = await runUntilFault(options, { ...opened, kept }, signal);
+    const fault = await runOneState(options, kept, signal);
     if (fault === undefined || signal.aborted) return;
     kept = fault.kept;
     if (fault.error.kind !== 'reopen') {
@@ -60,11 +50,37 @@ export async function runOnState(options: RunOnStateOptions, signal: AbortSignal
 }
 
 /** What the state failed with, and what is left to the next one; undefined after the signal. */
+type StateFault = { error: EnrichError; kept: readonly MetaWrite[] } | undefined;
+
+/**
+ * Opens the state and runs on it. In a call of its own: nothing may refer to it once it is over, or there would be
+ * memory for its projections and those of the next one at once.
+ */
+async function runOneState(
+  options: RunOnStateOptions,
+  kept: readonly MetaWrite[],
+  signal: AbortSignal,
+): Promise<StateFault> {
+  const { ports, status, openState } = options;
+  const { clock, logger } = ports;
+  const opened = await retryUntilAvailable({
+    what: 'opening the state',
+    attempt: openState,
+    clock,
+    logger,
+    status,
+    signal,
+  });
+  status.overcome(STATE);
+  if (opened.rebuilt !== undefined) tellOfDamage(logger, opened.rebuilt);
+  return runUntilFault(options, { ...opened, kept }, signal);
+}
+
 async function runUntilFault(
   options: RunOnStateOptions,
   { state, close, kept }: OpenedState & { kept: readonly MetaWrite[] },
   signal: AbortSignal,
-): Promise<{ error: EnrichError; kept: readonly MetaWrite[] } | undefined> {
+): Promise<StateFault> {
   const { ports, status } = options;
   let left = kept;
   try {

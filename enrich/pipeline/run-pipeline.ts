@@ -120,6 +120,7 @@ async function runLoops(options: PipelineOptions, signal: AbortSignal): Promise<
     await Promise.allSettled(loops);
   }
   await Promise.all(loops);
+  status.stopping();
   await ports.state.saveProjections('stop');
 }
 

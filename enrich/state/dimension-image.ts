@@ -12,13 +12,19 @@ export type ProjectionImages = {
   files: ProjectionFiles;
   clock: Pick<Clock, 'elapsedMs' | 'newId'>;
   logger: Logger;
-  /** An image is renewed once so many keys have changed, or a fiftieth of the rows where that is more. */
+  /** An image is renewed once so many keys have changed, or, of a large dimension, up to three times as many. */
   journalKeysMax?: number;
 };
 
-/** So many keys of a journal are read again in about two seconds. */
+/** So many keys of a journal are read again in about two seconds, and take 45 MB of heap meanwhile. */
 const JOURNAL_KEYS_MAX = 200_000;
+/** To renew the image of a large dimension costs more, and so more keys may change before: this share of its rows. */
 const JOURNAL_SHARE_MAX = 1 / 50;
+const DUE_FACTOR_MAX = 3;
+/** With so many times the keys a journal is given up: a start must not need memory for whatever has changed. */
+const SPENT_FACTOR = 4;
+/** An image is written this many times as long after another as that one took, so that most time is for changes. */
+const PAUSE_FACTOR = 20;
 /** To read a key of the journal again costs as much as to write so many bytes of an image. */
 const BYTES_A_KEY = 2_048;
 const RETRY_AFTER_MS = 600_000;
@@ -45,7 +51,8 @@ export class DimensionImage {
   /** Whether an image should be written now, while the pipeline goes on. */
   isDue(mark: ImageMark | undefined, rows: number): boolean {
     if (!this.#isWanted || this.#images.clock.elapsedMs() < this.#notBeforeMs) return false;
-    return mark === undefined || mark.keys > Math.max(this.#keysMax, rows * JOURNAL_SHARE_MAX);
+    const share = Math.min(rows * JOURNAL_SHARE_MAX, DUE_FACTOR_MAX * this.#keysMax);
+    return mark === undefined || mark.keys > Math.max(this.#keysMax, share);
   }
 
   /** Whether to write an image at a stop costs less than the next start would without it. */
@@ -53,19 +60,22 @@ export class DimensionImage {
     return this.#isWanted && (mark === undefined || mark.keys * BYTES_A_KEY > bytes);
   }
 
-  /** The journal would say as much as the rows do: it is no use any more. */
-  isSpent(mark: ImageMark, rows: number): boolean {
-    return mark.keys > Math.max(2 * this.#keysMax, rows);
+  /** The journal is longer than a start may read (INVARIANTS.md 12): image and journal are no use any more. */
+  isSpent({ keys }: ImageMark): boolean {
+    return keys > SPENT_FACTOR * this.#keysMax;
   }
 
-  /** Writes an image of these arrays under a new id. Undefined where it cannot be written, which is told. */
-  async write(arrays: readonly SharedWords[]): Promise<string | undefined> {
+  /**
+   * Writes an image of these arrays under a new id; `onProgress` is called at each piece. Undefined where it cannot be
+   * written, which is told.
+   */
+  async write(arrays: readonly SharedWords[], onProgress: () => void): Promise<string | undefined> {
     const { files, clock, logger } = this.#images;
     const { name: dimension } = this.#definition;
     const startedMs = clock.elapsedMs();
     const id = clock.newId();
     try {
-      await files.write(id, imagePieces(this.#subject(id), arrays));
+      await files.write(id, telling(imagePieces(this.#subject(id), arrays), onProgress));
     } catch (error) {
       this.#notBeforeMs = clock.elapsedMs() + RETRY_AFTER_MS;
       logger.warn('a projection cannot be saved: the next start reads all rows of the dimension', {
@@ -75,8 +85,9 @@ export class DimensionImage {
       return undefined;
     }
     const bytes = arrays.reduce((sum, { length }) => sum + length * 4, 0);
-    const seconds = (clock.elapsedMs() - startedMs) / 1000;
-    logger.info('projection saved', { dimension, bytes, seconds });
+    const tookMs = clock.elapsedMs() - startedMs;
+    this.#notBeforeMs = clock.elapsedMs() + PAUSE_FACTOR * tookMs;
+    logger.info('projection saved', { dimension, bytes, seconds: tookMs / 1000 });
     return id;
   }
 
@@ -122,5 +133,12 @@ export class DimensionImage {
     const { name, primaryKey, joinKey, joinKeyType, normaliser, columns } = this.#definition;
     const keys = { primaryKey, joinKey, joinKeyType, normaliser };
     return { id, dimension: name, keys, columns };
+  }
+}
+
+async function* telling<T>(pieces: AsyncIterable<T>, onProgress: () => void): AsyncGenerator<T> {
+  for await (const piece of pieces) {
+    onProgress();
+    yield piece;
   }
 }

@@ -7,7 +7,7 @@ import type { DimensionDefinition, DimensionRecord, StateColumn } from './dimens
 import type { ColumnSlices, KeyKind } from './hash-projection.ts';
 import { normaliseKey } from './normalise.ts';
 import { RowView, writeNull, writeRowHeader, writeSlice } from './state-row.ts';
-import { BYTES_KEY, INTEGER_KEY, rowPrefix } from './store-key.ts';
+import { BYTES_KEY, INTEGER_KEY, joinKeyEntry, rowPrefix } from './store-key.ts';
 
 /** How rows of one layout become rows of the columns in use. */
 type LayoutMap = {
@@ -46,6 +46,18 @@ export class DimensionShape {
       places: definition.columns.map(({ name }) => columns.findIndex((c) => c.name === name)),
       lacks: lacksColumns(columns, definition.columns),
     }));
+  }
+
+  /** The bytes of a primary key that is the join key too: what follows its kind. */
+  primaryKeySlice(storeKey: Uint8Array): { bytes: Uint8Array; start: number; length: number } {
+    const start = this.rowPrefix.length + 1;
+    return { bytes: storeKey, start, length: storeKey.length - start };
+  }
+
+  /** The key of a row's entry in the index of join keys. */
+  joinKeyEntry(storeKey: Uint8Array, joinKey: Uint8Array): Uint8Array {
+    const primaryKey = storeKey.subarray(this.rowPrefix.length);
+    return joinKeyEntry(this.definition.name, joinKey, primaryKey);
   }
 
   /** Writes a primary key as it stands at the end of the store keys. Throws `ValueRefused`. */

@@ -46,7 +46,7 @@ export interface DimensionState {
    * (INVARIANTS.md 8). Calls for one dimension wait for each other. A truncation reads the whole dimension
    * again.
    * Errors: `fenced` for another topic or cluster than before, `unavailable` (nothing is visible; call
-   * again with the same changes), `reopen`, `rebuild`.
+   * again with the same changes), `reopen` (also after a call that failed once the store had the batch), `rebuild`.
    */
   apply(
     dimension: string,
@@ -54,12 +54,11 @@ export interface DimensionState {
     changes: ChangeBatch | readonly PositionedChange[],
     extra?: (refused: readonly RefusedChange[]) => readonly MetaWrite[],
   ): Promise<ApplyResult>;
-  /** Reads the projection from the store again. */
-  rebuildProjection(dimension: string): Promise<void>;
   /**
    * Saves the projections, each to a file that the next start opens it from. `ready`: those that have none, or
    * one that is too old; from then on `apply` renews them. `stop`: where that is quicker than the next start would
-   * be without it. Changes of a dimension wait meanwhile. That a file cannot be written is told and no error.
+   * be without it. While a dimension is saved, here or in `apply`, its calls of `apply` wait, and a caller that waits
+   * for all dimensions, as the pipeline does, waits for it. That a file cannot be written is told and no error.
    */
   saveProjections(when: 'ready' | 'stop'): Promise<void>;
   /**
@@ -84,14 +83,17 @@ export async function openDimensionState(options: {
   store: KeyValueStore;
   dimensions: readonly DimensionDefinition[];
   images?: ProjectionImages;
+  /** Called at each piece of an image that is written, and each thousand rows of a scan: the state is at work. */
+  onProgress?: () => void;
 }): Promise<DimensionState> {
-  const { store, dimensions, images } = options;
+  const { store, dimensions, images, onProgress = () => undefined } = options;
   const meta = new Map<string, Uint8Array>();
   for await (const { key, value } of store.scan(metaRange)) meta.set(metaName(key), value);
   const gate = new ProjectionGate();
   const opened = await Promise.all(
     dimensions.map(async (definition) => {
-      return [definition.name, await Dimension.open({ store, gate, images }, definition)] as const;
+      const context = { store, gate, images, onProgress };
+      return [definition.name, await Dimension.open(context, definition)] as const;
     }),
   );
   if (images !== undefined)
@@ -170,10 +172,6 @@ class StoredDimensionState implements DimensionState {
     );
     for (const write of entries) this.#remember(write);
     return result;
-  }
-
-  async rebuildProjection(dimension: string): Promise<void> {
-    await this.#inTurn(dimension, (target) => target.rebuildProjection());
   }
 
   async saveProjections(when: 'ready' | 'stop'): Promise<void> {

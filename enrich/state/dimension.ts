@@ -15,12 +15,12 @@ import { DimensionShape } from './dimension-shape.ts';
 import type { FoldCounts, PendingRow, PositionedChange, RefusedChange } from './fold-changes.ts';
 import { createProjection } from './hash-projection.ts';
 import type { MutableProjection } from './hash-projection.ts';
-import { JoinKeyOwners } from './join-key-owners.ts';
+import { JoinKeyOwners, indexWrites } from './join-key-owners.ts';
 import type { KeyValueStore, StoreWrite } from './key-value-store.ts';
 import { PinnedScan } from './pinned-scan.ts';
 import type { ProjectionGate } from './projection-gate.ts';
 import { RowView } from './state-row.ts';
-import { dimensionKey, joinKeyEntry, joinKeyRange, rowRange } from './store-key.ts';
+import { dimensionKey, joinKeyRange, rowRange } from './store-key.ts';
 
 /** Where changes come from: the partition they were read from, and the offset after the last of them. */
 export type ChangeSource = {
@@ -36,6 +36,7 @@ export type ApplyResult = FoldCounts & {
 };
 
 const purgeWritesMax = 2_000;
+const scannedAtOnceMax = 1_024;
 const replayedAtOnceMax = 1_000;
 
 /** What the dimensions of a state have in common. */
@@ -43,6 +44,8 @@ type DimensionContext = {
   store: KeyValueStore;
   gate: ProjectionGate;
   images: ProjectionImages | undefined;
+  /** Called now and then by what takes long. */
+  onProgress: () => void;
 };
 
 /** One dimension: its rows and position in the store, and its projection. Used by one caller at a time. */
@@ -53,6 +56,7 @@ export class Dimension {
   readonly #owners: JoinKeyOwners;
   readonly #gate: ProjectionGate;
   readonly #image: DimensionImage | undefined;
+  readonly #onProgress: () => void;
   #record: DimensionRecord;
   #deletions = new DeletedKeys();
   /** The image in the files, whether it is of use or not. */
@@ -63,12 +67,13 @@ export class Dimension {
   #behind = false;
 
   private constructor(
-    { store, gate, images }: DimensionContext,
+    { store, gate, images, onProgress }: DimensionContext,
     definition: DimensionDefinition,
     record: DimensionRecord,
   ) {
     this.#store = store;
     this.#gate = gate;
+    this.#onProgress = onProgress;
     this.#image = images === undefined ? undefined : new DimensionImage(images, definition);
     this.#record = record;
     this.#shape = new DimensionShape(definition, record);
@@ -117,7 +122,7 @@ export class Dimension {
     changes: ChangeBatch | readonly PositionedChange[],
     extra: (refused: readonly RefusedChange[]) => readonly StoreWrite[],
   ): Promise<ApplyResult> {
-    if (this.#behind) await this.#catchUp();
+    await this.#assertNotBehind();
     this.#assertSource(source);
     const batch = ChangeBatch.of(this.#shape, source.partition, changes);
     const { changed, bytes, truncatedAt, ...result } = await batch.fold(
@@ -132,7 +137,7 @@ export class Dimension {
       key: storeKey,
       value: bytes.subarray(start, end),
     }));
-    if (this.#shape.indexed) writes.push(...this.#indexWrites(changed));
+    if (this.#shape.indexed) writes.push(...indexWrites(this.#shape, changed));
     writes.push(...journal.writes);
     this.#behind = true;
     const entries = extra(result.refused);
@@ -153,7 +158,6 @@ export class Dimension {
 
   /** Saves the projection where that costs less than the next start would without it. */
   async saveAtStop(): Promise<void> {
-    if (this.#behind) return;
     const isWorthIt = this.#image?.isWorthIt(this.#record.image, this.projection.bytes);
     if (isWorthIt === true) await this.#save();
   }
@@ -181,15 +185,11 @@ export class Dimension {
     };
   }
 
-  /** Builds the projection from the rows in the store again. Errors: `rebuild` where rows are missing. */
-  async rebuildProjection(): Promise<void> {
-    await this.#rebuild(this.#record);
-  }
-
   /**
    * Builds the projection from the rows in the store, compares them with what they must add up to, and the index
-   * with them, and removes rows that a truncation has ended. The projection in use and the record change at the end, in one turn:
-   * joins must not see the position before its rows.
+   * with them, and removes rows that a truncation has ended. Projection and record change at the end, in one turn:
+   * joins must not see the position before its rows. The one in use is empty at an opening; at a truncation the new
+   * one has only what came after that: never is there memory for all rows twice.
    */
   async #rebuild(record: DimensionRecord): Promise<void> {
     const projection = this.#emptyProjection();
@@ -199,7 +199,10 @@ export class Dimension {
     const kept = new ContentSum();
     const left = record.content?.copy();
     let purge: StoreWrite[] = [];
+    let scanned = 0;
     for await (const { key, value } of this.#store.scan(rowRange(this.#shape.definition.name))) {
+      scanned += 1;
+      if (scanned % scannedAtOnceMax === 0) this.#onProgress();
       view.read(value, 0, value.length);
       check.add(key, value);
       if (isTruncated(record, view)) {
@@ -223,7 +226,10 @@ export class Dimension {
       await this.#store.applyBatch([...purge, this.#recordWrite(summed)]);
     }
     const { name } = this.#shape.definition;
-    await check.assertIndex(this.#store.scan(joinKeyRange(name)), async () => true);
+    await check.assertIndex(this.#store.scan(joinKeyRange(name)), async () => {
+      this.#onProgress();
+      return true;
+    });
     await this.#gate.change(() => {
       this.#deletions = deletions;
       this.projection.adopt(projection);
@@ -240,7 +246,7 @@ export class Dimension {
   /** Rows come in the order of their primary keys, so the first row of a join key is the one that answers. */
   #addRow(projection: MutableProjection, storeKey: Uint8Array, view: RowView): void {
     if (!this.#shape.indexed) {
-      projection.upsert(this.#primaryKeySlice(storeKey), this.#shape.columnsInUse(view));
+      projection.upsert(this.#shape.primaryKeySlice(storeKey), this.#shape.columnsInUse(view));
       return;
     }
     if (view.joinKeyLength < 0) return;
@@ -250,21 +256,10 @@ export class Dimension {
     else projection.upsert({ bytes, start, length }, this.#shape.columnsInUse(view));
   }
 
-  /** The bytes of a primary key that is the join key too: what follows its kind. */
-  #primaryKeySlice(storeKey: Uint8Array): { bytes: Uint8Array; start: number; length: number } {
-    const start = this.#shape.rowPrefix.length + 1;
-    return { bytes: storeKey, start, length: storeKey.length - start };
-  }
-
   #removal(storeKey: Uint8Array, joinKey: Uint8Array | undefined): StoreWrite[] {
     const row = { key: storeKey, value: undefined };
     if (joinKey === undefined) return [row];
-    return [row, { key: this.#joinKeyEntry(storeKey, joinKey), value: undefined }];
-  }
-
-  #joinKeyEntry(storeKey: Uint8Array, joinKey: Uint8Array): Uint8Array {
-    const { definition, rowPrefix } = this.#shape;
-    return joinKeyEntry(definition.name, joinKey, storeKey.subarray(rowPrefix.length));
+    return [row, { key: this.#shape.joinKeyEntry(storeKey, joinKey), value: undefined }];
   }
 
   /**
@@ -280,34 +275,14 @@ export class Dimension {
 
   #mayBeStored(storeKey: Uint8Array): boolean {
     if (this.#shape.indexed || !this.#deletions.complete) return true;
-    const key = this.#primaryKeySlice(storeKey);
+    const key = this.#shape.primaryKeySlice(storeKey);
     if (this.projection.find(key.bytes, key.start, key.length) >= 0) return true;
     return this.#deletions.has(key);
   }
 
   #rememberDeletion(storeKey: Uint8Array, deletions = this.#deletions): void {
     // Where the store has an index, it is always asked.
-    if (!this.#shape.indexed) deletions.remember(this.#primaryKeySlice(storeKey));
-  }
-
-  #indexWrites(rows: readonly PendingRow[]): StoreWrite[] {
-    const view = new RowView();
-    const writes: StoreWrite[] = [];
-    for (const { storeKey, stored, joinKey } of rows) {
-      // Also of a row that a truncation has ended but that is not removed yet.
-      const before =
-        stored === undefined ? undefined : view.read(stored, 0, stored.length).joinKey();
-      if (before !== undefined && joinKey !== undefined && Buffer.compare(before, joinKey) === 0) {
-        continue;
-      }
-      if (before !== undefined) {
-        writes.push({ key: this.#joinKeyEntry(storeKey, before), value: undefined });
-      }
-      if (joinKey !== undefined) {
-        writes.push({ key: this.#joinKeyEntry(storeKey, joinKey), value: new Uint8Array() });
-      }
-    }
-    return writes;
+    if (!this.#shape.indexed) deletions.remember(this.#shape.primaryKeySlice(storeKey));
   }
 
   /** Nothing of this is seen by a join before all of it is. */
@@ -338,7 +313,7 @@ export class Dimension {
   }
 
   #projectRow(storeKey: Uint8Array, row: RowView): void {
-    const key = this.#primaryKeySlice(storeKey);
+    const key = this.#shape.primaryKeySlice(storeKey);
     if (!row.deleted) {
       this.projection.upsert(key, this.#shape.columnsInUse(row));
       this.#deletions.forget(key);
@@ -349,11 +324,17 @@ export class Dimension {
     this.#rememberDeletion(storeKey);
   }
 
-  /** A failed write may have reached the store all the same: what the store says is what counts. */
-  async #catchUp(): Promise<void> {
-    const [stored] = await this.#store.getMany([dimensionKey(this.#shape.definition.name)]);
-    if (stored === undefined) throw new EnrichError('rebuild', 'a record of the state is gone');
-    await this.#rebuild(decodeRecord(stored));
+  /**
+   * A failed write may have reached the store all the same, as a whole with its record. Then the state is to be opened
+   * again: to build a second projection here, beside the one that joins read, would take twice the memory.
+   */
+  async #assertNotBehind(): Promise<void> {
+    if (!this.#behind) return;
+    const { name } = this.#shape.definition;
+    const [stored] = await this.#store.getMany([dimensionKey(name)]);
+    if (stored === undefined || Buffer.compare(stored, encodeRecord(this.#record)) !== 0) {
+      throw new EnrichError('reopen', `dimension ${name}: the store has more than is shown`);
+    }
     this.#behind = false;
   }
 
@@ -382,7 +363,7 @@ export class Dimension {
       image !== undefined &&
       // A truncation builds the projection anew.
       truncatedAt === this.#record.truncatedAt &&
-      this.#image?.isSpent(image, this.projection.rowCount) === false;
+      this.#image?.isSpent(image) === false;
     if (!isKept) return { image: undefined, writes: [] };
     if (rows.length === 0) return { image, writes: [] };
     const { definition, rowPrefix, indexed } = this.#shape;
@@ -401,9 +382,11 @@ export class Dimension {
    * steps is the last that is done, the record names an image that is there with a journal that belongs to it.
    */
   async #save(): Promise<void> {
+    // The record in the store may be newer than the one that would replace it.
+    if (this.#behind) return;
     const { definition } = this.#shape;
     const arrays = [...this.projection.arrays(), ...this.#deletions.memory.arrays];
-    const id = await this.#image?.write(arrays);
+    const id = await this.#image?.write(arrays, this.#onProgress);
     if (id === undefined) return;
     const record = { ...this.#record, image: { id, keys: 0, journal: new ContentSum() } };
     this.#behind = true;
@@ -436,6 +419,7 @@ export class Dimension {
     if (image === undefined) return false;
     const startedMs = image.elapsedMs();
     try {
+      if (image.isSpent(mark)) throw new Error('more has changed since than may be read again');
       const projection = this.#emptyProjection();
       const deletions = new DeletedKeys();
       await image.read(mark.id, [...projection.arrays(), ...deletions.memory.arrays]);
@@ -447,6 +431,8 @@ export class Dimension {
     } catch (error) {
       if (error instanceof EnrichError && error.kind !== 'rebuild') throw error;
       image.tellUnusable(error);
+      // The scan fills another one: there must not be memory for both.
+      this.projection.adopt(this.#emptyProjection());
       return false;
     }
     this.#unchecked = true;
@@ -471,7 +457,7 @@ export class Dimension {
         view.read(value, 0, value.length);
         if (!indexed) this.#projectRow(storeKey, view);
         const joinKey = view.joinKey();
-        if (joinKey !== undefined) entries.push(this.#joinKeyEntry(storeKey, joinKey));
+        if (joinKey !== undefined) entries.push(this.#shape.joinKeyEntry(storeKey, joinKey));
       }
       if ((await this.#store.getMany(entries)).includes(undefined)) {
         throw new EnrichError('rebuild', 'a row that the journal names is missing in the index');

@@ -2,7 +2,7 @@ import { EnrichError } from '../error.ts';
 import type { DimensionShape } from './dimension-shape.ts';
 import type { PendingRow } from './fold-changes.ts';
 import type { MutableProjection } from './hash-projection.ts';
-import type { KeyValueStore } from './key-value-store.ts';
+import type { KeyValueStore, StoreWrite } from './key-value-store.ts';
 import { RowView } from './state-row.ts';
 import { joinKeyPrefix, rangeOf } from './store-key.ts';
 
@@ -124,6 +124,26 @@ export class JoinKeyOwners {
       this.#projection.setShared(this.#projection.upsert(key, columns), shared);
     }
   }
+}
+
+/** What the index of join keys needs written for rows that change. */
+export function indexWrites(shape: DimensionShape, rows: readonly PendingRow[]): StoreWrite[] {
+  const view = new RowView();
+  const writes: StoreWrite[] = [];
+  for (const { storeKey, stored, joinKey } of rows) {
+    // Also of a row that a truncation has ended but that is not removed yet.
+    const before = stored === undefined ? undefined : view.read(stored, 0, stored.length).joinKey();
+    if (before !== undefined && joinKey !== undefined && Buffer.compare(before, joinKey) === 0) {
+      continue;
+    }
+    if (before !== undefined) {
+      writes.push({ key: shape.joinKeyEntry(storeKey, before), value: undefined });
+    }
+    if (joinKey !== undefined) {
+      writes.push({ key: shape.joinKeyEntry(storeKey, joinKey), value: new Uint8Array() });
+    }
+  }
+  return writes;
 }
 
 function touch(touched: Map<string, Touched>, joinKey: Uint8Array): Touched {

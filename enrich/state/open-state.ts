@@ -28,6 +28,8 @@ type OpenOptions = {
   dimensions: readonly DimensionDefinition[];
   /** To open projections from their files in the directory, and to keep such files. */
   images?: Omit<ProjectionImages, 'files'>;
+  /** As of `openDimensionState`. */
+  onProgress?: () => void;
 };
 
 /**
@@ -76,7 +78,7 @@ export function isStateFault(error: unknown): error is EnrichError {
   return error instanceof EnrichError && STATE_FAULTS.has(error.kind);
 }
 
-async function openSound({ directory, dimensions, images }: OpenOptions) {
+async function openSound({ directory, dimensions, images, onProgress }: OpenOptions) {
   const store = await openRocksdbStore(directory);
   try {
     const state = await openDimensionState({
@@ -85,6 +87,7 @@ async function openSound({ directory, dimensions, images }: OpenOptions) {
       ...(images === undefined
         ? {}
         : { images: { ...images, files: projectionFilesIn(directory) } }),
+      ...(onProgress === undefined ? {} : { onProgress }),
     });
     return { state, close: () => store.close() };
   } catch (error) {

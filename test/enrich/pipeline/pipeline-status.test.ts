@@ -21,6 +21,27 @@ it('names what is away, before, during and after the wait for readiness', () => 
   expect(status.waitingFor()).toBeUndefined();
 });
 
+it('fails once a loop has not turned for minutes, unless what it waits for is at work', () => {
+  let elapsedMs = 0;
+  const status = new PipelineStatus({ ...clock, elapsedMs: () => elapsedMs });
+  const after = (ms: number) => (elapsedMs += ms);
+  // A loop that does not turn yet cannot be stuck.
+  status.atWork('feed');
+  after(1_000_000);
+  expect(status.failure()).toBeUndefined();
+  status.turned('feed');
+  status.turned('clicks');
+  after(170_000);
+  status.atWork('feed');
+  status.turned('clicks');
+  after(170_000);
+  expect(status.failure()).toBeUndefined();
+  after(20_000);
+  expect(status.failure()).toBe('feed has been stuck for 190 s');
+  status.stopping();
+  expect([status.failure(), status.waitingFor()]).toEqual([undefined, 'stopping']);
+});
+
 it('is not ready, and says why, while the catalog is away at the start', async () => {
   const world = await World.open();
   world.faults.away.add('catalog');

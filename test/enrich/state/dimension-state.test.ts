@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { Change } from '../../../connectors/change.ts';
 import { EnrichError } from '../../../enrich/error.ts';
 import type { DimensionDefinition } from '../../../enrich/state/dimension-record.ts';
 import { openDimensionState } from '../../../enrich/state/dimension-state.ts';
@@ -153,9 +154,16 @@ describe('a dimension', () => {
   });
 
   it('removes more truncated rows than one batch of the store takes', async () => {
-    const { take, state, store } = await openWith(users);
+    const store = openMemoryStore();
+    let told = 0;
+    const onProgress = () => (told += 1);
+    const state = await openDimensionState({ store, dimensions: [users], onProgress });
+    const take = (...changes: Change[]) => applyAll(state, 'users', positioned(changes));
     await take(...Array.from({ length: 5_000 }, (_, i) => upsert(1, { user_id: BigInt(i) })));
+    expect(told).toBe(0);
     await take({ kind: 'truncate', sourcePosition: 1n });
+    // It reads all rows, and tells that it is at work.
+    expect(told).toBe(4);
     expect(state.projection('users').rowCount).toBe(0);
     const rows = store.scan({ from: Buffer.from('r'), to: Buffer.from('s') });
     expect(await rows[Symbol.asyncIterator]().next()).toMatchObject({ done: true });
@@ -309,11 +317,11 @@ describe('a position', () => {
 
 describe('a write that fails', () => {
   it.each(['fails before', 'fails after'] as const)(
-    'shows nothing, and is made good by the same call: it %s the store has it',
+    'shows nothing, and is made good by the same call, after another opening where the store has it: it %s that',
     async (mode) => {
       for (const definition of [users, urls]) {
         const { store, set } = failingStore();
-        const { take, answer, state } = await openWith(definition, store);
+        let { take, answer, state } = await openWith(definition, store);
         const isUsers = definition === users;
         const row = (id: bigint, name: string): Values =>
           isUsers ? { user_id: id, name } : { url_id: id, url: `http://${id}/`, title: name };
@@ -330,6 +338,11 @@ describe('a write that fails', () => {
         await expect(take(...changes)).rejects.toMatchObject({ kind: 'unavailable' });
         expect([1n, 2n, 3n].map(name)).toEqual(['a', 'a', undefined]);
         set('works');
+        if (mode === 'fails after') {
+          await expect(take(...changes)).rejects.toMatchObject({ kind: 'reopen' });
+          expect([1n, 2n, 3n].map(name)).toEqual(['a', 'a', undefined]);
+          ({ take, answer, state } = await openWith(definition, store));
+        }
         await take(...changes);
         expect([1n, 2n, 3n].map(name)).toEqual(['b', undefined, 'b']);
         await take(upsert(1, row(2n, 'old')), upsert(1, row(3n, 'old')));

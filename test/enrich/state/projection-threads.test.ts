@@ -40,10 +40,14 @@ async function join(worker: Worker, state: DimensionState): Promise<JoinThreadAn
   return answer;
 }
 
-/** Replaces, adds and removes rows; after each batch all rows that there are have its version. */
+/**
+ * Replaces, adds and removes rows, and truncates at a version; after each batch all rows that there are have its
+ * version.
+ */
 async function change(
   take: Awaited<ReturnType<typeof openWith>>['take'],
   goesOn: (version: number) => boolean,
+  truncatedAt?: number,
 ): Promise<void> {
   for (let version = 1; goesOn(version); version++) {
     const rows = Math.min(KEYS, 100 + version * 20);
@@ -56,7 +60,10 @@ async function change(
             note: `${version}`,
           }),
     );
-    await take(...changes);
+    const sourcePosition = BigInt(version * KEYS - 1);
+    const truncation =
+      version === truncatedAt ? [{ kind: 'truncate' as const, sourcePosition }] : [];
+    await take(...truncation, ...changes);
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
@@ -67,11 +74,16 @@ describe('threads that join while the state takes changes', () => {
     const { state, take } = await openWith(users);
     const threads = [1, 2].map(() => startThread({ keys: KEYS, forEver: false, sequence: 'read' }));
     const progress = { version: 0 };
-    const changed = change(take, (next) => {
-      progress.version = next;
-      return next <= BATCHES;
-    });
+    const changed = change(
+      take,
+      (next) => {
+        progress.version = next;
+        return next <= BATCHES;
+      },
+      BATCHES / 2,
+    );
     let joins = 0;
+    const memories = new Set<SharedArrayBuffer>();
     const positions = new Set<bigint | undefined>();
     while (progress.version <= BATCHES) {
       const answers = await state.holdProjections(async () => {
@@ -81,13 +93,14 @@ describe('threads that join while the state takes changes', () => {
         expect(joined.map(({ hits }) => hits)).toEqual([rowCount, rowCount]);
         expect(state.position('users')?.next.get(0)).toBe(before);
         positions.add(before);
+        memories.add(state.projectionMemory('users').header);
         return joined;
       });
       expect(answers.map(({ torn }) => torn)).toEqual([undefined, undefined]);
       joins += 1;
-      if (joins === 20) await state.rebuildProjection('users');
     }
     await changed;
+    expect(memories.size).toBe(2);
     // Neither has kept the other out.
     expect(joins).toBeGreaterThan(20);
     expect(positions.size).toBeGreaterThan(20);

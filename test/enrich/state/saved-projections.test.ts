@@ -248,18 +248,81 @@ describe('a projection that was saved', () => {
     expect(messages('info')).toContain(READ);
   });
 
-  it('is given up while it cannot be renewed and its journal gets longer than the dimension', async () => {
-    const failing = { ...files, write: () => Promise.reject(new Error('no space left on device')) };
-    const state = await open();
+  it('is not renewed sooner after another one than twenty times what that took', async () => {
+    const slow: ProjectionFiles = {
+      ...files,
+      write: async (name, image) => {
+        nowMs += 3_000;
+        await files.write(name, image);
+      },
+    };
+    const state = await open(users, { store, files: slow });
+    await take(state, 0, 20);
     await state.saveProjections('ready');
-    const stuck = await open(users, { store, files: failing });
-    await take(stuck, 0, 20);
-    await take(stuck, 20, 40);
-    await take(stuck, 40, 60);
-    await take(stuck, 60, 80);
-    const expected = answers(stuck);
+    const saves: number[] = [];
+    for (const [round, atMs] of [3_000, 62_999, 63_000, 66_000, 126_000].entries()) {
+      nowMs = atMs;
+      await take(state, 20 * (round + 1), 20 * (round + 2));
+      saves.push(ids);
+    }
+    expect(saves).toEqual([1, 1, 2, 2, 3]);
+  });
+
+  // INVARIANTS.md 12
+  it.each([20, 400])(
+    'is given up once its journal is longer than a start may read: of %i rows',
+    async (rows) => {
+      const grow = async (state: DimensionState, from: number, to: number): Promise<void> => {
+        const changes = positioned(Array.from({ length: to }, (_, i) => user(i, i % rows)));
+        await state.apply('users', { ...source, nextOffset: BigInt(to) }, changes.slice(from));
+      };
+      const all = Array.from({ length: rows }, (_, key) => BigInt(key));
+      const loading = await open();
+      await grow(loading, 0, rows);
+      await loading.saveProjections('ready');
+      // It catches up: no image is renewed before that is over.
+      const state = await open();
+      const journals: number[] = [];
+      for (let at = rows; at < rows + 8 * KEYS_MAX; at += KEYS_MAX) {
+        await grow(state, at, at + KEYS_MAX);
+        journals.push(await journalKeys());
+      }
+      expect(journals).toEqual([1, 2, 3, 4, 5, 5, 5, 5]);
+      const expected = answersOf(state, users, all);
+      expect(answersOf(await open(), users, all)).toEqual(expected);
+      expect([files.files.size, await journalKeys()]).toEqual([0, 0]);
+    },
+  );
+
+  it('is not used where its journal is longer than a start may read', async () => {
+    const loading = await open();
+    await take(loading, 0, 20);
+    await loading.saveProjections('ready');
+    const state = await open();
+    await take(state, 20, 20 + 4 * KEYS_MAX);
+    await take(state, 20 + 4 * KEYS_MAX, 40 + 4 * KEYS_MAX);
+    await take(state, 40 + 4 * KEYS_MAX, 60 + 4 * KEYS_MAX);
+    await take(state, 60 + 4 * KEYS_MAX, 80 + 4 * KEYS_MAX);
+    const expected = answers(state);
+    lines = [];
     expect(answers(await open())).toEqual(expected);
+    expect(messages('warn')).toEqual([UNUSABLE]);
     expect([files.files.size, await journalKeys()]).toEqual([0, 0]);
+  });
+
+  it('tells that the state is at work, at each of its pieces', async () => {
+    let told = 0;
+    const withFiles = { ...images(), files };
+    const state = await openDimensionState({
+      store,
+      dimensions: [users],
+      images: withFiles,
+      onProgress: () => (told += 1),
+    });
+    await take(state, 0, 20);
+    expect(told).toBe(0);
+    await state.saveProjections('ready');
+    expect(told).toBeGreaterThan(2);
   });
 
   it('that cannot be written is told, costs no more than that, and is tried again later', async () => {
