@@ -7,12 +7,21 @@ export type KeptRecord = {
   timestampMs: number;
 };
 
+/** What the columns of a record take beside its bytes. */
+const COLUMNS_BYTES = 28;
+
 /**
  * Copies of record batches: the source reuses its memory, and a record may be needed again, as an object or as a
  * reject. `records.bytes` may hold a whole response, of which they are little.
  */
 export class KeptRecords {
   readonly #batches: RecordColumns[] = [];
+  #byteLength = 0;
+
+  /** Bytes of memory that the copies take. */
+  get byteLength(): number {
+    return this.#byteLength;
+  }
 
   /** Keeps a batch, which must follow those before, and returns the copy. */
   keep(records: RecordColumns): RecordColumns {
@@ -30,18 +39,38 @@ export class KeptRecords {
       valueLength: valueLength.slice(0, count),
     };
     this.#batches.push(kept);
+    this.#byteLength += kept.bytes.length + count * COLUMNS_BYTES;
     return kept;
   }
 
-  /** The record at an offset, which must be kept here. */
+  /** The record at an offset, which must be kept here. Every change that is not newer may be asked for. */
   at(offset: bigint): KeptRecord {
-    const records = this.#batches.findLast(({ baseOffset }) => baseOffset <= offset);
-    const index = records?.offsetDelta.indexOf(Number(offset - records.baseOffset)) ?? -1;
-    if (records === undefined || index < 0) {
-      throw new RangeError(`assert: a record that is kept, got offset ${offset}`);
+    const batches = this.#batches;
+    const records = batches[lastIndex(batches.length, (i) => baseOffsetOf(batches[i]) <= offset)];
+    if (records !== undefined) {
+      const { baseOffset, count, offsetDelta } = records;
+      const delta = Number(offset - baseOffset);
+      const index = lastIndex(count, (i) => (offsetDelta[i] as number) <= delta);
+      if (offsetDelta[index] === delta) return recordAt(records, index);
     }
-    return recordAt(records, index);
+    throw new RangeError(`assert: a record that is kept, got offset ${offset}`);
   }
+}
+
+function baseOffsetOf(records: RecordColumns | undefined): bigint {
+  return records?.baseOffset ?? 0n;
+}
+
+/** The last index below `count` that passes, where all that do stand before all that do not; -1 if none does. */
+function lastIndex(count: number, passes: (index: number) => boolean): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (passes(middle)) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
 }
 
 export function recordAt(records: RecordColumns, index: number): KeptRecord {
