@@ -12,7 +12,10 @@ export type ProjectionImages = {
   files: ProjectionFiles;
   clock: Pick<Clock, 'elapsedMs' | 'newId'>;
   logger: Logger;
-  /** An image is renewed once so many keys have changed, or, of a large dimension, up to three times as many. */
+  /**
+   * An image is renewed once so many keys have changed, or, of a large dimension, up to three times as many. Default:
+   * as many as are read again in about two seconds.
+   */
   journalKeysMax?: number;
 };
 

@@ -24,8 +24,6 @@ export interface KeyValueStore {
   /** Makes everything applied so far survive a power cut. */
   flush(): Promise<void>;
   close(): Promise<void>;
-  /** Bytes held, on disk and in write buffers; an estimate, for metrics. */
-  sizeBytes(): Promise<number>;
 }
 
 /** A store checks what it is given: bytes only. */

@@ -35,11 +35,6 @@ export function openMemoryStore(): KeyValueStore {
     async close() {
       open = false;
     },
-    async sizeBytes() {
-      let bytes = 0;
-      for (const { key, value } of entries.values()) bytes += key.length + value.length;
-      return bytes;
-    },
   };
 }
 

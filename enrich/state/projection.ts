@@ -17,14 +17,12 @@
 export type ProjectionValue = string | number | bigint | boolean | Uint8Array;
 
 export type DictionaryView = {
-  /**
-   * Values by code; code 0 is null. Decoded at each access: ask once for each distinct code, not for
-   * each row. A code that no row refers to may read as anything.
-   */
-  values: readonly (ProjectionValue | null)[];
   /** Codes are below this. */
   readonly size: number;
-  /** The value of one code: what `values[code]` reads. */
+  /**
+   * The value of a code; code 0 is null. Decoded at each call: ask once for each distinct code, not for
+   * each row. A code that no row refers to may read as anything.
+   */
   value(code: number): ProjectionValue | null;
   /**
    * Bytes of the value: UTF-8 for strings, raw for binary, fixed and uuid, big-endian two's complement of

@@ -42,7 +42,6 @@ export async function openRocksdbStore(directory: string): Promise<KeyValueStore
       open = false;
       await guard(directory, 'unavailable', () => database.close());
     },
-    sizeBytes: () => use('unavailable', () => sizeBytes(database)),
   };
 }
 
@@ -87,12 +86,6 @@ async function* scan(
   } catch (cause) {
     throw describe(options.directory, 'unavailable', cause);
   }
-}
-
-async function sizeBytes(database: RocksDB): Promise<number> {
-  const files = await database.getProperty('rocksdb.total-sst-files-size');
-  const buffers = await database.getProperty('rocksdb.cur-size-all-mem-tables');
-  return Number(files) + Number(buffers);
 }
 
 /** RocksDB keeps a log of each open, up to 1,000; failing to delete one harms nothing. */

@@ -33,6 +33,5 @@ declare module 'rocksdb' {
       range: Range,
       options: { capacity: number },
     ): AsyncIterable<{ key: Buffer; value: Buffer }>;
-    getProperty(name: string): Promise<string>;
   }
 }

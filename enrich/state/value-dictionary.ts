@@ -12,7 +12,6 @@ import type { SharedMemory, SharedWords } from './shared-memory.ts';
  * shared memory in the form of `ColumnCodec`; no JavaScript value is held for them.
  */
 export class ValueDictionary implements DictionaryView {
-  readonly values: readonly (ProjectionValue | null)[];
   readonly #codec: ColumnCodec;
   readonly #keys: BytesKeys;
   readonly #uses: SharedWords;
@@ -21,7 +20,6 @@ export class ValueDictionary implements DictionaryView {
     this.#codec = columnCodec(type);
     this.#keys = new BytesKeys(memory);
     this.#uses = memory.array(idsMax);
-    this.values = arrayOver(this);
   }
 
   get size(): number {
@@ -77,20 +75,4 @@ export class ValueDictionary implements DictionaryView {
     this.#uses.values[id] = 0;
     return id;
   }
-}
-
-/** An array that decodes a value when it is read, since holding all of them would take gigabytes. */
-function arrayOver(dictionary: ValueDictionary): readonly (ProjectionValue | null)[] {
-  return new Proxy<(ProjectionValue | null)[]>([], {
-    get(target, property, receiver) {
-      if (property === 'length') return dictionary.size;
-      const code = typeof property === 'string' ? Number(property) : Number.NaN;
-      if (!Number.isInteger(code)) return Reflect.get(target, property, receiver);
-      return code >= 0 && code < dictionary.size ? dictionary.value(code) : undefined;
-    },
-    has: (target, property) =>
-      typeof property === 'string' && Number(property) < dictionary.size
-        ? true
-        : Reflect.has(target, property),
-  });
 }

@@ -150,7 +150,6 @@ export function simulatedState(
     scan: (range) => twin.scan(range),
     flush: () => twin.flush(),
     close: () => twin.close(),
-    sizeBytes: () => twin.sizeBytes(),
   };
 }
 

@@ -14,7 +14,6 @@ function viewOf(type: PrimitiveType, values: readonly Value[]): DictionaryView {
   const all = values.map((value) => encodeSingleValue(type, value));
   const bytesOf = (code: number): Uint8Array => all[code - 1] ?? new Uint8Array(0);
   return {
-    values: [null, ...values],
     size: values.length + 1,
     value: (code) => values[code - 1] ?? null,
     byteLength: (code) => bytesOf(code).length,

@@ -327,7 +327,6 @@ export class World {
         scan: (range) => guarded.scan(range),
         flush: () => guarded.flush(),
         close: () => guarded.close(),
-        sizeBytes: () => guarded.sizeBytes(),
       },
       dimensions: config.dimensions.map((dimension) => {
         const fields = contractFields(contracts.dimensions.get(dimension.name) ?? contracts.stream);

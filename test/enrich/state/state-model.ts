@@ -98,7 +98,7 @@ export function answersOf(
     if (slot < 0) continue;
     const values = definition.columns.map(({ name }, column) => {
       const code = projection.codes(column)[slot] ?? 0;
-      return [name, projection.dictionary(column).values[code] ?? null] as const;
+      return [name, projection.dictionary(column).value(code)] as const;
     });
     answers.set(key, Object.fromEntries(values));
   }
