@@ -47,6 +47,11 @@ export class ChangeIntake {
     this.batch = state.newBatch(topic.name, partition, (offset) => this.#changeAt(offset));
   }
 
+  /** Bytes of memory that the records take which it keeps: all that it was given. */
+  get keptBytes(): number {
+    return this.#records.byteLength;
+  }
+
   /** Takes records up to the first whose schema is not loaded; returns the ids to load. */
   take(
     records: RecordColumns,

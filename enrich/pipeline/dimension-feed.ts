@@ -16,7 +16,11 @@ import type { SchemaLoads } from './schema-loads.ts';
 import { assertSameTopic, assertWithinLog } from './topic-fences.ts';
 
 const POLL_WAIT_MS_MAX = 100;
+/** As they come, compressed or not. */
 const POLL_BYTES_MAX = 4 * 1024 ** 2;
+const POLL_BYTES_MIN = 64 * 1024;
+/** Of records that one poll has brought, expanded; one record batch more is taken. */
+const KEPT_BYTES_MAX = 64 * 1024 ** 2;
 const BACKOFF_MS = 500;
 const BACKOFF_MS_MAX = 2_000;
 const PROGRESS_EVERY_MS = 5_000;
@@ -52,6 +56,8 @@ export class DimensionFeed {
   readonly #ends = new Map<string, Map<number, bigint>>();
   readonly #missedDeletes = new Map<string, MissedDeletes>();
   #paused = false;
+  /** What a poll asks for: less where more comes than is kept, all of which is fetched and expanded again. */
+  #pollBytesMax = POLL_BYTES_MAX;
   #listedMs: number;
   /** Partitions were added that the reader does not read yet. */
   #added = false;
@@ -250,18 +256,27 @@ export class DimensionFeed {
     const intakes = new Map<string, ChangeIntake>();
     const missing = new Set<number>();
     const blocked = new Set<string>();
+    let keptBytes = 0;
     const progress = await this.#reader.poll(
       (topic, partition, records) => {
         const key = `${topic}/${partition}`;
-        if (blocked.has(key)) return;
-        const ids = this.#intake(intakes, topic, partition)?.take(records, this.#options) ?? [];
+        if (keptBytes >= KEPT_BYTES_MAX) blocked.add(key);
+        const intake = blocked.has(key) ? undefined : this.#intake(intakes, topic, partition);
+        if (intake === undefined) return;
+        const keptBefore = intake.keptBytes;
+        const ids = intake.take(records, this.#options);
+        keptBytes += intake.keptBytes - keptBefore;
         if (ids.length === 0) return;
         blocked.add(key);
         this.#awaited.add(topic, partition, ids);
         for (const id of ids) missing.add(id);
       },
-      { waitMsMax: POLL_WAIT_MS_MAX, bytesMax: POLL_BYTES_MAX },
+      { waitMsMax: POLL_WAIT_MS_MAX, bytesMax: this.#pollBytesMax },
     );
+    this.#pollBytesMax =
+      keptBytes >= KEPT_BYTES_MAX
+        ? Math.max(POLL_BYTES_MIN, this.#pollBytesMax / 4)
+        : Math.min(POLL_BYTES_MAX, this.#pollBytesMax * 2);
     if (progress.length > 0) this.#options.status.overcome(KAFKA);
     for (const { topic, partition, nextOffset, endOffset } of progress) {
       this.#endsOf(topic).set(partition, endOffset);
@@ -277,8 +292,8 @@ export class DimensionFeed {
     for (const [topic, places] of Map.groupBy(read, (place) => place.topic)) {
       await this.#missedDeletes.get(topic)?.reached(places, turn);
     }
-    if (missing.size === 0) return;
-    await this.#options.schemas.load(missing);
+    if (blocked.size === 0) return;
+    if (missing.size > 0) await this.#options.schemas.load(missing);
     this.#seek();
   }
 

@@ -142,6 +142,66 @@ describe('every reader is closed', () => {
   });
 });
 
+/** A log whose batches count as nothing until they are read, as where they compress well. */
+async function startedOnCompressed() {
+  const world = await World.open();
+  const askedBytes: number[] = [];
+  const openReader = world.log.openReader.bind(world.log);
+  world.log.openReader = async () => {
+    const reader = await openReader();
+    return {
+      assign: (at) => reader.assign(at),
+      poll: async (sink, limits) => {
+        askedBytes.push(limits.bytesMax);
+        return reader.poll(sink, { ...limits, bytesMax: Number.MAX_SAFE_INTEGER });
+      },
+      close: () => reader.close(),
+    };
+  };
+  const process = await world.start();
+  await world.run(QUIET_MS);
+  return { world, process, askedBytes };
+}
+
+async function changesTaken({ metrics }: Process): Promise<number> {
+  const { values } = await metrics.dimensionChanges.get();
+  return values.reduce((sum, { value }) => sum + value, 0);
+}
+
+describe('a poll that expands to far more than it was', () => {
+  const BATCH_BYTES = 2 * 1024 ** 2;
+  const BATCHES = 36;
+
+  it('is kept up to a bound, and the rest is read again, from all partitions', async () => {
+    const { world, process, askedBytes } = await startedOnCompressed();
+    const taken: number[] = [];
+    world.beforeApply = async () => {
+      taken.push(await changesTaken(process));
+    };
+    const before = await changesTaken(process);
+    askedBytes.splice(0);
+    const filler = 'x'.repeat(BATCH_BYTES);
+    for (let user = 0; user < BATCHES; user += 1) {
+      const row = { name: `n${user}`, filler };
+      const change = { dimension: 'users', rowKey: user, row, lsn: 9_000 + user } as const;
+      const encoded = encodeChange({ ...change, initialSnapshot: false });
+      world.log.append(topicOf.users, user % 2, [encoded]);
+    }
+    await world.run(QUIET_MS);
+    expect(process.ended()).toBeUndefined();
+    expect(await changesTaken(process)).toBe(before + BATCHES);
+    expect(await lag(process)).toBe(0);
+    const steps = [...taken, before + BATCHES].map((at, i, all) => at - (all[i - 1] ?? before));
+    expect(Math.max(...steps) * BATCH_BYTES).toBeLessThanOrEqual(64 * 1024 ** 2 + BATCH_BYTES);
+    expect(Math.min(...askedBytes), 'less is asked for').toBeLessThan(4 * 1024 ** 2);
+    expect(askedBytes.at(-1), 'and in the end as much as before').toBe(4 * 1024 ** 2);
+    world.click(0, [{ userId: 0 }, { userId: 1 }, { userId: BATCHES - 1 }]);
+    await world.run(5_000);
+    const names = (await world.rows()).map((found) => found['user_name']);
+    expect(new Set(names)).toEqual(new Set(['n0', 'n1', `n${BATCHES - 1}`]));
+  }, 30_000);
+});
+
 describe('changes of a dimension', () => {
   it('are not applied again while they are being applied, where those of another have failed', async () => {
     const { world, process } = await World.started();
