@@ -1,13 +1,10 @@
 import { systemClock } from '../cli/environment.ts';
 import { loadConfig } from '../cli/load-config.ts';
-import { openCatalog } from '../cli/open-lake.ts';
-import { recordedCommits } from '../verify/recorded.ts';
-import { openCommitLookup } from '../verify/verify-joins.ts';
 import type { Expectation } from './compare-rows.ts';
-import { clickIndexOf, openClickModel } from './data/click-model.ts';
-import { CLICK_PARTITIONS, type DataSet, type Skew } from './data/data-set.ts';
+import type { DataSet, Skew } from './data/data-set.ts';
 import { openLiveClicks } from './data/live-clicks.ts';
 import { nextChange, openRowChanges } from './data/row-changes.ts';
+import { expectedAtCommit } from './expected-at-commit.ts';
 import type { Run } from './pipeline-run.ts';
 
 export type Rates = {
@@ -76,22 +73,8 @@ export async function openLiveTraffic(options: {
         pace((elapsedMs) => (rates.changes * elapsedMs) / 1_000, sendChanges, signal),
       ]);
     },
-    async expectation() {
-      const { namespace, name } = config.table;
-      const loaded = await (await openCatalog(config)).loadTable({ namespace, name });
-      const commits = loaded === undefined ? [] : recordedCommits(loaded.metadata, config.pipeline);
-      const commitOf = openCommitLookup(commits);
-      const model = openClickModel({ seed: dataSet.seed, size: dataSet.size, skew: SKEW });
-      return {
-        count: clicks.sent,
-        indexOf: (place) => clickIndexOf(place, { partitions: CLICK_PARTITIONS, firstOffset: 0n }),
-        click: (index) => model.at(index),
-        joined: (table, key, { partition, offset }) => {
-          const commit = commits[commitOf(partition, offset) ?? -1];
-          return changes.rowAt(table, key, commit?.dimensions.get(table)?.next ?? new Map());
-        },
-      };
-    },
+    expectation: () =>
+      expectedAtCommit({ config, dataSet, clicks: { count: clicks.sent, skew: SKEW }, changes }),
     async close() {
       await Promise.all([clicks.close(), changes.close()]);
     },

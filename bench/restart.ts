@@ -11,12 +11,12 @@ import {
   sizeOf,
 } from './data/data-set.ts';
 import type { DataSet } from './data/data-set.ts';
-import { nextChange, openRowChanges } from './data/row-changes.ts';
+import { nextChange, openRowChanges, type RowChange, type RowChanges } from './data/row-changes.ts';
+import { expectedAtCommit } from './expected-at-commit.ts';
 import { describeMachine } from './machine.ts';
 import { metricSum } from './metrics.ts';
 import {
   checkRun,
-  expectationOf,
   layOutRun,
   newRunId,
   sharedState,
@@ -33,8 +33,9 @@ const USAGE = `usage: node bench/restart.ts [--rows N,N,...] [--end stop,kill] [
 
 A restart with the state on disk, with the stack up: --changes changes are applied, the process is stopped (SIGTERM) or
 killed (SIGKILL), 24 000 clicks are sent while nobody is there, and the time counts from the start of the next process
-until it joins, and until the clicks are committed. The changes give rows the values that they have. The state is loaded
-first where no earlier bench did. Every row is compared with what it had to be. Prints a table; the last line is JSON.`;
+until it joins, and until the clicks are committed. The changes give rows other values; at the end they get those of the
+first load again, for the benches that use the topics next. The state is loaded first where no earlier bench did. Every
+row is compared with what it had to be by the dimension positions of its commit. Prints a table; the last line is JSON.`;
 
 /** Clicks of each life, a multiple of the partitions. */
 const WAVE = 1_000 * CLICK_PARTITIONS;
@@ -105,6 +106,7 @@ async function measure(options: {
   if (!existsSync(stateDirectory)) tell(`${dataSet.base}: the state is loaded first`);
   const run = await layOutRun({ bench: 'restart', runId, dataSet, topic, stateDirectory, workers });
   const rowChanges = await openRowChanges(run.config, dataSet);
+  const changed = new Map<string, RowChange>();
   let [sent, turn] = [0, 0];
   const restarts: Restarts = {
     rows,
@@ -119,7 +121,8 @@ async function measure(options: {
     change: async () => {
       for (let made = 0; made < changes; made += CHANGES_PER_SEND) {
         const length = Math.min(CHANGES_PER_SEND, changes - made);
-        const group = Array.from({ length }, (_, i) => sameValues(turn + i, dataSet));
+        const group = Array.from({ length }, (_, i) => changeOf(turn + i, dataSet));
+        for (const row of group) changed.set(`${row.table} ${row.number}`, row);
         await rowChanges.send(group, systemClock.nowMs());
         turn += length;
       }
@@ -142,18 +145,32 @@ async function measure(options: {
     await pipeline.stop('SIGTERM');
   } finally {
     await pipeline.stop('SIGKILL');
+    await takeBack([...changed.values()], rowChanges);
     await rowChanges.close();
   }
   const clicks = { count: sent, skew: 'zipf' as const };
-  const checked = await checkRun({ run, expectation: expectationOf({ dataSet, clicks }), keep });
+  const { config } = run;
+  const expectation = await expectedAtCommit({ config, dataSet, clicks, changes: rowChanges });
+  const checked = await checkRun({ run, expectation, keep });
   if (!keep) await removeTopic(topic);
   return { measured, correct: checked.isSound && checked.isRight };
 }
 
-/** A change of a row that is there to what it is. */
-function sameValues(turn: number, { size }: DataSet) {
-  const { table, number } = nextChange(turn, { size, random: systemClock.random });
-  return { table, number: 1 + ((number - 1) % size[table]), version: 0 };
+/** A change of a row that is there: one that was added could not be taken back. */
+function changeOf(turn: number, { size }: DataSet): RowChange {
+  const { table, number, version } = nextChange(turn, { size, random: systemClock.random });
+  return { table, number: 1 + ((number - 1) % size[table]), version };
+}
+
+/** Gives rows the values of the first load. */
+async function takeBack(changed: readonly RowChange[], changes: RowChanges): Promise<void> {
+  for (let at = 0; at < changed.length; at += CHANGES_PER_SEND) {
+    const group = changed.slice(at, at + CHANGES_PER_SEND);
+    await changes.send(
+      group.map((row) => ({ ...row, version: 0 })),
+      systemClock.nowMs(),
+    );
+  }
 }
 
 await runBench({
