@@ -46,7 +46,7 @@ type Post = {
 export class ClickCrew {
   readonly #posts: readonly Post[];
   readonly #context: CrewContext;
-  /** What a take failed with for good. */
+  /** What a take, or giving up a batch, failed with for good. */
   #failure: unknown;
   #news = Promise.withResolvers<void>();
 
@@ -77,8 +77,8 @@ export class ClickCrew {
   }
 
   /**
-   * Lets every worker take that has room, for `waitMsMax` at most; false where none is taking. Errors: what a take
-   * has failed with for good, and schemas that no waiting mends.
+   * Lets every worker take that has room, for `waitMsMax` at most; false where none is taking. Errors: what a take, or
+   * giving up a batch, has failed with for good, and schemas that no waiting mends.
    */
   take(waitMsMax: number, signal: AbortSignal): boolean {
     if (this.#failure !== undefined) throw this.#failure;
@@ -129,10 +129,13 @@ export class ClickCrew {
     return parts.filter(({ batch }) => batch.ranges.size > 0);
   }
 
-  /** Gives up what was sealed; nobody waits for that. */
+  /** Gives up what was sealed. Nobody waits for that: where it fails, the next take does. */
   abandon(): void {
-    // What fails here fails at the next call too.
-    for (const { worker } of this.#posts) void worker.abandon().catch(() => undefined);
+    for (const { worker } of this.#posts) {
+      worker.abandon().catch((error: unknown) => {
+        this.#failure ??= error;
+      });
+    }
   }
 
   /** Never rejects. */

@@ -6,6 +6,25 @@ import type { LogIdentity, OffsetRange } from '../core/position.ts';
 import type { Position } from '../source/log.ts';
 import type { ProjectionMemory } from '../state/hash-projection.ts';
 
+/*
+  The way of a click from the log into a sealed batch, stop by stop:
+
+    LogReader.poll    source/log-reader.ts          what the brokers have sent ahead, partition by partition
+    walkBatches       source/wire/walk-batches.ts   a record batch at a time: checked, expanded, without control
+                                                    records and aborted ones; columns over bytes that are used again
+    ClickIntake.poll  worker/click-intake.ts        where each partition is; takes the record batch unless the click
+                                                    batch is full or the partition waits for a schema
+    takeRecords       core/take-records.ts          each offset becomes a row, a reject or a count of `filtered`
+    RowDecoder        schemas/row-decoder.ts        the Avro of one record, appended to the columns of the RowBuffer
+    ClickIntake.poll  once the poll has ended       counts offsets without a record; seeks back to what was not taken
+    take              worker/open-click-worker.ts   polls until there is news, and tells it as `Fill`
+    ClickCrew         pipeline/click-crew.ts        every worker's news; loads schemas for them, tells when one is due
+    ClickLoop         pipeline/click-loop.ts        decides that it is time for a commit
+    seal              worker/open-click-worker.ts   the two batches change places; the account of the full one leaves
+
+  In a thread, calls go through click-worker-thread.ts and serve-click-worker.ts; nothing else is different there.
+*/
+
 /** First retained and next offset of each partition. */
 export type LogBounds = ReadonlyMap<number, { startOffset: bigint; endOffset: bigint }>;
 
@@ -90,8 +109,9 @@ export type WrittenBatch = {
  * two batches, which take turns: one fills while the other is joined and written. Calls that take wait for each
  * other, and a take ends when another call waits.
  *
- * All that goes in and out can be copied between threads. Errors keep their kinds. Any other error, and the end of
- * the thread, is for good: every later call fails too.
+ * All that goes in and out can be copied between threads. Errors keep their kinds. One without a kind is a bug of
+ * ours: it fails its own call and no other, and whoever drives the worker must not take it for one that passes. After
+ * the end of the thread every call fails.
  */
 export interface ClickWorker {
   /** Starts over at these offsets with nothing taken, and reads no other partitions. */

@@ -136,4 +136,24 @@ describe('a click worker that fails', () => {
       expect(await expectExactlyOnce(world)).toHaveLength(2 * PARTITIONS);
     },
   );
+
+  it('to give a batch up, whose memory would be used again, stops the pipeline too', async () => {
+    let failures = 0;
+    const { world, process } = await World.started({
+      wrapWorker: (worker: ClickWorker) => {
+        worker.abandon = () => {
+          failures += 1;
+          return Promise.reject(new Error('no memory for another batch'));
+        };
+        return worker;
+      },
+    });
+    world.faults.commitDelayMs = 60_000;
+    clickAll(world, 1);
+    await world.run(3_000);
+    world.rebalance({ [process.name]: [0] });
+    await world.run(30_000);
+    expect(failures).toBeGreaterThan(0);
+    expect(process.ended()).toMatchObject({ error: { message: 'no memory for another batch' } });
+  });
 });

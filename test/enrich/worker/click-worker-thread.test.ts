@@ -60,10 +60,12 @@ describe('a click worker in a thread', () => {
     expect(await worker.take(100), 'and the worker goes on').toMatchObject({ rows: 0 });
   });
 
-  it('fails a call with a bug of ours as one: without a kind', async () => {
-    const failure = await failureOf((await start()).take(TAKES.bug));
+  it('fails a call with a bug of ours as one: without a kind, and no other call', async () => {
+    const worker = await start();
+    const failure = await failureOf(worker.take(TAKES.bug));
     expect(failure).toMatchObject({ name: 'RangeError', message: 'no such column' });
     expect(failure).not.toHaveProperty('kind');
+    expect(await worker.take(100)).toMatchObject({ rows: 0 });
   });
 
   it('tells of faults that its log rides out', async () => {

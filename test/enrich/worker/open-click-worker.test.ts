@@ -162,6 +162,20 @@ describe('a sealed batch', () => {
     await expect(worker.join(wish), 'nor is another in its place').rejects.toThrow(/given up/);
   });
 
+  it('that cannot be joined, for a bug of ours, fails that call and no other', async () => {
+    const { worker, within, click } = await started();
+    click(1);
+    await within(0, worker.take(200));
+    await worker.seal();
+    const failed = await worker
+      .join({ id: 99, ingestedAtMs: 0, projections: new Map() })
+      .catch((error: unknown) => error);
+    expect(failed).toBeInstanceOf(Error);
+    expect(failed).not.toHaveProperty('kind');
+    click(1);
+    expect(await within(0, worker.take(200))).toMatchObject({ rows: 1 });
+  });
+
   it('is not part of what is taken after an assignment', async () => {
     const { worker, within, click, log } = await started();
     click(3);
