@@ -5,6 +5,7 @@ import type { Admin, Consumer, Kafka } from 'kafkajs';
 import type { ChangeRecord } from './decode-change.ts';
 import { ConnectorsError } from './error.ts';
 import { createHostedTopic, whenHosted } from './fresh-topic.ts';
+import { findAccessFault } from './kafka-access.ts';
 import type { TopicPlan } from './topics.ts';
 
 export type TopicState = {
@@ -76,23 +77,12 @@ export async function openTopicAdmin(options: {
 const PLAIN_TEXT =
   'this command speaks plain text without a user: where the brokers want TLS or SASL, name a listener that does not';
 
-/**
- * Whether a broker closed the connection, as one does that wants TLS or SASL; kafkajs wraps the error that tells it.
- * Source: kafkajs, `KafkaJSConnectionClosedError`.
- */
-function wasHungUp(error: unknown, depth = 0): boolean {
-  if (!(error instanceof Error) || depth === 10) return false;
-  const { code } = error as { code?: unknown };
-  if (error.name === 'KafkaJSConnectionClosedError' || code === 'ECONNRESET') return true;
-  return wasHungUp(error.cause, depth + 1);
-}
-
 function reachable(brokers: readonly string[]): <T>(request: () => Promise<T>) => Promise<T> {
   return async (request) => {
     try {
       return await whenHosted(request);
     } catch (cause) {
-      const hint = wasHungUp(cause) ? ` (${PLAIN_TEXT})` : '';
+      const hint = findAccessFault(cause)?.kind === 'no-answer' ? ` (${PLAIN_TEXT})` : '';
       throw new ConnectorsError(
         'unavailable',
         `Kafka at ${brokers.join(', ')}: ${(cause as Error).message}${hint}`,

@@ -2,6 +2,7 @@ import kafkajs from 'kafkajs';
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import { createHostedTopic } from '../connectors/fresh-topic.ts';
+import { findAccessFault } from '../connectors/kafka-access.ts';
 import { kafkajsLogTo } from '../connectors/kafkajs-log.ts';
 import { GenerateError } from './error.ts';
 
@@ -43,7 +44,7 @@ export type ProducerOptions = {
 /**
  * A producer over kafkajs. Only one `send` may be under way: after a failure kafkajs resends with the
  * old sequence numbers, and a second send in between would take them.
- * Errors: `unavailable` when no broker answers.
+ * Errors: `unavailable` when no broker answers, `config` where TLS or the user is refused.
  */
 export async function openKafkaProducer(options: ProducerOptions): Promise<RecordProducer> {
   installZstd();
@@ -125,6 +126,9 @@ async function unavailableOnFailure<T>(what: string, act: () => Promise<T>): Pro
   } catch (cause) {
     if (cause instanceof GenerateError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new GenerateError('unavailable', `cannot ${what}: ${reason}`, { cause });
+    const access = findAccessFault(cause);
+    const kind = access?.kind === 'refused' ? 'config' : 'unavailable';
+    const remedy = access === undefined ? '' : `; ${access.remedy}`;
+    throw new GenerateError(kind, `cannot ${what}: ${reason}${remedy}`, { cause });
   }
 }

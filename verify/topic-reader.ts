@@ -1,6 +1,7 @@
 import kafkajs from 'kafkajs';
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
+import { findAccessFault } from '../connectors/kafka-access.ts';
 import { kafkajsLogTo } from '../connectors/kafkajs-log.ts';
 import { VerifyError } from './error.ts';
 
@@ -39,7 +40,7 @@ const FETCH_WAIT_MS = 500;
 
 /**
  * A reader over kafkajs. Errors: `unavailable` when Kafka does not answer or stops answering, and when a
- * partition does not come to its end; `config` when a log ends before it, so that it is another log.
+ * partition does not come to its end; `config` when a log ends before it, so that it is another log, and where TLS or the user is refused.
  */
 export function openTopicReader(options: TopicReaderOptions): ReadTopic {
   installZstd();
@@ -59,7 +60,10 @@ export function openTopicReader(options: TopicReaderOptions): ReadTopic {
     } catch (cause) {
       if (cause instanceof VerifyError) throw cause;
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new VerifyError('unavailable', `cannot read topic ${topic}: ${reason}`, { cause });
+      const access = findAccessFault(cause);
+      const kind = access?.kind === 'refused' ? 'config' : 'unavailable';
+      const remedy = access === undefined ? '' : `; ${access.remedy}`;
+      throw new VerifyError(kind, `cannot read topic ${topic}: ${reason}${remedy}`, { cause });
     }
   };
 }

@@ -1,6 +1,7 @@
 // kafkajs is CommonJS: Node finds its classes on the default export only.
 import kafkajs from 'kafkajs';
 import { createHostedTopic } from '../../connectors/fresh-topic.ts';
+import { findAccessFault } from '../../connectors/kafka-access.ts';
 import { EnrichError } from '../error.ts';
 import type { OutgoingRecord, TransactionalProducer } from './transactional-producer.ts';
 
@@ -26,7 +27,7 @@ const TOO_LARGE = new Set([10, 18]);
 /** TOPIC_AUTHORIZATION_FAILED, CLUSTER_AUTHORIZATION_FAILED. */
 const REFUSED = new Set([29, 31]);
 
-/** Takes the transactional id over from whoever had it. Errors: `unavailable`. */
+/** Takes the transactional id over from whoever had it. Errors: `unavailable`; `config` where TLS or the user is refused. */
 export async function openKafkajsProducer(
   options: KafkajsProducerOptions,
 ): Promise<TransactionalProducer> {
@@ -149,7 +150,11 @@ async function told<T>(act: () => Promise<T>): Promise<T> {
   } catch (cause) {
     const { code = 0, message } = cause as { code?: number; message: string };
     if (FENCED.has(code)) throw new EnrichError('fenced', `Kafka: ${message}`, { cause });
-    const kind = TOO_LARGE.has(code) ? 'config' : 'unavailable';
-    throw new EnrichError(kind, `Kafka: ${message}`, { cause });
+    const access = findAccessFault(cause);
+    const refused = TOO_LARGE.has(code) || access?.kind === 'refused';
+    const remedy = access === undefined ? '' : `; ${access.remedy}`;
+    throw new EnrichError(refused ? 'config' : 'unavailable', `Kafka: ${message}${remedy}`, {
+      cause,
+    });
   }
 }

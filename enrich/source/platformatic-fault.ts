@@ -1,4 +1,5 @@
 import { findErrorBy } from '@platformatic/kafka';
+import { findAccessFault } from '../../connectors/kafka-access.ts';
 import { EnrichError } from '../error.ts';
 
 /** Error codes of refused permissions: topic, group, cluster. */
@@ -9,23 +10,20 @@ export function unavailable(message: string, cause?: unknown): EnrichError {
   return new EnrichError('unavailable', message, { cause });
 }
 
-/** Refused credentials and permissions are `config`, everything else about a broker may pass. */
+/** Refused certificates, users and permissions are `config`, everything else about a broker may pass. */
 export function fromClientError(where: string, error: unknown): EnrichError {
   if (error instanceof EnrichError) return error;
   const known = error instanceof Error ? error : new Error(String(error));
   const refused = AUTHORIZATION_FAILED.some((code) => findErrorBy(known, 'apiCode', code) !== null);
-  if (refused || isAuthenticationError(known)) {
-    const fix = 'check kafka.sasl and the permissions of its user';
+  if (refused) {
+    const fix = 'check the permissions of the user of kafka.sasl';
     return new EnrichError('config', `${where}: ${known.message}; ${fix}`, { cause: known });
   }
+  const fault = findAccessFault(known);
+  if (fault?.kind === 'refused') {
+    return new EnrichError('config', `${where}: ${fault.reason}; ${fault.remedy}`, {
+      cause: known,
+    });
+  }
   return unavailable(`${where}: ${known.message}`, known);
-}
-
-/** SASL_AUTHENTICATION_FAILED arrives wrapped in network errors. */
-function isAuthenticationError(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  return (
-    findErrorBy(error, 'apiId', 'SASL_AUTHENTICATION_FAILED') !== null ||
-    isAuthenticationError(error.cause)
-  );
 }
