@@ -1,6 +1,7 @@
 import {
   apiVersionsV3,
   type Connection,
+  ConnectionStatuses,
   createAPI,
   fetchV13,
   fetchV14,
@@ -64,6 +65,7 @@ export class FetchLink implements BrokerLink {
       '',
     ];
     try {
+      await whenRenewed(connection);
       return await api.async(connection, ...fetchArguments);
     } catch (error) {
       throw fromClientError('fetch', error);
@@ -99,6 +101,11 @@ export class FetchLink implements BrokerLink {
     }
     return this.#buffer.subarray(0, length);
   }
+}
+
+/** Waits while the client renews the session of the user: the broker refuses all other requests in that moment. */
+export async function whenRenewed(connection: Connection): Promise<void> {
+  if (connection.status === ConnectionStatuses.REAUTHENTICATING) await connection.ready();
 }
 
 /** Groups by topic; a topic stands where its first partition stood, so that the order stays fair. */

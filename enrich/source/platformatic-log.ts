@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import {
@@ -8,7 +9,9 @@ import {
   metadataV12,
   ResponseError,
   type SASLOptions,
+  UserError,
 } from '@platformatic/kafka';
+import { findAccessFault } from '../../connectors/kafka-access.ts';
 import { EnrichError } from '../error.ts';
 import { backOffMs } from './back-off.ts';
 import { balancedAssigner } from './balanced-assigner.ts';
@@ -17,7 +20,7 @@ import { KafkaLogReader } from './log-reader.ts';
 import type { BrokerLink, Cluster, OffsetBounds, TopicRoute } from './log-reader.ts';
 import { AUTHORIZATION_FAILED, fromClientError, unavailable } from './platformatic-fault.ts';
 import { ConsumerGroupMember } from './platformatic-group.ts';
-import { FetchLink } from './platformatic-link.ts';
+import { FetchLink, whenRenewed } from './platformatic-link.ts';
 import { loadCrc32c } from './wire/crc32c.ts';
 
 export type PlatformaticLogOptions = {
@@ -73,8 +76,8 @@ type Address = { host: string; port: number };
  * parser is not, because it makes an object for each record, checks no CRC and lets records of aborted
  * transactions through. Fetch responses are walked by `wire/` instead.
  *
- * Resolves once a broker has answered. Errors: `unavailable` if none does, `config` if the credentials
- * are refused or the brokers are older than Kafka 3.1.
+ * Resolves once a broker has answered. Errors: `unavailable` if none does, `config` if the certificate or the
+ * user is refused, the listener wants TLS, or the brokers are older than Kafka 3.1.
  */
 export async function openPlatformaticLog(
   options: PlatformaticLogOptions,
@@ -84,7 +87,9 @@ export async function openPlatformaticLog(
     await log.routes([]);
   } catch (error) {
     await log.close();
-    throw error;
+    const fault = findAccessFault(error);
+    if (fault?.kind !== 'no-answer') throw error;
+    throw unavailable(`${(error as Error).message.replace(/\.$/, '')}; ${fault.remedy}`, error);
   }
   return log;
 }
@@ -169,15 +174,14 @@ class ClusterLog implements PlatformaticLog, Cluster {
     clientId: string;
     instanceId?: string;
   }): Promise<GroupMember> {
-    const { brokers, tls, sasl, random, onFault } = this.#options;
+    const { brokers, random, onFault } = this.#options;
     const { instanceId } = options;
     const consumer = new Consumer({
       clientId: options.clientId,
       groupId: options.groupId,
       ...(instanceId === undefined ? {} : { groupInstanceId: instanceId }),
       bootstrapBrokers: [...brokers],
-      ...(tls === undefined ? {} : { tls }),
-      ...(sasl === undefined ? {} : { sasl }),
+      ...security(this.#options, this.#bootstrap),
       protocols: [{ name: 'cooperative-sticky', version: 1 }],
       partitionAssigner: balancedAssigner,
       autocommit: false,
@@ -318,6 +322,7 @@ class ClusterLog implements PlatformaticLog, Cluster {
     const name = addressName(address);
     let connection = this.#control.get(name);
     try {
+      if (connection !== undefined) await whenRenewed(connection);
       if (connection?.isConnected() !== true) {
         connection = await this.#connect(address);
         this.#control.set(name, connection);
@@ -326,17 +331,20 @@ class ClusterLog implements PlatformaticLog, Cluster {
     } catch (error) {
       if (!(error instanceof ResponseError)) this.#control.delete(name);
       if (!(error instanceof ResponseError)) void connection?.close();
+      // The client's word for an answer that is a TLS record.
+      if (this.#options.tls === undefined && error instanceof UserError) {
+        const wish = 'the listener speaks TLS; set `tls: true` in kafka';
+        throw new EnrichError('config', `broker ${name}: ${wish}`, { cause: error });
+      }
       throw fromClientError(`broker ${name}`, error);
     }
   }
 
   async #connect(address: Address): Promise<Connection> {
-    const { clientId, tls, sasl } = this.#options;
-    const connection = new Connection(clientId, {
+    const connection = new Connection(this.#options.clientId, {
       connectTimeout: CONNECT_MS_MAX,
       requestTimeout: REQUEST_MS_MAX,
-      ...(tls === undefined ? {} : { tls }),
-      ...(sasl === undefined ? {} : { sasl }),
+      ...security(this.#options, [address]),
     });
     // Each request in flight fails by itself; an unheard 'error' event would end the process.
     connection.on('error', () => {});
@@ -347,6 +355,15 @@ class ClusterLog implements PlatformaticLog, Cluster {
       throw fromClientError(`broker ${addressName(address)}`, error);
     }
   }
+}
+
+/** TLS tells the server which host is meant, as listeners behind one address need it; an IP address is no such name. */
+function security({ tls, sasl }: PlatformaticLogOptions, brokers: readonly Address[]) {
+  const tlsServerName = brokers.every(({ host }) => isIP(host) === 0);
+  return {
+    ...(tls === undefined ? {} : { tls, tlsServerName }),
+    ...(sasl === undefined ? {} : { sasl }),
+  };
 }
 
 function deleteRetentionOf(
