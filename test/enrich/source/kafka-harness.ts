@@ -4,8 +4,10 @@ import { zstdCompress, zstdDecompress } from 'node:zlib';
 import { Admin, Producer, ProduceAcks } from '@platformatic/kafka';
 import kafkajs, {
   type Admin as KafkajsAdmin,
+  type KafkaConfig,
   type Producer as KafkajsProducer,
   type ProducerConfig,
+  type SASLOptions,
 } from 'kafkajs';
 import snappy from 'kafkajs-snappy';
 import { endpoints } from '../../stack/endpoints.ts';
@@ -30,18 +32,43 @@ function installCodecs(): void {
   });
 }
 
+/** How a broker is reached; plain text without `tls`. */
+export type BrokerAccess = {
+  brokers: readonly string[];
+  tls?: { ca?: string };
+  sasl?: {
+    mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512';
+    username: string;
+    password: string;
+  };
+};
+
+/** The same, as kafkajs wants it. */
+export function kafkajsAccess({ brokers, tls, sasl }: BrokerAccess): KafkaConfig {
+  const mechanism = sasl?.mechanism.toLowerCase();
+  return {
+    brokers: [...brokers],
+    ...(tls === undefined ? {} : { ssl: tls }),
+    ...(sasl === undefined ? {} : { sasl: { ...sasl, mechanism } as SASLOptions }),
+  };
+}
+
 /**
- * The real broker of the stack, driven with another client than the one under test. Topics are named
- * `source-…`, so that runs side by side do not meet.
+ * A real broker, that of the stack unless another is named, driven with another client than the one under test.
+ * Topics are named `source-…`, so that runs side by side do not meet.
  */
-export async function openKafkaHarness(openLog: () => Promise<Log>): Promise<LogHarness> {
+export async function openKafkaHarness(
+  openLog: () => Promise<Log>,
+  access: BrokerAccess = { brokers: endpoints.kafkaBrokers },
+): Promise<LogHarness> {
   installCodecs();
   const kafka = new Kafka({
+    ...kafkajsAccess(access),
     clientId: 'source-test',
-    brokers: [...endpoints.kafkaBrokers],
     logLevel: logLevel.NOTHING,
   });
-  const options = { clientId: 'source-test', bootstrapBrokers: [...endpoints.kafkaBrokers] };
+  const { brokers, ...security } = access;
+  const options = { clientId: 'source-test', bootstrapBrokers: [...brokers], ...security };
   const lz4Producer = new Producer(options);
   const recordsAdmin = new Admin(options);
   const run = Date.now().toString(36);
