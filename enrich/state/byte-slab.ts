@@ -36,9 +36,9 @@ export class ByteSlab {
   readonly #views: View[] = [];
 
   constructor(memory: SharedMemory) {
-    this.positions = memory.array(idsMax);
-    this.#slab = memory.array(CHUNKS_MAX * CHUNK_WORDS);
-    this.#chunks = memory.array(CHUNKS_MAX);
+    this.positions = memory.growing(idsMax);
+    this.#slab = memory.growing(CHUNKS_MAX * CHUNK_WORDS);
+    this.#chunks = memory.fixed(CHUNKS_MAX);
     this.#state = memory.words(3);
     this.refresh();
   }

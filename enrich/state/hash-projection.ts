@@ -75,8 +75,8 @@ function contentOf({ keyKind, columns }: ProjectionShape, attached?: MemoryDescr
   const memory = new SharedMemory(attached);
   const sequence = memory.words(1);
   const keys = keyKind === 'int64' ? new Int64Keys(memory) : new BytesKeys(memory);
-  const shared = memory.array(Math.ceil(idsMax / 32));
-  const codes = columns.map(() => memory.array(idsMax));
+  const shared = memory.growing(Math.ceil(idsMax / 32));
+  const codes = columns.map(() => memory.growing(idsMax));
   const dictionaries = columns.map((type) => new ValueDictionary(memory, type));
   return { memory, sequence, keys, codes, dictionaries, shared };
 }

@@ -53,8 +53,8 @@ export class KeyIndex {
   #splitting: Int32Array | undefined;
 
   constructor(memory: SharedMemory, hashOf: (id: number) => number) {
-    this.directory = memory.array(2 ** DEPTH_MAX);
-    this.entries = memory.array(ENTRIES_MAX);
+    this.directory = memory.fixed(2 ** DEPTH_MAX);
+    this.entries = memory.growing(ENTRIES_MAX);
     this.#hashOf = hashOf;
     if (this.directory.length === 0) {
       this.directory.reserve(2);

@@ -88,7 +88,7 @@ export class Int64Keys implements RowKeys {
 
   constructor(memory: SharedMemory) {
     this.#state = memory.words(STATE_WORDS);
-    this.#words = memory.array(idsMax * 2);
+    this.#words = memory.growing(idsMax * 2);
     this.#index = new KeyIndex(memory, (id) => this.#hashOf(id));
   }
 

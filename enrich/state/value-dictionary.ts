@@ -19,7 +19,7 @@ export class ValueDictionary implements DictionaryView {
   constructor(memory: SharedMemory, type: PrimitiveType) {
     this.#codec = columnCodec(type);
     this.#keys = new BytesKeys(memory);
-    this.#uses = memory.array(idsMax);
+    this.#uses = memory.growing(idsMax);
   }
 
   get size(): number {

@@ -300,6 +300,23 @@ describe('keys of one hash', () => {
   });
 });
 
+describe('a projection of many columns', () => {
+  const ofTexts = (count: number) => {
+    const many = Array.from({ length: count }, () => 'string' as const);
+    return createProjection({ keyKind: 'int64', columns: many });
+  };
+
+  it('has a bound, which is told as what it is', () => {
+    expect(ofTexts(450).rowCount).toBe(0);
+    expect(() => ofTexts(600).rowCount).toThrow(
+      expect.objectContaining({
+        kind: 'config',
+        message: expect.stringMatching(/too many columns/),
+      }),
+    );
+  });
+});
+
 describe('a dictionary', () => {
   it('gives its values and their bytes', () => {
     const projection = createProjection({ keyKind: 'int64', columns });
