@@ -1,8 +1,12 @@
 import { openCatalog, openTableStore } from '../cli/open-lake.ts';
 import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import type { Click } from '../generate/clicks.ts';
+import { contractFields } from '../schemas/contract-field.ts';
+import type { Contract } from '../schemas/contract.ts';
+import { loadContract } from '../schemas/load-contracts.ts';
 import { normaliserOf } from '../verify/normal-form.ts';
 import { bigintAt, numberAt, type Cell, type RowBlock } from '../verify/table-rows.ts';
+import { currentSchema } from '../verify/scan-rows.ts';
 import { openTableReader } from '../verify/table-reader.ts';
 import type { ExpectedRow, TableName } from './data/expected-join.ts';
 
@@ -33,68 +37,94 @@ export type Comparison = {
 };
 
 const EXAMPLES_MAX = 5;
-const CLICK_FIELDS = [
-  'user_id',
-  'url',
-  'device_id',
-  'session_id',
-  'referrer',
-  'duration_ms',
-] as const;
+const CONTRACTS = 'schemas';
+const PLACE_COLUMNS = ['_kafka_partition', '_kafka_offset'];
+/** Nothing that was sent tells when a row was taken in. */
+const LEFT_OUT = ['_ingested_at'];
+
+/** What of a configuration decides the columns, and the contract of its stream. */
+type ComparedTable = {
+  config: Pick<PipelineConfig, 'dimensions' | 'stream'>;
+  contract: Contract;
+  /** False for a table of another system, which has no match columns. */
+  statuses: boolean;
+};
 
 /**
- * Compares every row of a run's table with what the generator made and what the join had to give. `statuses` is false
- * for a table of another system, which has no match columns.
+ * Compares every row of a run's table with what the generator made and what the join had to give: all columns but
+ * `_ingested_at`. Errors: a `RangeError` for a column of the table that nothing here knows.
  */
 export async function compareRows(options: {
   config: PipelineConfig;
   expectation: Expectation;
   statuses: boolean;
 }): Promise<Comparison> {
-  const { config, expectation, statuses } = options;
+  const { config } = options;
   const { namespace, name } = config.table;
   const loaded = await (await openCatalog(config)).loadTable({ namespace, name });
   if (loaded === undefined) throw new RangeError(`there is no table ${name}`);
-  const { store, close } = openTableStore(config, loaded.metadata.location);
-  const { readRows } = openTableReader(store);
-  const columns = comparedColumns(config, statuses);
-  const blocks = readRows(loaded.metadata, columns);
-  const comparison = await compareBlocks({ blocks, config, expectation, statuses });
-  close();
-  return comparison;
+  const { metadata } = loaded;
+  const compared = { ...options, contract: await loadContract(CONTRACTS, config.stream.contract) };
+  const columns = comparedColumns(compared);
+  assertAllCompared(
+    currentSchema(metadata).fields.map((field) => field.name),
+    columns,
+  );
+  const { store, close } = openTableStore(config, metadata.location);
+  try {
+    const blocks = openTableReader(store).readRows(metadata, columns);
+    return await compareBlocks({ ...compared, blocks });
+  } finally {
+    close();
+  }
 }
 
 /** What of a table is looked at. */
-export function comparedColumns(
-  { dimensions }: Pick<PipelineConfig, 'dimensions'>,
-  statuses: boolean,
-): string[] {
-  const columns = new Set(['_kafka_partition', '_kafka_offset', 'event_time', ...CLICK_FIELDS]);
-  for (const { name, prefix, columns: carried } of dimensions) {
+export function comparedColumns({ config, contract, statuses }: ComparedTable): string[] {
+  const stream = contractFields(contract).map(({ name }) => name);
+  const columns = new Set([...PLACE_COLUMNS, ...stream]);
+  for (const { name, prefix, columns: carried } of config.dimensions) {
     for (const column of carried) columns.add(prefix + column);
-    if (statuses) columns.add(`_${name}_match`);
+    if (statuses) columns.add(statusOf(name));
   }
   return [...columns];
 }
 
+/** Throws where a table has a column that is neither compared nor left out on purpose. */
+export function assertAllCompared(ofTable: readonly string[], compared: readonly string[]): void {
+  const known = new Set([...compared, ...LEFT_OUT]);
+  const unknown = ofTable.filter((name) => !known.has(name));
+  if (unknown.length === 0) return;
+  throw new RangeError(`nothing tells what column ${unknown.join(', ')} of the table should hold`);
+}
+
+function statusOf(dimension: string): string {
+  return `_${dimension}_match`;
+}
+
 /** The same for rows that come from anywhere, with the columns of `comparedColumns`. */
-export async function compareBlocks(options: {
-  blocks: AsyncIterable<RowBlock> | Iterable<RowBlock>;
-  config: Pick<PipelineConfig, 'dimensions'>;
-  expectation: Expectation;
-  statuses: boolean;
-}): Promise<Comparison> {
-  const { blocks, config, expectation, statuses } = options;
+export async function compareBlocks(
+  options: ComparedTable & {
+    blocks: AsyncIterable<RowBlock> | Iterable<RowBlock>;
+    expectation: Expectation;
+  },
+): Promise<Comparison> {
+  const { blocks, config, contract, expectation, statuses } = options;
   const dimensions = config.dimensions.map((dimension) => ({
     name: dimension.name as TableName,
     streamField: dimension.streamField as 'user_id' | 'device_id' | 'url',
     normalise: normaliserOf(dimension.normaliser),
     columns: dimension.columns,
     cells: dimension.columns.map((column) => dimension.prefix + column),
-    status: statuses ? `_${dimension.name}_match` : undefined,
+    status: statuses ? statusOf(dimension.name) : undefined,
   }));
   const tally = openTally(expectation.count);
-  for await (const block of blocks) compareBlock(block, { dimensions, expectation, tally });
+  const { eventTime } = config.stream;
+  const fields = contractFields(contract)
+    .map(({ name }) => name as keyof Click)
+    .filter((name) => name !== eventTime);
+  const compared = { dimensions, fields, expectation, tally };
+  for await (const block of blocks) compareBlock(block, compared);
   return tally.comparison();
 }
 
@@ -140,12 +170,18 @@ function openTally(count: number) {
 
 function compareBlock(
   block: RowBlock,
-  options: { dimensions: readonly ComparedDimension[]; expectation: Expectation; tally: Tally },
+  options: {
+    dimensions: readonly ComparedDimension[];
+    /** Of the click, but for its event time, which the table has in microseconds. */
+    fields: readonly (keyof Click)[];
+    expectation: Expectation;
+    tally: Tally;
+  },
 ): void {
   const { dimensions, expectation, tally } = options;
   const [partitions, offsets] = [block.column('_kafka_partition'), block.column('_kafka_offset')];
   const eventTimes = block.column('event_time');
-  const fields = CLICK_FIELDS.map((name) => ({ name, cells: block.column(name) }));
+  const fields = options.fields.map((name) => ({ name, cells: block.column(name) }));
   const joins = dimensions.map((dimension) => ({
     dimension,
     statuses: dimension.status === undefined ? undefined : block.column(dimension.status),

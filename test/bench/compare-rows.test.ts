@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { compareBlocks, comparedColumns } from '../../bench/compare-rows.ts';
+import { assertAllCompared, compareBlocks, comparedColumns } from '../../bench/compare-rows.ts';
 import type { Expectation } from '../../bench/compare-rows.ts';
 import { openClickModel } from '../../bench/data/click-model.ts';
 import { firstLoadRow } from '../../bench/data/expected-join.ts';
+import { loadContract } from '../../schemas/load-contracts.ts';
+import { deriveTableSchema } from '../../schemas/table-schema.ts';
 import { normaliseUrl } from '../../verify/normal-form.ts';
 import type { Cell, RowBlock } from '../../verify/table-rows.ts';
 
@@ -11,16 +13,18 @@ const SIZE = { users: 200, devices: 200, urls: 50 };
 const COUNT = 300;
 const dimension = {
   topic: '',
-  contract: '',
   primaryKey: '',
   joinKey: '',
   normaliser: 'none' as const,
 };
+const contract = await loadContract('schemas', 'click');
 const config = {
+  stream: { topic: '', contract: 'click', eventTime: 'event_time' },
   dimensions: [
     {
       ...dimension,
       name: 'users',
+      contract: 'user',
       streamField: 'user_id',
       columns: ['name', 'signup_date'],
       prefix: 'user_',
@@ -28,6 +32,7 @@ const config = {
     {
       ...dimension,
       name: 'urls',
+      contract: 'url',
       streamField: 'url',
       normaliser: 'url' as const,
       columns: ['price'],
@@ -69,7 +74,7 @@ function rightRows(): Row[] {
 }
 
 function blockOf(rows: readonly Row[]): RowBlock {
-  const named = new Set(comparedColumns(config, true));
+  const named = new Set(comparedColumns({ config, contract, statuses: true }));
   return {
     location: 'memory',
     snapshotId: 1n,
@@ -82,7 +87,13 @@ function blockOf(rows: readonly Row[]): RowBlock {
 }
 
 function compared(rows: readonly Row[]) {
-  return compareBlocks({ blocks: [blockOf(rows)], config, expectation, statuses: true });
+  return compareBlocks({
+    blocks: [blockOf(rows)],
+    config,
+    contract,
+    expectation,
+    statuses: true,
+  });
 }
 
 /** The right rows with one of them made otherwise. */
@@ -99,11 +110,28 @@ describe('the comparison of rows', () => {
     expect(found).toMatchObject({ isRight: true, examples: [], misses: { urls: missed } });
   });
 
-  it('tells of a value of the click that is another', async () => {
-    for (const change of [{ user_id: 7n }, { url: 'x' }, { session_id: 'y' }, { event_time: 1n }]) {
-      const found = await compared(withRow(5, change));
-      expect(found).toMatchObject({ wrong: 1, isRight: false });
+  it('tells of a value that is another, in each column of the table but one', async () => {
+    const columns = deriveTableSchema({
+      streamContract: contract,
+      eventTimeField: config.stream.eventTime,
+      dimensions: await Promise.all(
+        config.dimensions.map(async (one) => ({
+          ...one,
+          contract: await loadContract('schemas', one.contract),
+        })),
+      ),
+    }).map(({ name }) => name);
+    const known = comparedColumns({ config, contract, statuses: true });
+    expect(columns.toSorted()).toEqual([...known, '_ingested_at'].toSorted());
+    expect(() => assertAllCompared(columns, known)).not.toThrow();
+    expect(() => assertAllCompared([...columns, 'basket'], known)).toThrow(/column basket/);
+    const unnoticed: string[] = [];
+    for (const name of known.filter((one) => !one.startsWith('_kafka_'))) {
+      const other = name === config.stream.eventTime ? 1n : 'another';
+      const { wrong } = await compared(withRow(5, { [name]: other }));
+      if (wrong !== 1) unnoticed.push(name);
     }
+    expect(unnoticed).toEqual([]);
   });
 
   it('tells of a carried value that is another, missing, or there without a row', async () => {
