@@ -300,12 +300,13 @@ describe('keys of one hash', () => {
   });
 });
 
-describe('a projection of many columns', () => {
-  const ofTexts = (count: number) => {
-    const many = Array.from({ length: count }, () => 'string' as const);
-    return createProjection({ keyKind: 'int64', columns: many });
-  };
+/** A projection of so many columns of text. */
+const ofTexts = (count: number) => {
+  const many = Array.from({ length: count }, () => 'string' as const);
+  return createProjection({ keyKind: 'int64', columns: many });
+};
 
+describe('a projection of many columns', () => {
   it('has a bound, which is told as what it is', () => {
     expect(ofTexts(450).rowCount).toBe(0);
     expect(() => ofTexts(600).rowCount).toThrow(
