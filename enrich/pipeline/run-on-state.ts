@@ -34,34 +34,25 @@ export type RunOnStateOptions = Omit<PipelineOptions, 'ports'> & {
  * that is away would keep the new one from being read. Errors: as `runPipeline`, `config`.
  */
 export async function runOnState(options: RunOnStateOptions, signal: AbortSignal): Promise<void> {
-  const { ports, retireState } = options;
-  const { clock, logger } = ports;
-  let kept: readonly MetaWrite[] = [];
+  let kept: readonly MetaWrite[] | undefined = [];
   for (;;) {
-    const fault = await runOneState(options, kept, signal);
-    if (fault === undefined || signal.aborted) return;
-    kept = fault.kept;
-    if (fault.error.kind !== 'reopen') {
-      const aside = await retireState(fault.error);
-      if (aside !== undefined) tellOfDamage(logger, { aside, error: fault.error });
-    }
-    await clock.sleep(REOPEN_AFTER_MS, signal);
+    kept = await runOneState(options, kept, signal);
+    if (kept === undefined || signal.aborted) return;
+    await options.ports.clock.sleep(REOPEN_AFTER_MS, signal);
   }
 }
 
-/** What the state failed with, and what is left to the next one; undefined after the signal. */
-type StateFault = { error: EnrichError; kept: readonly MetaWrite[] } | undefined;
-
 /**
- * Opens the state and runs on it. In a call of its own: nothing may refer to it once it is over, or there would be
- * memory for its projections and those of the next one at once.
+ * Opens the state, runs on it, and makes way for the next one; gives what is left to that, undefined after the signal.
+ * In a call of its own: nothing may refer to a state once it is over, be it by an error that knows where it was thrown,
+ * or there would be memory for its projections and those of the next one at once.
  */
 async function runOneState(
   options: RunOnStateOptions,
   kept: readonly MetaWrite[],
   signal: AbortSignal,
-): Promise<StateFault> {
-  const { ports, status, openState } = options;
+): Promise<readonly MetaWrite[] | undefined> {
+  const { ports, status, openState, retireState } = options;
   const { clock, logger } = ports;
   const opened = await retryUntilAvailable({
     what: 'opening the state',
@@ -73,14 +64,21 @@ async function runOneState(
   });
   status.overcome(STATE);
   if (opened.rebuilt !== undefined) tellOfDamage(logger, opened.rebuilt);
-  return runUntilFault(options, { ...opened, kept }, signal);
+  const fault = await runUntilFault(options, { ...opened, kept }, signal);
+  if (fault === undefined || signal.aborted) return undefined;
+  if (fault.error.kind !== 'reopen') {
+    const aside = await retireState(fault.error);
+    if (aside !== undefined) tellOfDamage(logger, { aside, error: fault.error });
+  }
+  return fault.kept;
 }
 
+/** What the state failed with, and what is left to the next one; undefined after the signal. */
 async function runUntilFault(
   options: RunOnStateOptions,
   { state, close, kept }: OpenedState & { kept: readonly MetaWrite[] },
   signal: AbortSignal,
-): Promise<StateFault> {
+): Promise<{ error: EnrichError; kept: readonly MetaWrite[] } | undefined> {
   const { ports, status } = options;
   let left = kept;
   try {

@@ -20,6 +20,7 @@ import { runOnState } from '../../../enrich/pipeline/run-on-state.ts';
 import { MemoryLog } from '../../../enrich/source/memory-log.ts';
 import type { GroupMember } from '../../../enrich/source/log.ts';
 import { openDimensionState } from '../../../enrich/state/dimension-state.ts';
+import type { DimensionState } from '../../../enrich/state/dimension-state.ts';
 import type { KeyValueStore } from '../../../enrich/state/key-value-store.ts';
 import { EnrichError } from '../../../enrich/error.ts';
 import type { ClickWorker } from '../../../enrich/worker/click-worker.ts';
@@ -130,6 +131,10 @@ export class World {
   readonly retired: string[] = [];
   /** Runs before the state takes changes of a dimension. */
   beforeApply: (dimension: string) => Promise<void> = () => Promise.resolve();
+  /** Told of each state that is opened. */
+  onOpened: (state: DimensionState) => void = () => undefined;
+  /** Runs before a state is opened. */
+  beforeOpen: () => Promise<void> = () => Promise.resolve();
   #clickSchemaId = 0;
   #nextFault: CommitFault = 'apply';
   #clockErrorMs = 0;
@@ -274,7 +279,9 @@ export class World {
           metrics,
         },
         openState: async () => {
+          await this.beforeOpen();
           const opened = await this.#openState(config, state, life);
+          this.onOpened(opened);
           const apply = opened.apply.bind(opened);
           opened.apply = async (dimension, ...batch) => {
             await this.beforeApply(dimension);

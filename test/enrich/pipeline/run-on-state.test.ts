@@ -1,4 +1,7 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
+import type { Projection } from '../../../enrich/state/projection.ts';
 import { QUIET_MS, World } from './harness.ts';
 import { expectExactlyOnce } from './model.ts';
 
@@ -25,6 +28,27 @@ it.each(['reopen', 'rebuild'] as const)(
     expect(last).toMatchObject({ user_name: 'second' });
   },
 );
+
+// INVARIANTS.md 12
+it('a state that must be opened again is gone before the next one takes memory', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const { world } = await World.started();
+  const projections: WeakRef<Projection>[] = [];
+  const held: number[] = [];
+  world.onOpened = (state) => projections.push(new WeakRef(state.projection('users')));
+  world.beforeOpen = async () => {
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    held.push(projections.filter((projection) => projection.deref() !== undefined).length);
+  };
+  for (let round = 0; round < 3; round++) {
+    world.faults.stateWrites = 'reopen';
+    world.change('users', round, { name: 'n' });
+    await world.run(QUIET_MS);
+  }
+  expect(held).toEqual([0, 0, 0]);
+});
 
 it('a full disk is waited for, visibly, for as long as it takes', async () => {
   const { world, process } = await World.started();
