@@ -3,6 +3,7 @@ import type { Logger } from '../../enrich/log.ts';
 import { createMetrics } from '../../enrich/metrics.ts';
 import type { Metrics } from '../../enrich/metrics.ts';
 import { PipelineStatus } from '../../enrich/pipeline/pipeline-status.ts';
+import { errorKind } from '../../enrich/pipeline/retry.ts';
 import { runPipeline } from '../../enrich/pipeline/run-pipeline.ts';
 import type { GroupMember } from '../../enrich/source/log.ts';
 import { openDimensionState } from '../../enrich/state/dimension-state.ts';
@@ -92,10 +93,29 @@ export function startProcess(world: World, options: ProcessOptions): Process {
   return { name, state, groupId, outside, ended: () => ended, stop, kill };
 }
 
+type Running = { outside: Outside; members: GroupMember[]; signal: AbortSignal };
+
+/** As in production, a state that must be opened again is, in the same process. */
 async function open(
   world: World,
   options: ProcessOptions & { groupId: string },
-  run: { outside: Outside; members: GroupMember[]; signal: AbortSignal },
+  run: Running,
+): Promise<void> {
+  for (;;) {
+    try {
+      await runOnState(world, options, run);
+      return;
+    } catch (error) {
+      if (errorKind(error) !== 'reopen') throw error;
+      world.tell(`${options.name} opens its state again`);
+    }
+  }
+}
+
+async function runOnState(
+  world: World,
+  options: ProcessOptions & { groupId: string },
+  run: Running,
 ): Promise<void> {
   const { name } = options;
   const { outside, members, signal } = run;
