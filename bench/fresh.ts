@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { addressOf, systemClock } from '../cli/environment.ts';
 import { EXIT } from '../cli/exit-code.ts';
 import { openTrino, type Trino } from '../verify/trino.ts';
@@ -6,6 +7,7 @@ import {
   CLICK_PARTITIONS,
   makeStreamTopic,
   prepareDimensions,
+  removeDimensions,
   removeTopic,
   sizeOf,
 } from './data/data-set.ts';
@@ -112,9 +114,10 @@ async function measure(wish: {
   keep: boolean;
 }) {
   const { rows, minutes, interval, workers, rates, keep } = wish;
-  // Topics of their own: the changes stay in them.
-  const dataSet = await prepareDimensions({ size: sizeOf(rows), kind: 'fresh', progress: tell });
   const runId = newRunId();
+  // Topics and a state of its own: the changes stay in them.
+  const kind = `fresh_${runId}`;
+  const dataSet = await prepareDimensions({ size: sizeOf(rows), kind, progress: tell });
   const topic = `${dataSet.base}-clicks_${runId}`;
   await makeStreamTopic(topic);
   const stateDirectory = sharedState(dataSet);
@@ -144,7 +147,11 @@ async function measure(wish: {
     await pipeline.stop('SIGTERM');
     const expectation = await traffic.expectation();
     const checked = await checkRun({ run, expectation, keep });
-    if (!keep) await removeTopic(topic);
+    if (!keep) {
+      await removeTopic(topic);
+      await removeDimensions(dataSet);
+      await rm(stateDirectory, { recursive: true, force: true });
+    }
     const age = weightedSpread(visibility.ages);
     return {
       rows,

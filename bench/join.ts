@@ -20,14 +20,16 @@ import {
 import { cpuSeconds, forgetPeak, peakResidentBytes } from './process-usage.ts';
 import { profileInto, readStages, type StageSeconds } from './profile.ts';
 import { printResult, rounded } from './result.ts';
+import { holdWorkers } from './worker-share.ts';
 
 const USAGE = `usage: node bench/join.ts [--rows N,N,...] [--clicks N] [--skew uniform,zipf] [--workers N,N,...]
-         [--runs N] [--profile] [--keep]
+         [--hold PERCENT] [--runs N] [--profile] [--keep]
 
 Joins a backlog of --clicks clicks against states of --rows users and devices together (and a url for each 100 of
 them), with the stack up: from the moment that the pipeline is ready until all is committed. Each combination of --rows,
 --skew and --workers runs --runs times, one after the other. Topics and states are made once and kept. Every row of
-every table is compared with what it had to be. --profile tells also what the CPU time went to, which costs some of it.
+every table is compared with what it had to be. --hold gives each click worker so many per cent of a core: what a second
+one adds shows only where it has a core. --profile tells also what the CPU time went to, which costs some of it.
 Prints a table; the last line is JSON.`;
 
 type Kind = { rows: number; skew: Skew; workers: number };
@@ -50,10 +52,11 @@ async function measure(options: {
   topic: string;
   kind: Kind;
   clicks: ClickSet;
+  hold: number;
   isProfiled: boolean;
   keep: boolean;
 }) {
-  const { dataSet, topic, kind, clicks, isProfiled, keep } = options;
+  const { dataSet, topic, kind, clicks, hold, isProfiled, keep } = options;
   const run = await layOutRun({
     bench: 'join',
     runId: newRunId(),
@@ -67,6 +70,8 @@ async function measure(options: {
   try {
     const restartRssBytes = peakResidentBytes(pipeline.pid);
     forgetPeak(pipeline.pid);
+    const letGo =
+      hold === 100 ? undefined : await holdWorkers(pipeline.pid, { ...kind, percent: hold });
     const fromNs = process.hrtime.bigint();
     const samples = await untilCommitted(run, {
       rows: clicks.count,
@@ -75,6 +80,7 @@ async function measure(options: {
     const toNs = process.hrtime.bigint();
     const rssBytes = peakResidentBytes(pipeline.pid);
     await pipeline.stop('SIGTERM');
+    letGo?.();
     const speed = speedOf(samples);
     const stages = isProfiled ? await readStages(profiles, { fromNs, toNs }) : undefined;
     if (stages !== undefined) tellStages(kind, stages, speed);
@@ -127,6 +133,7 @@ await runBench({
     clicks: 4_000_000,
     skew: ['uniform', 'zipf'],
     workers: [1],
+    hold: 100,
     runs: 3,
     profile: false,
   },
@@ -149,6 +156,7 @@ await runBench({
               topic,
               kind,
               clicks,
+              hold: wish.hold,
               isProfiled: wish.profile,
               keep,
             });

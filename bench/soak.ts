@@ -1,10 +1,17 @@
+import { rm } from 'node:fs/promises';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../cli/environment.ts';
 import { EXIT } from '../cli/exit-code.ts';
 import { openCatalog } from '../cli/open-lake.ts';
 import { runBench, tell } from './command.ts';
-import { makeStreamTopic, prepareDimensions, removeTopic, sizeOf } from './data/data-set.ts';
+import {
+  makeStreamTopic,
+  prepareDimensions,
+  removeDimensions,
+  removeTopic,
+  sizeOf,
+} from './data/data-set.ts';
 import { openLiveTraffic, type LiveTraffic, type Rates } from './live-traffic.ts';
 import { describeMachine } from './machine.ts';
 import { metricSum } from './metrics.ts';
@@ -136,8 +143,10 @@ async function measure(wish: {
   keep: boolean;
 }) {
   const { rows, minutes, warmUp, interval, workers, rates, keep } = wish;
-  const dataSet = await prepareDimensions({ size: sizeOf(rows), kind: 'soak', progress: tell });
   const runId = newRunId();
+  // Topics and a state of its own: the changes stay in them.
+  const kind = `soak_${runId}`;
+  const dataSet = await prepareDimensions({ size: sizeOf(rows), kind, progress: tell });
   const topic = `${dataSet.base}-clicks_${runId}`;
   await makeStreamTopic(topic);
   const stateDirectory = sharedState(dataSet);
@@ -159,7 +168,11 @@ async function measure(wish: {
     await last.stop('SIGTERM');
     const expectation = await traffic.expectation();
     const checked = await checkRun({ run, expectation, keep });
-    if (!keep) await removeTopic(topic);
+    if (!keep) {
+      await removeTopic(topic);
+      await removeDimensions(dataSet);
+      await rm(stateDirectory, { recursive: true, force: true });
+    }
     const series = judge(samples, warmUp * 60_000);
     const correct = checked.isSound && checked.isRight;
     return { series, samples, clicks: expectation.count, changes: traffic.changes, correct };

@@ -52,7 +52,7 @@ export function sizeOf(rows: number): DataSize {
   return { users: half, devices: half, urls: Math.max(1, Math.floor(rows / 100)) };
 }
 
-/** Fills the change topics of a size unless they are full. `kind` keeps those apart that a bench goes on changing. */
+/** Fills the change topics of a size unless they are full. `kind` names those that a run goes on changing. */
 export async function prepareDimensions(options: {
   size: DataSize;
   kind?: string;
@@ -62,7 +62,7 @@ export async function prepareDimensions(options: {
   const base = ['bench', kind, SEED, size.users, size.devices, size.urls]
     .filter((part) => part !== undefined)
     .join('_');
-  const notificationTopic = `${base}-notifications`;
+  const notificationTopic = notificationTopicOf(base);
   const { config } = await loadConfig({ config: 'pipeline.yaml', contracts: 'schemas' });
   const log = await openToolLog(config);
   try {
@@ -107,10 +107,24 @@ export async function makeStreamTopic(topic: string): Promise<void> {
 }
 
 export async function removeTopic(topic: string): Promise<void> {
+  await removeTopics([topic]);
+}
+
+/** Removes the change topics of a data set. */
+export async function removeDimensions({ base }: DataSet): Promise<void> {
+  const tables = ['users', 'devices', 'urls'].map((table) => `${base}.${table}`);
+  await removeTopics([...tables, notificationTopicOf(base)]);
+}
+
+async function removeTopics(topics: readonly string[]): Promise<void> {
   const { config } = await loadConfig({ config: 'pipeline.yaml', contracts: 'schemas' });
   const producer = await openBatchProducer(brokerOf(config));
-  await producer.deleteTopic(topic);
+  for (const topic of topics) await producer.deleteTopic(topic);
   await producer.close();
+}
+
+function notificationTopicOf(base: string): string {
+  return `${base}-notifications`;
 }
 
 /** Sends a backlog to a stream topic, behind the `first` clicks that it holds, a multiple of its partitions. */
