@@ -196,7 +196,9 @@ await runBench({
     const rates = { clicks: rate, burst: { clicks: burst, everyMs, lastsMs }, changes };
     const runs: Awaited<ReturnType<typeof measure>>[] = [];
     for (let n = 1; n <= wish.runs; n += 1) {
-      runs.push(await measure({ rows, minutes, interval, workers, rates, keep }));
+      const run = await measure({ rows, minutes, interval, workers, rates, keep });
+      tell(`run ${n}: p50 ${run.p50Seconds} s, p99 ${run.p99Seconds} s, most ${run.maxSeconds} s`);
+      runs.push(run);
     }
     const correct = runs.every((run) => run.correct);
     printResult({
