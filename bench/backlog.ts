@@ -23,7 +23,6 @@ export type Backlog = {
 };
 
 const PARTITIONS = 24;
-const HTTP_PORT = 18_098;
 
 /**
  * Fills the topics of a backlog, unless an earlier run into the same Kafka did, and writes a pipeline file
@@ -59,7 +58,6 @@ export async function prepareBacklog(options: {
       dimensionBase: base,
       table: `bench.clicks_${runId}`,
       stateDirectory: files.stateDirectory,
-      httpPort: HTTP_PORT,
     });
     const loaded = await loadConfig({ config: files.pipelineFile, contracts: 'schemas' });
     const done = join(folder, 'filled');

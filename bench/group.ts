@@ -9,11 +9,12 @@ import type { PipelineProcess } from '../cli/pipeline-process.ts';
 import { runBench, tell } from './command.ts';
 import { prepareLiveLoad } from './live-load.ts';
 import type { LiveLoad } from './live-load.ts';
+import { benchDirectory } from './pipeline-file.ts';
 import { spread } from './quantiles.ts';
 import { dropTables, verifyRun } from './run-tables.ts';
 import { watchTable } from './watch-table.ts';
 
-const DIRECTORY = '.bench';
+const DIRECTORY = benchDirectory();
 const PARTITIONS = 12;
 const FIRST_PORT = 18_110;
 const READY_WAIT_MS_MAX = 600_000;
@@ -63,7 +64,7 @@ async function startMember(wish: Wish, load: LiveLoad, index: number): Promise<M
     readyUrl: `${url}/readyz`,
     env: {
       COMMIT_INTERVAL: `${wish.intervalMs / 1000}s`,
-      HTTP_PORT: String(port),
+      BENCH_HTTP_PORT: String(port),
       BENCH_STATE_DIRECTORY: join(load.directory, `state-${index}`),
     },
   });

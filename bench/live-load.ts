@@ -24,8 +24,6 @@ export type LiveLoad = LoadedConfig & {
   close: () => Promise<void>;
 };
 
-const HTTP_PORT = 18_098;
-
 /** Fills the dimension topics unless an earlier run did, and makes a stream topic. */
 export async function prepareLiveLoad(options: {
   size: LiveSize;
@@ -54,7 +52,6 @@ export async function prepareLiveLoad(options: {
     dimensionBase: base,
     table: `bench.live_${runId}`,
     stateDirectory: join(folder, 'state'),
-    httpPort: HTTP_PORT,
   });
   const loaded = await loadConfig({ config: pipelineFile, contracts: 'schemas' });
   const done = join(shared, 'filled');

@@ -8,10 +8,11 @@ import { startPipelineProcess } from '../cli/pipeline-process.ts';
 import { prepareBacklog } from './backlog.ts';
 import type { Backlog, BacklogSize } from './backlog.ts';
 import { runBench, tell } from './command.ts';
+import { benchDirectory } from './pipeline-file.ts';
 import { cpuSeconds, peakResidentBytes } from './process-usage.ts';
 import { dropTables, verifyRun } from './run-tables.ts';
 
-const DIRECTORY = '.bench';
+const DIRECTORY = benchDirectory();
 const READY_WAIT_MS_MAX = 1_800_000;
 const USAGE = `usage: node bench/main.ts [--clicks N] [--users N] [--devices N] [--urls N] [--keep]
 

@@ -1,5 +1,11 @@
 import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
+import { environment } from '../cli/environment.ts';
+import { stackRunDirectory } from '../cli/stack-addresses.ts';
+
+/** What the user's own pipeline listens on, unless its variable says otherwise. */
+const PIPELINE_HTTP_PORT = 18_099;
 
 /** What a bench's pipeline has of its own. */
 export type PipelineNames = {
@@ -10,12 +16,19 @@ export type PipelineNames = {
   dimensionBase: string;
   table: string;
   stateDirectory: string;
-  httpPort: number;
   /** Threads that take clicks; 1 unless given. */
   workers?: number;
 };
 
-/** Writes pipeline.yaml as shipped, with these names; BENCH_STATE_DIRECTORY and HTTP_PORT go before the last two. */
+/** Where benches keep pipeline files, logs and states: with the data of the stack, and gone with it. */
+export function benchDirectory(): string {
+  return join(stackRunDirectory(environment()), 'bench');
+}
+
+/**
+ * Writes pipeline.yaml as shipped, with these names, and the port below that of the user's own pipeline;
+ * BENCH_STATE_DIRECTORY and BENCH_HTTP_PORT go before.
+ */
 export async function writePipelineFile(file: string, names: PipelineNames): Promise<void> {
   const config = parse(await readFile('pipeline.yaml', 'utf8'));
   config.pipeline = names.name;
@@ -29,6 +42,7 @@ export async function writePipelineFile(file: string, names: PipelineNames): Pro
   config.table.dead_letter = `${names.table}_dead_letter`;
   config.state.directory = `\${BENCH_STATE_DIRECTORY:-${names.stateDirectory}}`;
   if (names.workers !== undefined && names.workers > 1) config.workers = names.workers;
-  config.http.port = `\${HTTP_PORT:-${names.httpPort}}`;
+  const port = Number(environment()['HTTP_PORT'] ?? PIPELINE_HTTP_PORT) - 1;
+  config.http.port = `\${BENCH_HTTP_PORT:-${port}}`;
   await writeFile(file, stringify(config));
 }

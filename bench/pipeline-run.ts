@@ -11,13 +11,12 @@ import { tell } from './command.ts';
 import { clickIndexOf, openClickModel } from './data/click-model.ts';
 import { CLICK_PARTITIONS, type ClickSet, type DataSet } from './data/data-set.ts';
 import { firstLoadRow } from './data/expected-join.ts';
-import { writePipelineFile } from './pipeline-file.ts';
+import { benchDirectory, writePipelineFile } from './pipeline-file.ts';
 import { cpuSeconds } from './process-usage.ts';
 import { dropTables, verifyRun } from './run-tables.ts';
 
 /** Where benches keep pipeline files, logs and states. */
-const DIRECTORY = '.bench';
-const HTTP_PORT = 18_098;
+const DIRECTORY = benchDirectory();
 const READY_WAIT_MS_MAX = 3_600_000;
 const POLL_MS = 200;
 const COMMIT_WAIT_MS_MAX = 3_600_000;
@@ -49,7 +48,6 @@ export async function layOutRun(options: {
     dimensionBase: dataSet.base,
     table: `bench.${bench}_${runId}`,
     stateDirectory,
-    httpPort: HTTP_PORT,
     ...(workers === undefined ? {} : { workers }),
   });
   const { config } = await loadConfig({ config: pipelineFile, contracts: 'schemas' });

@@ -11,12 +11,13 @@ import type { Random } from '../generate/random.ts';
 import { runBench, tell } from './command.ts';
 import { prepareLiveLoad } from './live-load.ts';
 import type { LiveLoad } from './live-load.ts';
+import { benchDirectory } from './pipeline-file.ts';
 import { spread, spreadTable } from './quantiles.ts';
 import { dropTables, verifyRun } from './run-tables.ts';
 import { watchTable } from './watch-table.ts';
 import type { TableWatch } from './watch-table.ts';
 
-const DIRECTORY = '.bench';
+const DIRECTORY = benchDirectory();
 const PARTITIONS = 12;
 const READY_WAIT_MS_MAX = 1_800_000;
 const COMMIT_WAIT_MS_MAX = 300_000;

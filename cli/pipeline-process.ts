@@ -16,13 +16,21 @@ export type PipelineProcess = {
   stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null>;
 };
 
-/** Starts the pipeline of this repository with the same pipeline file and some environment of its own. */
+/**
+ * Starts the pipeline of this repository with the same pipeline file and some environment of its own. Errors: `config`
+ * where another one listens at `readyUrl`, which would answer in its place.
+ */
 export async function startPipelineProcess(options: {
   args: readonly string[];
   logFile: string;
   readyUrl: string;
   env: Readonly<Record<string, string>>;
 }): Promise<PipelineProcess> {
+  const other = await ask(options.readyUrl);
+  if (other.kind !== 'silent') {
+    const { host } = new URL(options.readyUrl);
+    throw new EnrichError('config', `another pipeline listens on ${host}: stop it first`);
+  }
   await mkdir(dirname(options.logFile), { recursive: true });
   const log = await open(options.logFile, 'a');
   const main = join(import.meta.dirname, 'main.ts');
@@ -64,8 +72,8 @@ async function waitUntilReady(
       throw new EnrichError('config', `the pipeline ended by itself; its log is ${logFile}`);
     }
     const answer = await ask(readyUrl);
-    if (answer === undefined) return;
-    last = answer;
+    if (answer.kind === 'ready') return;
+    last = answer.reason;
     await systemClock.sleep(POLL_MS);
   }
   const seconds = Math.round(waitMsMax / 1000);
@@ -75,12 +83,14 @@ async function waitUntilReady(
   );
 }
 
-/** Undefined when ready, else the reason. */
-async function ask(url: string): Promise<string | undefined> {
+type Answer = { kind: 'ready' } | { kind: 'not yet' | 'silent'; reason: string };
+
+async function ask(url: string): Promise<Answer> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
-    return response.ok ? undefined : (await response.text()).trim();
+    if (response.ok) return { kind: 'ready' };
+    return { kind: 'not yet', reason: (await response.text()).trim() };
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return { kind: 'silent', reason: error instanceof Error ? error.message : String(error) };
   }
 }

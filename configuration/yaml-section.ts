@@ -198,7 +198,7 @@ export class YamlSection {
   /** `512KiB`, `256MiB`, `1GiB`, in bytes. */
   sizeBytes(key: string, fallbackBytes: number): number {
     const units: Record<string, number> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
-    return this.quantity(key, fallbackBytes, units, 'a size such as 64MiB or 1GiB');
+    return this.quantity(key, fallbackBytes, units, 'a size such as 64MiB or 256MiB');
   }
 
   strings(key: string): string[] {

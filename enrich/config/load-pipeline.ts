@@ -180,7 +180,7 @@ function rejectLongColumns(root: YamlSection, { kafka, commit }: PipelineConfig)
   if (kafka.batchBytesMax + commit.bytesMax <= columnBytesMax) return;
   const message =
     `expected ${columnBytesMax / MIB}MiB at most together with commit.size, got ${mib(kafka.batchBytesMax)} and ` +
-    `${mib(commit.bytesMax)}: a column holds no more. Lower kafka.batch_size_max or commit.size`;
+    `${mib(commit.bytesMax)}: one column of a batch may need both. Lower kafka.batch_size_max or commit.size`;
   root.section('kafka').report('batch_size_max', message);
 }
 

@@ -1,0 +1,121 @@
+import type { PrimitiveType } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
+import type { SourceColumn, SourceForm } from '../../connectors/source-columns.ts';
+import { contractFields } from '../../schemas/contract-field.ts';
+import type { ContractField } from '../../schemas/contract-field.ts';
+import type { ContractFinding } from '../../schemas/contract-finding.ts';
+import type { Contract } from '../../schemas/contract.ts';
+import type { DimensionConfig } from './pipeline-config.ts';
+
+/** Forms of which every value fits, and forms of which some may not, by the column's type (see `column-codec.ts`). */
+type Takes = { all: readonly SourceForm[]; some: readonly SourceForm[] };
+
+const wholeNumbers: readonly SourceForm[] = ['int', 'long'];
+
+function takesOf(type: PrimitiveType): Takes {
+  switch (type) {
+    case 'string':
+      return { all: ['text', 'uuid'], some: [] };
+    case 'boolean':
+      return { all: ['boolean'], some: [] };
+    case 'int':
+      return { all: ['int'], some: ['long'] };
+    case 'long':
+      return { all: wholeNumbers, some: [] };
+    case 'float':
+    case 'double':
+      return { all: ['real', 'int'], some: [] };
+    case 'date':
+      return { all: ['date', 'int'], some: ['long'] };
+    case 'time':
+      return { all: ['time-of-day', ...wholeNumbers], some: [] };
+    case 'timestamp':
+    case 'timestamptz':
+      return { all: ['instant', ...wholeNumbers], some: [] };
+    case 'uuid':
+      return { all: ['uuid'], some: ['text', 'bytes'] };
+    case 'binary':
+      return { all: ['bytes'], some: [] };
+    default:
+      return type.startsWith('fixed')
+        ? { all: [], some: ['bytes'] }
+        : { all: ['decimal'], some: ['text', ...wholeNumbers] };
+  }
+}
+
+/**
+ * Whether the rows that Debezium writes hold what pipeline.yaml takes from them by the contract: the keys and the carried
+ * columns. `against` names the registered version in what is told.
+ */
+export function checkSourceColumns(options: {
+  dimension: DimensionConfig;
+  contract: Contract;
+  columns: readonly SourceColumn[];
+  against: string;
+}): ContractFinding[] {
+  const { dimension, contract, columns, against } = options;
+  const { primaryKey, joinKey } = dimension;
+  const used = new Set([primaryKey, joinKey, ...dimension.columns]);
+  return contractFields(contract)
+    .filter(({ name }) => used.has(name))
+    .flatMap((field) => {
+      const column = columns.find(({ name }) => name === field.name);
+      const told = column === undefined ? missing(dimension, field) : misfit(field, column);
+      const rule = column === undefined ? 'missing-column' : 'type';
+      return told === undefined ? [] : [{ ...told, field: field.name, rule, against }];
+    });
+}
+
+type Told = Pick<ContractFinding, 'severity' | 'breaks' | 'message' | 'instead'>;
+
+function missing(dimension: DimensionConfig, { name }: ContractField): Told {
+  const { primaryKey, joinKey, prefix, topic } = dimension;
+  const isKey = name === primaryKey || name === joinKey;
+  return {
+    severity: 'breaking',
+    breaks: isKey ? 'the dimension' : 'the table',
+    message: isKey
+      ? `is a key, and the rows of ${topic} have no such column: no change of it can be taken`
+      : `is not among the columns of ${topic}: column ${prefix}${name} stays null in every row`,
+    instead:
+      'give the field the name that the source has, or add the column at the source; a new column is registered with ' +
+      'the first change after it',
+  };
+}
+
+function misfit(field: ContractField, column: SourceColumn): Told | undefined {
+  const { all, some } = takesOf(field.tableType);
+  const message = `is ${field.tableType} by the contract and ${column.type} at the source`;
+  if (!all.includes(column.form) && !some.includes(column.form)) {
+    return {
+      severity: 'breaking',
+      breaks: 'the dimension',
+      message: `${message}: every change with a value in it is a reject`,
+      instead: 'give the field the type that the source has, or change the column at the source',
+    };
+  }
+  const rejects = `${message}: a change with a value that does not fit is a reject`;
+  if (narrows(field.tableType, column)) {
+    return {
+      severity: 'breaking',
+      breaks: 'the dimension',
+      message: rejects,
+      instead: 'give the field the type that the source has: it holds every value',
+    };
+  }
+  return some.includes(column.form)
+    ? { severity: 'note', breaks: 'nobody', message: rejects, instead: '' }
+    : undefined;
+}
+
+/** Whether the source has room for numbers that the column has none for. */
+function narrows(type: PrimitiveType, column: SourceColumn): boolean {
+  if (type === 'int' || type === 'date') return column.form === 'long';
+  return losesDigits(type, column);
+}
+
+function losesDigits(type: PrimitiveType, { digits }: SourceColumn): boolean {
+  const [, precision, scale] = /^decimal\((\d+), (\d+)\)$/.exec(type) ?? [];
+  if (precision === undefined || digits === undefined) return false;
+  const whole = Number(precision) - Number(scale);
+  return digits.scale > Number(scale) || digits.precision - digits.scale > whole;
+}
