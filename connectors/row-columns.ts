@@ -69,16 +69,30 @@ export function avroColumns(
   avroSchema: unknown,
   options: { field?: string; wanted?: readonly string[] | undefined } = {},
 ): RowColumns {
+  return avroFields(avroSchema, options.field)
+    .filter(({ name }) => options.wanted === undefined || options.wanted.includes(name))
+    .map(({ name, semantics }) => ({ name, normalise: normaliserFor(semantics) }));
+}
+
+/** A field of a record: Avro's type beneath null and names, and what it says of the values. */
+type AvroField = { name: string; kind: string; semantics: Semantics; precision?: number };
+
+/** The fields of the record that an Avro schema, or the named field of it, holds; none where it holds no record. */
+export function avroFields(avroSchema: unknown, field?: string): AvroField[] {
   const named = new Map<string, Attributes>();
   collectNames(avroSchema, '', named);
   const root = resolve(avroSchema, '', named);
-  const start = options.field === undefined ? root : fieldType(root, options.field, named);
-  return fieldsOf(start.type)
-    .filter(({ name }) => options.wanted === undefined || options.wanted.includes(String(name)))
-    .map((field) => ({
-      name: String(field['name']),
-      normalise: normaliserFor(avroSemantics(resolve(field['type'], start.namespace, named).type)),
-    }));
+  const start = field === undefined ? root : fieldType(root, field, named);
+  return fieldsOf(start.type).map(({ name, type }) => {
+    const attributes = resolve(type, start.namespace, named).type;
+    const { precision } = attributes;
+    return {
+      name: String(name),
+      kind: String(attributes['type']),
+      semantics: avroSemantics(attributes),
+      ...(typeof precision === 'number' ? { precision } : {}),
+    };
+  });
 }
 
 type Resolved = { type: Attributes; namespace: string };

@@ -20,15 +20,28 @@ type PrimitiveKind = 'boolean' | 'int' | 'long' | 'float' | 'double' | 'bytes' |
 type Logical = { logicalType?: string; precision?: number; scale?: number };
 
 type PrimitiveNode = { kind: PrimitiveKind; logical: Logical };
-type FixedNode = { kind: 'fixed'; name: string; size: number; logical: Logical };
+type FixedNode = {
+  kind: 'fixed';
+  name: string;
+  aliases: readonly string[];
+  size: number;
+  logical: Logical;
+};
 export type EnumNode = {
   kind: 'enum';
   name: string;
+  aliases: readonly string[];
   symbols: readonly string[];
   default?: string;
   logical: Logical;
 };
-export type RecordNode = { kind: 'record'; name: string; fields: FieldNode[] };
+/** Names and aliases of named types are full names. */
+export type RecordNode = {
+  kind: 'record';
+  name: string;
+  aliases: readonly string[];
+  fields: FieldNode[];
+};
 
 export type FieldNode = {
   name: string;
@@ -108,9 +121,14 @@ function parseObject(attributes: Attributes, namespace: string, names: Names): A
 
 function parseRecord(attributes: Attributes, namespace: string, names: Names): RecordNode {
   const name = fullName(stringOf(attributes, 'name'), namespaceOf(attributes, namespace));
-  const record: RecordNode = { kind: 'record', name, fields: [] };
+  const record: RecordNode = {
+    kind: 'record',
+    name,
+    aliases: aliasesOf(attributes, name),
+    fields: [],
+  };
   names.set(name, record);
-  const inner = name.includes('.') ? name.slice(0, name.lastIndexOf('.')) : '';
+  const inner = namespaceIn(name);
   const { fields } = attributes;
   if (!Array.isArray(fields)) throw invalid(`record ${name} has no fields`);
   for (const field of fields as Attributes[]) record.fields.push(parseField(field, inner, names));
@@ -141,7 +159,13 @@ function parseEnum(
   if (!Array.isArray(symbols) || symbols.some((symbol) => typeof symbol !== 'string')) {
     throw invalid(`enum ${name} has no symbols`);
   }
-  const node: EnumNode = { kind: 'enum', name, symbols: symbols as string[], logical };
+  const node: EnumNode = {
+    kind: 'enum',
+    name,
+    aliases: aliasesOf(attributes, name),
+    symbols: symbols as string[],
+    logical,
+  };
   if (typeof fallback === 'string') node.default = fallback;
   names.set(name, node);
   return node;
@@ -158,7 +182,13 @@ function parseFixed(
   if (typeof size !== 'number' || !Number.isInteger(size) || size < 0) {
     throw invalid(`fixed ${name} has no size`);
   }
-  const node: FixedNode = { kind: 'fixed', name, size, logical };
+  const node: FixedNode = {
+    kind: 'fixed',
+    name,
+    aliases: aliasesOf(attributes, name),
+    size,
+    logical,
+  };
   names.set(name, node);
   return node;
 }
@@ -176,6 +206,16 @@ function logicalOf(attributes: Attributes): Logical {
 function namespaceOf(attributes: Attributes, enclosing: string): string {
   const { namespace } = attributes;
   return typeof namespace === 'string' ? namespace : enclosing;
+}
+
+/** An alias stands in the namespace of the name that it is an alias of. */
+function aliasesOf({ aliases }: Attributes, name: string): readonly string[] {
+  const namespace = namespaceIn(name);
+  return Array.isArray(aliases) ? aliases.map((alias) => fullName(String(alias), namespace)) : [];
+}
+
+function namespaceIn(name: string): string {
+  return name.includes('.') ? name.slice(0, name.lastIndexOf('.')) : '';
 }
 
 function fullName(name: string, namespace: string): string {

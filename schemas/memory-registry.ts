@@ -29,6 +29,7 @@ export function createMemoryRegistry(): Registry {
       return registered;
     },
     latest: async (subject) => subjects.get(subject)?.at(-1),
+    versions: async (subject) => [...(subjects.get(subject) ?? [])],
     compatibility: async (subject) => levels.get(subject) ?? 'NONE',
     setCompatibility: async (subject, level) => {
       levels.set(subject, level);

@@ -11,7 +11,7 @@ export type Registration = {
 };
 
 /** The subject of a topic's values, as serialisers name it unless told otherwise. */
-function valueSubject(topic: string): string {
+export function valueSubject(topic: string): string {
   return `${topic}-value`;
 }
 

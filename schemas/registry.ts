@@ -27,6 +27,8 @@ export interface Registry {
   register(subject: string, avroSchema: AvroObject): Promise<RegisteredSchema>;
   /** Newest version of a subject; undefined for an unknown subject. */
   latest(subject: string): Promise<RegisteredSchema | undefined>;
+  /** All versions of a subject, the oldest first; empty for an unknown subject. */
+  versions(subject: string): Promise<RegisteredSchema[]>;
   /** Level in force for a subject: its own, else the registry's. */
   compatibility(subject: string): Promise<CompatibilityLevel>;
   setCompatibility(subject: string, level: CompatibilityLevel): Promise<void>;
@@ -49,6 +51,7 @@ export function openRegistry(options: RegistryOptions): Registry {
   return {
     schemaById: (schemaId) => readSchema(http, schemaId),
     latest,
+    versions: (subject) => readVersions(http, subject),
     compatibility,
     async register(subject, avroSchema) {
       const level = await compatibility(subject);
@@ -113,6 +116,17 @@ async function readVersion(
     version: Number(version),
     avroSchema: parseSchema(String(schema)),
   };
+}
+
+async function readVersions(http: RegistryHttp, subject: string): Promise<RegisteredSchema[]> {
+  const path = `/subjects/${encodeURIComponent(subject)}/versions`;
+  const numbers: unknown = await http.find(path);
+  const versions: RegisteredSchema[] = [];
+  for (const number of Array.isArray(numbers) ? numbers : []) {
+    const version = await readVersion(http, `${path}/${Number(number)}`);
+    if (version !== undefined) versions.push(version);
+  }
+  return versions;
 }
 
 async function versionOf(

@@ -40,6 +40,18 @@ export function registryContract(open: () => Registry, prefix: string): void {
     });
   });
 
+  it('knows every version of a subject, the oldest first', async () => {
+    const registry = open();
+    const subject = `${prefix}.e-value`;
+    expect(await registry.versions(subject)).toEqual([]);
+    await registry.register(subject, first.avroSchema);
+    await registry.register(subject, second.avroSchema);
+    expect(await registry.versions(subject)).toMatchObject([
+      { version: 1, avroSchema: first.avroSchema },
+      { version: 2, avroSchema: second.avroSchema },
+    ]);
+  });
+
   it('says unknown for an id that nobody registered', async () => {
     expect(await open().schemaById(2_000_000_001)).toBe('unknown');
   });

@@ -1,0 +1,166 @@
+import {
+  backwardOnly,
+  both,
+  forwardOnly,
+  id,
+  neither,
+  optionalNote,
+  record,
+} from './schema-pair.ts';
+import type { PairRow } from './schema-pair.ts';
+
+/** Fields that come, go, move and change their names or defaults. */
+export const fieldPairs: readonly PairRow[] = [
+  ['nothing changes', record([id]), record([id]), both],
+  [
+    'documentation changes',
+    record([id]),
+    record([{ ...id, doc: 'The row.' }], { doc: 'A row.' }),
+    both,
+  ],
+  ['an optional field comes', record([id]), record([id, optionalNote]), both],
+  [
+    'an optional field without a default comes',
+    record([id]),
+    record([id, { name: 'note', type: ['null', 'string'] }]),
+    forwardOnly,
+  ],
+  [
+    'a required field with a default comes',
+    record([id]),
+    record([id, { name: 'n', type: 'int', default: 0 }]),
+    both,
+  ],
+  ['a required field comes', record([id]), record([id, { name: 'n', type: 'int' }]), forwardOnly],
+  ['an optional field goes', record([id, optionalNote]), record([id]), both],
+  ['a required field goes', record([id, { name: 'n', type: 'int' }]), record([id]), backwardOnly],
+  [
+    'a required field with a default goes',
+    record([id, { name: 'n', type: 'int', default: 1 }]),
+    record([id]),
+    both,
+  ],
+  ['all fields go', record([id]), record([]), backwardOnly],
+  ['fields change places', record([id, optionalNote]), record([optionalNote, id]), both],
+  [
+    'a default goes',
+    record([id, { name: 'n', type: 'int', default: 1 }]),
+    record([id, { name: 'n', type: 'int' }]),
+    both,
+  ],
+  [
+    'a default comes',
+    record([{ name: 'n', type: 'int' }]),
+    record([{ name: 'n', type: 'int', default: 1 }]),
+    both,
+  ],
+  [
+    'a default changes',
+    record([{ name: 'n', type: 'int', default: 1 }]),
+    record([{ name: 'n', type: 'int', default: 2 }]),
+    both,
+  ],
+  ['a field is renamed', record([id]), record([{ name: 'row_id', type: 'long' }]), neither],
+  [
+    'a field is renamed with an alias',
+    record([id]),
+    record([{ name: 'row_id', type: 'long', aliases: ['id'] }]),
+    backwardOnly,
+  ],
+  [
+    'a field with a default is renamed with an alias',
+    record([{ ...id, default: 0 }]),
+    record([{ name: 'row_id', type: 'long', aliases: ['id'] }]),
+    both,
+  ],
+  [
+    'a field with a default is renamed',
+    record([{ ...id, default: 0 }]),
+    record([{ name: 'row_id', type: 'long' }]),
+    forwardOnly,
+  ],
+  [
+    'a field is renamed with an alias and promoted',
+    record([{ name: 'id', type: 'int' }]),
+    record([{ name: 'row_id', type: 'long', aliases: ['id'] }]),
+    backwardOnly,
+  ],
+  [
+    'a field is renamed with an alias to another type',
+    record([{ name: 'id', type: 'int' }]),
+    record([{ name: 'row_id', type: 'string', aliases: ['id'] }]),
+    neither,
+  ],
+  [
+    'an alias is gone again',
+    record([{ name: 'row_id', type: 'long', aliases: ['id'] }]),
+    record([{ name: 'row_id', type: 'long' }]),
+    both,
+  ],
+  ['an alias of nothing', record([id]), record([{ ...id, aliases: ['other'] }]), both],
+  [
+    'the second of two aliases',
+    record([id]),
+    record([{ name: 'row_id', type: 'long', aliases: ['key', 'id'] }]),
+    backwardOnly,
+  ],
+  [
+    'a field is promoted and back',
+    record([{ name: 'n', type: 'long' }]),
+    record([{ name: 'n', type: 'int' }]),
+    forwardOnly,
+  ],
+  ['case of a name changes', record([id]), record([{ name: 'ID', type: 'long' }]), neither],
+  [
+    'one field comes and one breaks',
+    record([id]),
+    record([{ name: 'id', type: 'string' }, optionalNote]),
+    neither,
+  ],
+  [
+    'an array with a default comes',
+    record([id]),
+    record([id, { name: 'tags', type: { type: 'array', items: 'string' }, default: [] }]),
+    both,
+  ],
+  [
+    'a map with a default comes',
+    record([id]),
+    record([id, { name: 'tags', type: { type: 'map', values: 'string' }, default: {} }]),
+    both,
+  ],
+  [
+    'a record with a default comes',
+    record([id]),
+    record([
+      id,
+      {
+        name: 'at',
+        type: record([{ name: 'x', type: 'int' }], { name: 'Point' }),
+        default: { x: 0 },
+      },
+    ]),
+    both,
+  ],
+  [
+    'a record without a default comes',
+    record([id]),
+    record([
+      id,
+      { name: 'at', type: record([{ name: 'x', type: 'int', default: 0 }], { name: 'Point' }) },
+    ]),
+    forwardOnly,
+  ],
+  [
+    'order of a field changes',
+    record([{ ...id, order: 'ascending' }]),
+    record([{ ...id, order: 'ignore' }]),
+    both,
+  ],
+  [
+    'a property of nobody comes',
+    record([id]),
+    record([{ ...id, 'connect.name': 'x' }], { 'connect.version': 1 }),
+    both,
+  ],
+];
