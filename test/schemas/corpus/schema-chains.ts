@@ -8,6 +8,8 @@ export type SchemaChain = {
   proposed: unknown;
   /** The levels under which it may. */
   accepted: readonly CompatibilityLevel[];
+  /** Where a registry accepts it under other levels: those, and why. */
+  registry?: { accepted: readonly CompatibilityLevel[]; why: string };
 };
 
 const number = (more: object = {}): object => record([id, { name: 'n', type: 'int', ...more }]);
@@ -28,6 +30,18 @@ export const schemaChains: readonly SchemaChain[] = [
     versions: [record([id]), number({ default: 0 })],
     proposed: number(),
     accepted: ['NONE', 'BACKWARD', ...forwardLevels, 'FULL'],
+  },
+  {
+    name: 'a default of null goes that records of the first version need',
+    versions: [record([id]), record([id, optionalNote])],
+    proposed: record([id, { name: optionalNote.name, type: optionalNote.type }]),
+    accepted: ['NONE', 'BACKWARD', ...forwardLevels, 'FULL'],
+    registry: {
+      accepted: ['NONE', ...backwardLevels, ...forwardLevels, ...fullLevels],
+      why:
+        'it takes schemas that differ in a default of null alone for one and the same, and so gives back the second ' +
+        'version, whose default stays in force',
+    },
   },
   {
     name: 'a field goes that readers of the first version need',
