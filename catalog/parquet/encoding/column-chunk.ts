@@ -89,10 +89,14 @@ export class ChunkEncoder {
     const { values } = dictionary;
     const used = renumberCodes(numbers, dictionary.size);
     if (staysDictionary(values, used, codes)) {
-      pages.addDictionary(columnValues(field, values, used), numbers);
-    } else {
-      pages.addValues(columnValues(field, values, codes));
+      const distinct = columnValues(field, values, used);
+      // The count of NaN is one of rows, not of distinct values.
+      if ((distinct.nanCount ?? 0) === 0) {
+        pages.addDictionary(distinct, numbers);
+        return;
+      }
     }
+    pages.addValues(columnValues(field, values, codes));
   }
 }
 
