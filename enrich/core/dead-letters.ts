@@ -1,6 +1,6 @@
 import type { Column, ColumnBatch } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
 import { topicIdColumn } from '../../schemas/table-schema.ts';
-import { joinBytes } from './byte-slices.ts';
+import { joinBytes } from '../byte-slices.ts';
 
 /** A record that cannot become a row, with all that is needed to repair and replay it. */
 export type Reject = {

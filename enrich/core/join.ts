@@ -192,37 +192,31 @@ function carry(
     codes: status,
     dictionary: MATCH_VALUES,
   });
+  const codes = dimension.columns.map(() => new Int32Array(slots.length));
+  dimension.projection.gatherCodes(slots, codes);
   for (const [index, { fieldId, type }] of dimension.columns.entries()) {
-    const codes = dimension.projection.codes(index);
     const view = dimension.projection.dictionary(index);
-    columns.set(fieldId, gather({ slots, codes, view, type, budget }));
+    columns.set(fieldId, carriedColumn({ codes: codes[index] as Int32Array, view, type, budget }));
   }
   return hits;
 }
 
-/** The carried column over a dictionary of just the values that this batch uses. */
-function gather(options: {
-  slots: Int32Array;
-  codes: Uint32Array;
+/** The carried column over a dictionary of just the values that this batch uses; `codes` become those of it. */
+function carriedColumn(options: {
+  codes: Int32Array;
   view: DictionaryView;
   type: IcebergType;
   budget: Budget;
 }): Column {
-  const { slots, codes, view, type, budget } = options;
-  const local = new Int32Array(slots.length);
-  for (let i = 0; i < slots.length; i++) {
-    const slot = slots[i] ?? -1;
-    const code = slot < 0 ? 0 : (codes[slot] ?? 0);
-    local[i] = code === 0 ? -1 : code;
-  }
-  const used = renumberCodes(local, view.size);
+  const { codes, view, type, budget } = options;
+  const used = renumberCodes(codes, view.size);
   const spend = (bytes: number): void => {
     budget.bytes += bytes;
     // Before the value is copied: what is too much must not be in memory first.
     if (budget.bytes > budget.bytesMax) throw carriesTooMuch(budget);
   };
   const dictionary = dictionaryColumn(type, { view, codes: used, spend });
-  return { kind: 'dictionary', codes: local, dictionary };
+  return { kind: 'dictionary', codes, dictionary };
 }
 
 /** What the carried values of one batch may take, and have taken. */

@@ -1,5 +1,7 @@
 import { EnrichError } from '../error.ts';
 import { idsMax } from './key-index.ts';
+import { assertSlicesEnd } from '../byte-slices.ts';
+import type { ByteSlices } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
 import type { SharedMemory, SharedWords } from './shared-memory.ts';
 
 /** A view of the memory is found by the high 4 bits of a position; the rest counts words of four bytes in it. */
@@ -17,6 +19,12 @@ const FREE = -1;
 const TAIL = 0;
 const TAIL_USED = 1;
 const FREE_CHUNKS = 2;
+
+/** So many values are read together, step by step, so that what they wait for in memory far away overlaps. */
+const AHEAD = 256;
+const ahead = new Int32Array(AHEAD);
+/** A first guess: the memory grows as values come, since asking for their lengths first would touch each twice. */
+const VALUE_BYTES_GUESS = 24;
 
 type View = { bytes: Uint8Array; words: Int32Array };
 
@@ -98,6 +106,54 @@ export class ByteSlab {
     const from = (at + HEADER_WORDS) << 2;
     for (let i = 0; i < length; i++) if (bytes[from + i] !== other[start + i]) return false;
     return true;
+  }
+
+  /** Brings near what `equals` reads of the first `count` ids; negative ones are left alone. */
+  readAhead(ids: Int32Array, count: number): void {
+    const positions = this.positions.values;
+    for (let i = 0; i < count; i++) {
+      const id = ids[i] as number;
+      ahead[i] = id < 0 ? 0 : (positions[id] as number);
+    }
+    for (let i = 0; i < count; i++) {
+      const position = ahead[i] as number;
+      ahead[i] = this.#view(position).words[(position & WORD_MASK) + 1] as number;
+    }
+  }
+
+  /**
+   * The bytes of ids, each given as the id plus one, one after another. `spend` is told of bytes before they are
+   * copied, and may throw. Errors: as `assertSlicesEnd`.
+   */
+  gather(codes: Int32Array, spend: (bytes: number) => void): ByteSlices {
+    const positions = this.positions.values;
+    const offsets = new Int32Array(codes.length + 1);
+    let target = new Uint8Array(codes.length * VALUE_BYTES_GUESS);
+    for (let from = 0; from < codes.length; from += AHEAD) {
+      const to = Math.min(from + AHEAD, codes.length);
+      // The position waits in the place of the offset.
+      for (let i = from; i < to; i++)
+        offsets[i + 1] = positions[(codes[i] as number) - 1] as number;
+      const start = offsets[from] as number;
+      let end = start;
+      for (let i = from; i < to; i++) {
+        const position = offsets[i + 1] as number;
+        const length = this.#view(position).words[(position & WORD_MASK) + 1] as number;
+        ahead[i - from] = position;
+        end += length;
+        offsets[i + 1] = end;
+      }
+      spend(end - start);
+      assertSlicesEnd(end);
+      if (end > target.length) target = grown(target, end);
+      for (let i = from; i < to; i++) {
+        const position = ahead[i - from] as number;
+        const at = offsets[i] as number;
+        const source = ((position & WORD_MASK) + HEADER_WORDS) << 2;
+        copy(this.#view(position).bytes, source, (offsets[i + 1] as number) - at, target, at);
+      }
+    }
+    return { bytes: target, offsets };
   }
 
   /** Copies the bytes of an id to `target` and returns how many they are. */
@@ -226,6 +282,12 @@ export class ByteSlab {
     this.#slab.reserve(words);
     if (this.#slab.values !== values) this.refresh();
   }
+}
+
+function grown(bytes: Uint8Array<ArrayBuffer>, size: number): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(Math.max(size, bytes.length * 2));
+  larger.set(bytes);
+  return larger;
 }
 
 function copy(

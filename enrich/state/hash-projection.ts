@@ -7,6 +7,9 @@ import { SharedMemory } from './shared-memory.ts';
 import type { MemoryDescription, SharedWords } from './shared-memory.ts';
 import { ValueDictionary } from './value-dictionary.ts';
 
+/** The codes of so many rows stay in the cache while column after column is read from them. */
+const GATHER_ROWS = 512;
+
 /** How join keys are compared: as 64-bit integers, or as bytes. */
 export type KeyKind = 'int64' | 'bytes';
 
@@ -65,7 +68,8 @@ type Content = {
   /** One word, odd while something changes. */
   sequence: Int32Array;
   keys: RowKeys;
-  codes: readonly SharedWords[];
+  /** The codes of a row beside each other: a look at a row far away is one miss of the caches, not one a column. */
+  codes: SharedWords;
   dictionaries: readonly ValueDictionary[];
   /** A bit for each slot. */
   shared: SharedWords;
@@ -76,7 +80,7 @@ function contentOf({ keyKind, columns }: ProjectionShape, attached?: MemoryDescr
   const sequence = memory.words(1);
   const keys = keyKind === 'int64' ? new Int64Keys(memory) : new BytesKeys(memory);
   const shared = memory.growing(Math.ceil(idsMax / 32));
-  const codes = columns.map(() => memory.growing(idsMax));
+  const codes = memory.growing(idsMax * columns.length);
   const dictionaries = columns.map((type) => new ValueDictionary(memory, type));
   return { memory, sequence, keys, codes, dictionaries, shared };
 }
@@ -143,11 +147,7 @@ class HashProjection implements MutableProjection {
     const { keys } = this.#content;
     if (!(keys instanceof Int64Keys)) throw this.#wrongKind('int64');
     keys.refresh();
-    for (let i = 0; i < count; i++) {
-      const low = words[2 * i] as number;
-      const high = words[2 * i + 1] as number;
-      out[i] = valid[i] === 0 ? -1 : keys.findWords(low, high);
-    }
+    keys.findAll({ words, valid, count }, out);
   }
 
   probeBytes(
@@ -157,18 +157,24 @@ class HashProjection implements MutableProjection {
     const { keys } = this.#content;
     if (!(keys instanceof BytesKeys)) throw this.#wrongKind('bytes');
     keys.refresh();
-    const { bytes, offsets, valid, count } = input;
-    for (let i = 0; i < count; i++) {
-      const start = offsets[i] as number;
-      const length = (offsets[i + 1] as number) - start;
-      out[i] = valid[i] === 0 ? -1 : keys.find(bytes, start, length);
-    }
+    keys.findAll(input, out);
   }
 
-  codes(columnIndex: number): Uint32Array {
-    const codes = elementAt(this.#content.codes, columnIndex);
-    const { buffer, byteOffset } = codes.values;
-    return new Uint32Array(buffer, byteOffset, codes.length);
+  gatherCodes(slots: Int32Array, out: readonly Int32Array[]): void {
+    const { codes } = this.#content;
+    codes.refresh();
+    const words = codes.values;
+    const width = this.#shape.columns.length;
+    for (let from = 0; from < slots.length; from += GATHER_ROWS) {
+      const to = Math.min(from + GATHER_ROWS, slots.length);
+      for (const [column, target] of out.entries()) {
+        for (let i = from; i < to; i++) {
+          const slot = slots[i] as number;
+          const code = slot < 0 ? 0 : (words[slot * width + column] ?? 0);
+          target[i] = code === 0 ? -1 : code;
+        }
+      }
+    }
   }
 
   dictionary(columnIndex: number): DictionaryView {
@@ -185,23 +191,23 @@ class HashProjection implements MutableProjection {
     const { keys, codes, dictionaries } = this.#content;
     const known = keys.find(key.bytes, key.start, key.length);
     const slot = known >= 0 ? known : this.#addSlot(key);
-    for (let column = 0; column < codes.length; column++) {
-      const dictionary = dictionaries[column] as ValueDictionary;
+    const first = slot * dictionaries.length;
+    for (const [column, dictionary] of dictionaries.entries()) {
       const length = row.lengths[column] as number;
       const code =
         length < 0 ? 0 : dictionary.retain(row.bytes, row.starts[column] as number, length);
-      const slots = (codes[column] as SharedWords).values;
-      dictionary.release(slots[slot] as number);
-      slots[slot] = code;
+      dictionary.release(codes.values[first + column] as number);
+      codes.values[first + column] = code;
     }
     return slot;
   }
 
   remove(slot: number): void {
     const { keys, codes, dictionaries } = this.#content;
-    for (const [column, { values: slots }] of codes.entries()) {
-      elementAt(dictionaries, column).release(slots[slot] as number);
-      slots[slot] = 0;
+    const first = slot * dictionaries.length;
+    for (const [column, dictionary] of dictionaries.entries()) {
+      dictionary.release(codes.values[first + column] as number);
+      codes.values[first + column] = 0;
     }
     this.setShared(slot, false);
     keys.remove(slot);
@@ -232,7 +238,7 @@ class HashProjection implements MutableProjection {
   #addSlot({ bytes, start, length }: { bytes: Uint8Array; start: number; length: number }): number {
     const { keys, codes } = this.#content;
     const slot = keys.add(bytes, start, length);
-    for (const column of codes) column.reserve(slot + 1);
+    codes.reserve((slot + 1) * this.#shape.columns.length);
     return slot;
   }
 

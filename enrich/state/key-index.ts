@@ -70,6 +70,36 @@ export class KeyIndex {
     this.shift = Math.clz32(this.directory.length) + 1;
   }
 
+  /**
+   * `out[i]` becomes the first id that the key of hash i may have, or -1 where none has it: a look-up of the key begins
+   * there. Reads the first entries of all before it looks at any.
+   */
+  firstCandidates(hashes: Int32Array, count: number, out: Int32Array): void {
+    const places = this.directory.values;
+    const table = this.entries.values;
+    for (let i = 0; i < count; i++) {
+      const hash = hashes[i] as number;
+      const place = places[hash >>> this.shift] as number;
+      out[i] = table[segmentStart(place) + (hash & segmentMask(place))] as number;
+    }
+    for (let i = 0; i < count; i++) {
+      const hash = hashes[i] as number;
+      const tag = tagOf(hash);
+      let entry = out[i] as number;
+      if (entry && (entry & TAG_MASK) !== tag) {
+        const place = places[hash >>> this.shift] as number;
+        const segment = segmentStart(place);
+        const mask = segmentMask(place);
+        let at = hash & mask;
+        do {
+          at = (at + 1) & mask;
+          entry = table[segment + at] as number;
+        } while (entry && (entry & TAG_MASK) !== tag);
+      }
+      out[i] = entry ? (entry & ID_MASK) - 1 : -1;
+    }
+  }
+
   /** Adds an id whose key is not there yet. */
   add(hash: number, id: number): void {
     let start = 0;

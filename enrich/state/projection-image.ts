@@ -9,7 +9,7 @@ import type { SharedWords } from './shared-memory.ts';
  * | bytes       | what                                                                     |
  * |-------------|--------------------------------------------------------------------------|
  * | 8           | `tribproj`                                                               |
- * | 4           | version, 2                                                               |
+ * | 4           | version, 3                                                               |
  * | 4           | length of the header                                                     |
  * | header      | JSON, `ImageHeader`                                                      |
  * | 4           | CRC-32C of all before                                                    |
@@ -20,7 +20,7 @@ import type { SharedWords } from './shared-memory.ts';
  * Numbers are little endian. The version is raised whenever what stands in the arrays changes its meaning.
  */
 const MAGIC = Buffer.from('tribproj');
-const VERSION = 2;
+const VERSION = 3;
 const PREFIX_BYTES = MAGIC.length + 8;
 const HEADER_BYTES_MAX = 16 * 1024 ** 2;
 const PIECE_BYTES_MAX = 16 * 1024 ** 2;

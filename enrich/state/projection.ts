@@ -1,3 +1,5 @@
+import type { ByteSlices } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
+
 /**
  * The table in shared memory that the join probes: join key -> row slot, and for each carried column a code
  * per slot into a dictionary of distinct values. Typed arrays only.
@@ -19,18 +21,14 @@ export type ProjectionValue = string | number | bigint | boolean | Uint8Array;
 export type DictionaryView = {
   /** Codes are below this. */
   readonly size: number;
-  /**
-   * The value of a code; code 0 is null. Decoded at each call: ask once for each distinct code, not for
-   * each row. A code that no row refers to may read as anything.
-   */
+  /** The value of a code; code 0 is null. A code that no row refers to may read as anything. */
   value(code: number): ProjectionValue | null;
   /**
-   * Bytes of the value: UTF-8 for strings, raw for binary, fixed and uuid, big-endian two's complement of
-   * the unscaled value for decimals, little endian of the type's width for the rest. 0 for null.
+   * The bytes of codes that rows refer to, one after another: UTF-8 for strings, raw for binary, fixed and uuid,
+   * big-endian two's complement of the unscaled value for decimals, little endian of the type's width for the rest.
+   * `spend` is told of bytes before they are copied, and may throw. Errors: as `assertSlicesEnd`.
    */
-  byteLength(code: number): number;
-  /** Copies those bytes to `target` from `at` on, and returns how many they are. */
-  copyBytes(code: number, target: Uint8Array, at: number): number;
+  gather(codes: Int32Array, spend: (bytes: number) => void): ByteSlices;
 };
 
 export interface Projection {
@@ -49,7 +47,10 @@ export interface Projection {
     keys: { bytes: Uint8Array; offsets: Int32Array; valid: Uint8Array; count: number },
     out: Int32Array,
   ): void;
-  /** Codes by slot for the carried column at this index of the dimension's `columns`. */
-  codes(columnIndex: number): Uint32Array;
+  /**
+   * For each of the dimension's `columns` the codes of the rows in these slots: `out[column][i]` becomes the code, or
+   * -1 for null and where `slots[i]` is negative.
+   */
+  gatherCodes(slots: Int32Array, out: readonly Int32Array[]): void;
   dictionary(columnIndex: number): DictionaryView;
 }

@@ -28,6 +28,15 @@ export interface RowKeys {
   refresh(): void;
 }
 
+/**
+ * So many keys are looked up together, in loops that each read one thing of all of them: so what one key waits for in
+ * memory far away, the next ones wait for at the same time.
+ */
+const AHEAD = 256;
+const hashes = new Int32Array(AHEAD);
+const ids = new Int32Array(AHEAD);
+const lows = new Int32Array(AHEAD);
+
 /** Finishes a hash, so that every bit of the input reaches every bit: murmur3's mixer. */
 function mix(value: number): number {
   let hash = value ^ (value >>> 16);
@@ -128,6 +137,33 @@ export class Int64Keys implements RowKeys {
     }
   }
 
+  /** `out[i]` becomes the id of the key in word pair i, or -1 for a miss or an invalid key. */
+  findAll(
+    { words, valid, count }: { words: Int32Array; valid: Uint8Array; count: number },
+    out: Int32Array,
+  ): void {
+    const keys = this.#words.values;
+    for (let from = 0; from < count; from += AHEAD) {
+      const size = Math.min(AHEAD, count - from);
+      for (let i = 0, at = 2 * from; i < size; i++, at += 2) {
+        hashes[i] = hashInt64(words[at] as number, words[at + 1] as number);
+      }
+      this.#index.firstCandidates(hashes, size, ids);
+      for (let i = 0; i < size; i++) {
+        const id = ids[i] as number;
+        lows[i] = id < 0 ? 0 : (keys[2 * id] as number);
+      }
+      for (let i = 0, row = from; i < size; i++, row++) {
+        const id = ids[i] as number;
+        const low = words[2 * row] as number;
+        const high = words[2 * row + 1] as number;
+        if (valid[row] === 0 || id < 0) out[row] = -1;
+        else if (lows[i] === low && keys[2 * id + 1] === high) out[row] = id;
+        else out[row] = this.findWords(low, high);
+      }
+    }
+  }
+
   add(bytes: Uint8Array, start: number): number {
     const low = wordAt(bytes, start + 4);
     const high = wordAt(bytes, start) ^ 0x8000_0000;
@@ -214,6 +250,31 @@ export class BytesKeys implements RowKeys {
       if ((entry & TAG_MASK) !== tag) continue;
       const id = (entry & ID_MASK) - 1;
       if (slab.equals(id, bytes, start, length)) return id;
+    }
+  }
+
+  /** `out[i]` becomes the id of the key in slice i, or -1 for a miss or an invalid key. */
+  findAll(
+    keys: { bytes: Uint8Array; offsets: Int32Array; valid: Uint8Array; count: number },
+    out: Int32Array,
+  ): void {
+    const { bytes, offsets, valid, count } = keys;
+    for (let from = 0; from < count; from += AHEAD) {
+      const size = Math.min(AHEAD, count - from);
+      for (let i = 0; i < size; i++) {
+        const start = offsets[from + i] as number;
+        hashes[i] = hashBytes(bytes, start, (offsets[from + i + 1] as number) - start);
+      }
+      this.#index.firstCandidates(hashes, size, ids);
+      this.slab.readAhead(ids, size);
+      for (let i = 0, row = from; i < size; i++, row++) {
+        const id = ids[i] as number;
+        const start = offsets[row] as number;
+        const length = (offsets[row + 1] as number) - start;
+        if (valid[row] === 0 || id < 0) out[row] = -1;
+        else if (this.slab.equals(id, bytes, start, length)) out[row] = id;
+        else out[row] = this.find(bytes, start, length);
+      }
     }
   }
 

@@ -1,3 +1,4 @@
+import type { ByteSlices } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
 import type { PrimitiveType } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import { columnCodec } from './column-codec.ts';
 import type { ColumnCodec } from './column-codec.ts';
@@ -51,22 +52,14 @@ export class ValueDictionary implements DictionaryView {
   }
 
   value(code: number): ProjectionValue | null {
-    if (!this.#isUsed(code)) return null;
+    if (code === 0 || code >= this.size || this.#uses.values[code - 1] === 0) return null;
     const bytes = new Uint8Array(this.#keys.slab.length(code - 1));
     this.#keys.slab.copyTo(code - 1, bytes, 0);
     return this.#codec.read(bytes);
   }
 
-  byteLength(code: number): number {
-    return this.#isUsed(code) ? this.#keys.slab.length(code - 1) : 0;
-  }
-
-  copyBytes(code: number, target: Uint8Array, at: number): number {
-    return this.#isUsed(code) ? this.#keys.slab.copyTo(code - 1, target, at) : 0;
-  }
-
-  #isUsed(code: number): boolean {
-    return code > 0 && code < this.size && (this.#uses.values[code - 1] as number) > 0;
+  gather(codes: Int32Array, spend: (bytes: number) => void): ByteSlices {
+    return this.#keys.slab.gather(codes, spend);
   }
 
   #add(bytes: Uint8Array, start: number, length: number): number {

@@ -356,6 +356,11 @@ export const VARIANTS: readonly Variant[] = [
         find: 'if (words[2 * id] === low && words[2 * id + 1] === high) return id;',
         put: 'return id;',
       },
+      {
+        file: 'enrich/state/row-keys.ts',
+        find: 'else if (lows[i] === low && keys[2 * id + 1] === high) out[row] = id;',
+        put: 'else out[row] = id;',
+      },
     ],
   },
   {
@@ -366,6 +371,11 @@ export const VARIANTS: readonly Variant[] = [
         file: 'enrich/state/row-keys.ts',
         find: 'if (slab.equals(id, bytes, start, length)) return id;',
         put: 'return id;',
+      },
+      {
+        file: 'enrich/state/row-keys.ts',
+        find: 'else if (this.slab.equals(id, bytes, start, length)) out[row] = id;',
+        put: 'else out[row] = id;',
       },
     ],
   },

@@ -3,6 +3,7 @@ import { encodeSingleValue } from '@iceberg-js/rest-client-shim/spec/single-valu
 import type { PrimitiveType } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { joinBytes } from '../../../enrich/byte-slices.ts';
 import { dictionaryColumn } from '../../../enrich/core/dictionary-column.ts';
 import type { DictionaryView } from '../../../enrich/state/projection.ts';
 import { ALL_TYPES, valueOf } from '../../catalog/parquet/build-batch.ts';
@@ -16,11 +17,7 @@ function viewOf(type: PrimitiveType, values: readonly Value[]): DictionaryView {
   return {
     size: values.length + 1,
     value: (code) => values[code - 1] ?? null,
-    byteLength: (code) => bytesOf(code).length,
-    copyBytes: (code, target, at) => {
-      target.set(bytesOf(code), at);
-      return bytesOf(code).length;
-    },
+    gather: (codes) => joinBytes([...codes].map(bytesOf)),
   };
 }
 

@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createClickBatch } from '../../../enrich/core/click-batch.ts';
 import type { ClickBatch } from '../../../enrich/core/click-batch.ts';
-import { dictionaryColumn } from '../../../enrich/core/dictionary-column.ts';
 import { joinBatch } from '../../../enrich/core/join.ts';
 import type { JoinTarget } from '../../../enrich/core/join.ts';
+import { ByteSlab } from '../../../enrich/state/byte-slab.ts';
+import { SharedMemory } from '../../../enrich/state/shared-memory.ts';
 import type { Contract } from '../../../schemas/contract.ts';
 import { createRowBuffer } from '../../../schemas/row-buffer.ts';
 import { openWith, upsert, users } from '../state/state-fixture.ts';
@@ -71,15 +72,11 @@ describe('the values that a join carries', () => {
   });
 
   it('longer than 32-bit offsets reach are an error with a kind, not a RangeError', () => {
-    const view = {
-      size: 3,
-      values: [],
-      value: () => null,
-      byteLength: () => 2 ** 30,
-      copyBytes: () => 0,
-    };
-    expect(() =>
-      dictionaryColumn('binary', { view, codes: Int32Array.of(1, 2), spend: () => {} }),
-    ).toThrow(expect.objectContaining({ kind: 'config' }));
+    const slab = new ByteSlab(new SharedMemory());
+    const longest = 2 ** 23;
+    slab.add(0, new Uint8Array(longest), 0, longest);
+    expect(() => slab.gather(new Int32Array(2 ** 31 / longest).fill(1), () => {})).toThrow(
+      expect.objectContaining({ kind: 'config' }),
+    );
   });
 });

@@ -60,8 +60,10 @@ function probe(projection: Projection, kind: KeyKind, keys: readonly bigint[]): 
 }
 
 function rowAt(projection: Projection, slot: number): Row {
+  const codes = columns.map(() => new Int32Array(1));
+  projection.gatherCodes(Int32Array.of(slot), codes);
   const at = (column: number) =>
-    projection.dictionary(column).value(projection.codes(column)[slot] ?? 0);
+    projection.dictionary(column).value(Math.max(codes[column]?.[0] ?? 0, 0));
   return { name: at(0) as string | null, size: at(1) as bigint | null };
 }
 
@@ -327,10 +329,11 @@ describe('a dictionary', () => {
     const dictionary = projection.dictionary(0);
     expect(dictionary.size).toBe(4);
     expect([0, 1, 2, 3].map((code) => dictionary.value(code))).toEqual([null, 'é', 'b', '']);
-    const target = new Uint8Array(4);
-    expect([0, 1, 2, 3].map((code) => dictionary.byteLength(code))).toEqual([0, 2, 1, 0]);
-    expect(dictionary.copyBytes(1, target, 1)).toBe(2);
-    expect([...target]).toEqual([0, 0xc3, 0xa9, 0]);
+    const spent: number[] = [];
+    const { bytes, offsets } = dictionary.gather(Int32Array.of(3, 2, 1), (n) => spent.push(n));
+    expect([...offsets]).toEqual([0, 0, 1, 3]);
+    expect(Buffer.from(bytes.subarray(0, 3)).toString()).toBe('bé');
+    expect(spent).toEqual([3]);
     expect(projection.dictionary(1).size).toBe(2);
     expect(projection.dictionary(1).value(1)).toBe(-2n);
     expect(() => projection.dictionary(2)).toThrow(/column below 2/);

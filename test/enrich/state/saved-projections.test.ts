@@ -216,7 +216,7 @@ describe('a projection that was saved', () => {
     expect(reasons).toEqual([
       'the file is missing',
       'it is of something else',
-      'it is of version 0, not 2',
+      'it is of version 0, not 3',
     ]);
   });
 

@@ -92,12 +92,14 @@ export function answersOf(
     for (const [i, key] of encoded.entries()) offsets[i + 1] = (offsets[i] ?? 0) + key.length;
     projection.probeBytes({ bytes: Buffer.concat(encoded), offsets, valid, count }, out);
   }
+  const codes = definition.columns.map(() => new Int32Array(count));
+  projection.gatherCodes(out, codes);
   const answers = new Map<unknown, Values>();
   for (const [i, key] of joinKeys.entries()) {
     const slot = out[i] ?? -1;
     if (slot < 0) continue;
     const values = definition.columns.map(({ name }, column) => {
-      const code = projection.codes(column)[slot] ?? 0;
+      const code = Math.max(codes[column]?.[i] ?? 0, 0);
       return [name, projection.dictionary(column).value(code)] as const;
     });
     answers.set(key, Object.fromEntries(values));

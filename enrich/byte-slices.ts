@@ -1,5 +1,5 @@
 import type { ByteSlices } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
-import { EnrichError } from '../error.ts';
+import { EnrichError } from './error.ts';
 
 /** Slices are counted in signed 32 bits. */
 const SLICES_BYTES_MAX = 2 ** 31 - 1;
