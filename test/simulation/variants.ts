@@ -359,7 +359,7 @@ export const VARIANTS: readonly Variant[] = [
       {
         file: 'enrich/state/row-keys.ts',
         find: 'else if (lows[i] === low && keys[2 * id + 1] === high) out[row] = id;',
-        put: 'else out[row] = id;',
+        put: 'else if (id >= 0) out[row] = id;',
       },
     ],
   },
@@ -375,7 +375,7 @@ export const VARIANTS: readonly Variant[] = [
       {
         file: 'enrich/state/row-keys.ts',
         find: 'else if (this.slab.equals(id, bytes, start, length)) out[row] = id;',
-        put: 'else out[row] = id;',
+        put: 'else if (id >= 0) out[row] = id;',
       },
     ],
   },

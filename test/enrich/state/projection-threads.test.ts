@@ -110,7 +110,8 @@ describe('threads that join while the state takes changes', () => {
     { sequence: 'read', noticed: /^TypeError: assert: dimension users must not change/ },
     {
       sequence: 'ignored',
-      noticed: /^(key \d+: |RangeError|TypeError|EnrichError: the values of one column)/,
+      noticed:
+        /^(key \d+: |RangeError|TypeError|EnrichError: the (values of one column|distinct values))/,
     },
   ] as const)(
     'notice that nobody holds the projections, the sequence $sequence',
