@@ -1,4 +1,5 @@
 import type { PrimitiveType } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
+import { isPromotion } from '@iceberg-js/rest-client-shim/spec/type-promotion.ts';
 import type { ContractField } from './contract-field.ts';
 
 /** What the change of a contract means for the column of one field. `field` is its name in the newer contract. */
@@ -51,7 +52,7 @@ function fieldChanges(older: ContractField | undefined, newer: ContractField): C
   if (name !== field) changes.push({ field, change: 'renamed', from: name });
   if (!older.nullable && newer.nullable) changes.push({ field, change: 'made-optional' });
   if (from !== to) {
-    changes.push({ field, change: widens(from, to) ? 'widened' : 'retyped', from, to });
+    changes.push({ field, change: isPromotion(from, to) ? 'widened' : 'retyped', from, to });
   }
   const units = [older, newer].map(({ type }) => type.logical.logicalType ?? type.kind);
   const [unitBefore = '', unitNow = ''] = units;
@@ -63,17 +64,4 @@ function fieldChanges(older: ContractField | undefined, newer: ContractField): C
 
 function isTime({ meaning }: ContractField): boolean {
   return meaning === 'micros' || meaning === 'time-of-day';
-}
-
-/** Source: Iceberg table spec, "Schema Evolution", format version 2. */
-function widens(from: PrimitiveType, to: PrimitiveType): boolean {
-  if (from === 'int' || from === 'float') return to === (from === 'int' ? 'long' : 'double');
-  const [narrow, wide] = [digitsOf(from), digitsOf(to)];
-  if (narrow === undefined || wide === undefined) return false;
-  return narrow.scale === wide.scale && narrow.precision < wide.precision;
-}
-
-function digitsOf(type: PrimitiveType): { precision: number; scale: number } | undefined {
-  const match = /^decimal\((\d+), (\d+)\)$/.exec(type);
-  return match === null ? undefined : { precision: Number(match[1]), scale: Number(match[2]) };
 }
