@@ -252,6 +252,18 @@ export class YamlSection {
     return fallback;
   }
 
+  /** A list of some of the choices, which may be empty; undefined where the key is not there. */
+  choices<const T extends string>(key: string, choices: readonly T[]): T[] | undefined {
+    if (!this.has(key)) return undefined;
+    return this.strings(key).flatMap((value) => {
+      const match = choices.find((choice) => choice === value);
+      if (match !== undefined) return [match];
+      const hint = didYouMean(value, choices);
+      this.report(key, `expected some of ${choices.join(', ')}, got "${value}"${hint}`);
+      return [];
+    });
+  }
+
   /** To be called once every known key was asked for: whatever else stands there is a mistake. */
   rejectUnknownKeys(): void {
     for (const pair of this.map?.items ?? []) {

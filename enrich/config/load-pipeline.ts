@@ -9,7 +9,9 @@ import type {
   ReadSecretFile,
 } from '../../configuration/yaml-section.ts';
 import { columnBytesMax } from '../../schemas/row-buffer.ts';
-import type { DimensionConfig, PipelineConfig } from './pipeline-config.ts';
+import { evolvableKinds } from '../../schemas/schema-change-kind.ts';
+import { evolutionPolicies } from './pipeline-config.ts';
+import type { DimensionConfig, EvolutionConfig, PipelineConfig } from './pipeline-config.ts';
 
 /** `locate` tells where a value stands, for findings that need more than this file. */
 export type PipelineFile =
@@ -137,6 +139,7 @@ function readStream(section: YamlSection): PipelineConfig['stream'] {
     topic: section.string('topic'),
     contract: section.string('contract'),
     eventTime: section.string('event_time'),
+    evolution: readEvolution(section.section('evolution')),
   };
   section.rejectUnknownKeys();
   return stream;
@@ -155,9 +158,18 @@ function readDimension(section: YamlSection): DimensionConfig {
     normaliser: section.choice('normaliser', ['none', 'url', 'lower-case', 'trim'], 'none'),
     columns: section.strings('columns'),
     prefix: section.optionalString('prefix') ?? `${name}_`,
+    evolution: readEvolution(section.section('evolution')),
   };
   section.rejectUnknownKeys();
   return dimension;
+}
+
+/** Without a list, `evolve` allows every kind and each other policy none. */
+function readEvolution(section: YamlSection): EvolutionConfig {
+  const policy = section.choice('policy', evolutionPolicies, 'ignore');
+  const kinds = section.choices('allow', evolvableKinds);
+  section.rejectUnknownKeys();
+  return { policy, allow: new Set(kinds ?? (policy === 'evolve' ? evolvableKinds : [])) };
 }
 
 function rejectRepeatedDimensions(root: YamlSection, dimensions: readonly DimensionConfig[]): void {

@@ -1,4 +1,14 @@
 import type { SecretString } from '../../configuration/secret-string.ts';
+import type { SchemaChangeKind } from '../../schemas/schema-change-kind.ts';
+
+/** What becomes of a writer's schema that differs from the contract in a way that `allow` does not name. */
+export const evolutionPolicies = ['evolve', 'ignore', 'pause', 'reject', 'fail'] as const;
+
+export type EvolutionConfig = {
+  policy: (typeof evolutionPolicies)[number];
+  /** Kinds of change that change the table, whatever the policy. */
+  allow: ReadonlySet<SchemaChangeKind>;
+};
 
 export type NormaliserName = 'none' | 'url' | 'lower-case' | 'trim';
 
@@ -17,6 +27,7 @@ export type DimensionConfig = {
   /** Columns carried into the table, as `prefix + column`. */
   columns: readonly string[];
   prefix: string;
+  evolution: EvolutionConfig;
 };
 
 /** pipeline.yaml after validation: every default filled in, every `${VAR}` resolved. */
@@ -32,7 +43,7 @@ export type PipelineConfig = {
     sasl?: { mechanism: string; username: string; password: SecretString };
   };
   registry: { url: string; username?: string; password?: SecretString };
-  stream: { topic: string; contract: string; eventTime: string };
+  stream: { topic: string; contract: string; eventTime: string; evolution: EvolutionConfig };
   dimensions: readonly DimensionConfig[];
   readiness: { notificationTopic: string };
   catalog: {

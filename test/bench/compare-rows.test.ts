@@ -11,7 +11,9 @@ import type { Cell, RowBlock } from '../../verify/table-rows.ts';
 const SEED = 3;
 const SIZE = { users: 200, devices: 200, urls: 50 };
 const COUNT = 300;
+const evolution = { policy: 'ignore' as const, allow: new Set<never>() };
 const dimension = {
+  evolution,
   topic: '',
   primaryKey: '',
   joinKey: '',
@@ -19,7 +21,7 @@ const dimension = {
 };
 const contract = await loadContract('schemas', 'click');
 const config = {
-  stream: { topic: '', contract: 'click', eventTime: 'event_time' },
+  stream: { topic: '', contract: 'click', eventTime: 'event_time', evolution },
   dimensions: [
     {
       ...dimension,

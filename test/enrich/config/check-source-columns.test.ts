@@ -17,6 +17,7 @@ const dimension: DimensionConfig = {
   normaliser: 'none',
   columns: ['n'],
   prefix: 'user_',
+  evolution: { policy: 'ignore', allow: new Set() },
 };
 
 const idColumn: SourceColumn = { name: 'id', form: 'long', type: 'long' };

@@ -24,6 +24,13 @@ function complaints(text: string, environment: Record<string, string> = {}): str
   return parsed.kind === 'valid' ? [] : formatIssues('pipeline.yaml', parsed.issues).split('\n');
 }
 
+/** The kinds that the shipped file would allow with another policy and list. */
+function allowed(policy: string, list: string): string[] {
+  const key = `policy: ${policy}\n    allow: ${list}`;
+  const text = shipped.replace(/policy: evolve\n(.*#.*\n)*.*allow: .*/, key);
+  return [...configOf(text).stream.evolution.allow];
+}
+
 function withSizes(batch: string, commit: string): string {
   return shipped
     .replace('# batch_size_max: 64MiB', `batch_size_max: ${batch}`)
@@ -44,6 +51,39 @@ describe('pipeline.yaml', () => {
       bytesMax: 256 * 1024 ** 2,
     });
     expect(config.table.namespace).toEqual(['lake']);
+  });
+
+  it('lets a table follow every change where it says evolve, and none where it says nothing', () => {
+    const { stream, dimensions } = configOf(shipped.replace(/ {4}allow: .*\n/, ''));
+    expect(stream.evolution.policy).toBe('evolve');
+    expect([...stream.evolution.allow]).toEqual([
+      'add-field',
+      'widen-type',
+      'make-optional',
+      'drop-field',
+      'rename-field',
+    ]);
+    expect(dimensions[0]?.evolution).toEqual({ policy: 'ignore', allow: new Set() });
+  });
+
+  it('takes the allowed changes as listed, whatever the policy', () => {
+    expect(allowed('evolve', '[add-field]')).toEqual(['add-field']);
+    expect(allowed('evolve', '[]')).toEqual([]);
+    expect(allowed('fail', '[widen-type]')).toEqual(['widen-type']);
+    expect(allowed('pause', '[]')).toEqual([]);
+  });
+
+  it('tells what was meant by a policy or a kind of change that it does not know', () => {
+    expect(complaints(shipped.replace('policy: evolve', 'policy: evolves'))).toEqual([
+      expect.stringMatching(/stream\.evolution\.policy: .*did you mean "evolve"/),
+    ]);
+    const kinds = complaints(shipped.replace(/allow: .*/, 'allow: [add-fields, change-type]'));
+    expect(kinds).toEqual([
+      expect.stringMatching(/stream\.evolution\.allow: .*"add-fields"; did you mean "add-field"/),
+      expect.stringMatching(/stream\.evolution\.allow: .*got "change-type"/),
+    ]);
+    const keys = complaints(shipped.replace('policy: evolve', 'polcy: evolve'));
+    expect(keys).toEqual([expect.stringMatching(/did you mean "policy"/)]);
   });
 
   it('has an example of each key that it leaves out, and every one of them works', () => {
