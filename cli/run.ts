@@ -15,7 +15,7 @@ import { openState, retireState } from '../enrich/state/open-state.ts';
 import type { OpenedState } from '../enrich/state/open-state.ts';
 import type { ClickWorker, WorkerSpec } from '../enrich/worker/click-worker.ts';
 import { startClickWorkerThread } from '../enrich/worker/click-worker-thread.ts';
-import { contractFields } from '../schemas/contract-field.ts';
+import { contractFields, isScalarField } from '../schemas/contract-field.ts';
 import type { ClickWorkerData } from './click-worker.ts';
 import { stopSignal, systemClock } from './environment.ts';
 import { loadConfig } from './load-config.ts';
@@ -166,7 +166,7 @@ async function openPipelineState(
 function dimensionDefinitions({ config, contracts }: LoadedConfig): DimensionDefinition[] {
   return config.dimensions.map((dimension) => {
     const contract = contracts.dimensions.get(dimension.name);
-    const fields = contract === undefined ? [] : contractFields(contract);
+    const fields = contract === undefined ? [] : contractFields(contract).filter(isScalarField);
     const typeOf = (column: string) =>
       fields.find(({ name }) => name === column)?.tableType ?? 'string';
     const { name, primaryKey, joinKey, normaliser, columns } = dimension;

@@ -201,7 +201,7 @@ function skipItems(
 }
 
 /** Whether every value of a type takes a byte or more; a record that holds itself is seen once. */
-function takesBytes(node: AvroNode, seen: readonly AvroNode[] = []): boolean {
+export function takesBytes(node: AvroNode, seen: readonly AvroNode[] = []): boolean {
   if (node.kind === 'null') return false;
   if (node.kind === 'fixed') return node.size > 0;
   if (node.kind !== 'record') return true;

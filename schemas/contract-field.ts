@@ -1,173 +1,211 @@
-import type { PrimitiveType } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
+import type {
+  ListType,
+  MapType,
+  StructType,
+} from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import { isScalar, parseAvroType } from './avro-type.ts';
-import type { AvroNode, FieldNode, ScalarNode } from './avro-type.ts';
+import type { AvroNode, FieldNode, RecordNode, ScalarNode } from './avro-type.ts';
 import type { Contract } from './contract.ts';
 import { ContractError } from './error.ts';
-import type { BufferColumn } from './row-buffer.ts';
+import { scalarShape } from './scalar-shape.ts';
+import type { ScalarShape } from './scalar-shape.ts';
 
-/**
- * How the values of a field stand in a column. `int64` counts microseconds for `micros` and
- * `time-of-day`; `bytes` holds UTF-8 for `text`, 16 bytes for `uuid`, big-endian two's complement for
- * `decimal`.
- */
-type ColumnMeaning = 'plain' | 'text' | 'date' | 'micros' | 'time-of-day' | 'decimal' | 'uuid';
-
-/** One field of a contract, with everything that the decoder and the table need to know of it. */
-export type ContractField = {
+type FieldHead = {
+  /** `element`, `key` and `value` for what a list or a map holds. */
   name: string;
   aliases: readonly string[];
   nullable: boolean;
-  type: ScalarNode;
   doc: string | undefined;
   /** `undefined` where the contract gives none; null for a default of null. */
   default: unknown;
-  column: BufferColumn['kind'];
-  meaning: ColumnMeaning;
-  tableType: PrimitiveType;
 };
 
-type Shape = Pick<ContractField, 'column' | 'meaning' | 'tableType'>;
+/** A field that is one cell of a column. */
+export type ScalarField = FieldHead & ScalarShape & { type: ScalarNode };
 
-const decimalPrecisionMax = 38;
+type StructField = FieldHead & {
+  column: 'struct';
+  fields: readonly ContractField[];
+  tableType: StructType;
+};
+type ListField = FieldHead & { column: 'list'; element: ContractField; tableType: ListType };
+type MapField = FieldHead & {
+  column: 'map';
+  key: ScalarField;
+  value: ContractField;
+  tableType: MapType;
+};
+
+/** A field with columns within its column. All ids in `tableType` are 0: whoever lays out a table numbers them. */
+export type NestedContractField = StructField | ListField | MapField;
+
+/** One field of a contract, with everything that the decoder and the table need to know of it. */
+export type ContractField = ScalarField | NestedContractField;
 
 /**
- * The fields of a contract in order. Errors: `config` naming the contract, the field and the reason:
- * nested types, unions other than nullable ones, logical types that no column can hold.
+ * The fields of a contract in order. Errors: `config` naming the contract, the path of the field, the reason and what to
+ * do instead: records that hold themselves, unions other than nullable ones, logical types that no column can hold.
  */
 export function contractFields(contract: Contract): ContractField[] {
   const node = parseContract(contract);
-  if (node.kind !== 'record') throw refuse(contract, undefined, `is a ${node.kind}, not a record`);
-  if (node.fields.length === 0) throw refuse(contract, undefined, 'has no fields');
-  return node.fields.map((field) => contractField(contract, field));
+  if (node.kind !== 'record') throw refuse(contract, '', `is a ${node.kind}, not a record`);
+  if (node.fields.length === 0) throw refuse(contract, '', 'has no fields');
+  return structFields({ contract, path: '', within: [] }, node);
+}
+
+/** Whether a field is one cell: only such a field can be a key, or be carried from a dimension. */
+export function isScalarField(field: ContractField): field is ScalarField {
+  return field.column !== 'struct' && field.column !== 'list' && field.column !== 'map';
+}
+
+/** The path of what a nested type holds: `a.b` in a record, `a[]` in an array, `a{}` for the values of a map. */
+export function pathWithin(
+  path: string,
+  parent: NestedContractField['column'],
+  child: string,
+): string {
+  switch (parent) {
+    case 'struct':
+      return path === '' ? child : `${path}.${child}`;
+    case 'list':
+      return `${path}[]`;
+    case 'map':
+      return child === 'key' ? `${path}{key}` : `${path}{}`;
+  }
 }
 
 function parseContract(contract: Contract): AvroNode {
   try {
     return parseAvroType(contract.avroSchema);
   } catch (cause) {
-    throw refuse(contract, undefined, (cause as Error).message);
+    throw refuse(contract, '', (cause as Error).message);
   }
 }
 
-function contractField(contract: Contract, field: FieldNode): ContractField {
-  const { type, nullable } = scalarOf(contract, field);
-  const shape = shapeOf(type);
-  if (typeof shape === 'string') throw refuse(contract, field.name, shape);
-  if (field.default === null && !nullable) {
-    throw refuse(contract, field.name, 'has a default of null but is not nullable');
+/** Where in a contract a type stands; `within` are the records around it. */
+type Place = { contract: Contract; path: string; within: readonly RecordNode[] };
+
+function structFields(place: Place, record: RecordNode): ContractField[] {
+  const within = [...place.within, record];
+  return record.fields.map((field) =>
+    contractField({ ...place, path: pathWithin(place.path, 'struct', field.name), within }, field),
+  );
+}
+
+function contractField(place: Place, field: FieldNode): ContractField {
+  const made = typedField(place, field);
+  if (made.default === null && !made.nullable) {
+    throw refuse(place.contract, place.path, 'has a default of null but is not nullable');
   }
-  return {
-    name: field.name,
-    aliases: field.aliases,
-    nullable,
-    type,
-    doc: field.doc,
-    default: field.default,
-    ...shape,
+  return made;
+}
+
+function typedField(place: Place, field: FieldNode): ContractField {
+  const { type, nullable } = unwrapUnion(place, field.type);
+  const { name, aliases, doc, default: fallback } = field;
+  const head: FieldHead = { name, aliases, nullable, doc, default: fallback };
+  if (type.kind === 'record') return structField(place, head, type);
+  if (type.kind === 'array') return listField(place, head, type.items);
+  if (type.kind === 'map') return mapField(place, head, type.values);
+  return scalarField(place, head, type);
+}
+
+function structField(place: Place, head: FieldHead, record: RecordNode): StructField {
+  const { contract, path, within } = place;
+  if (within.includes(record)) {
+    const reason =
+      `holds the record ${record.name}, which it is part of, and columns cannot go down for ever: ` +
+      'give it as many levels as are needed by records of other names, or send it as text';
+    throw refuse(contract, path, reason);
+  }
+  if (record.fields.length === 0) {
+    throw refuse(contract, path, 'is a record without fields: give it one, or leave it out');
+  }
+  const fields = structFields(place, record);
+  const columns = fields.map(({ name, nullable, tableType, doc }) => ({
+    id: 0,
+    name,
+    required: !nullable,
+    type: tableType,
+    ...(doc === undefined ? {} : { doc }),
+  }));
+  return { ...head, column: 'struct', fields, tableType: { type: 'struct', fields: columns } };
+}
+
+function listField(place: Place, head: FieldHead, items: AvroNode): ListField {
+  const element = innerField(place, 'list', { name: 'element', type: items });
+  const tableType: ListType = {
+    type: 'list',
+    elementId: 0,
+    element: element.tableType,
+    elementRequired: !element.nullable,
   };
+  return { ...head, column: 'list', element, tableType };
 }
 
-function scalarOf(contract: Contract, field: FieldNode): { type: ScalarNode; nullable: boolean } {
-  const node = field.type;
-  if (node.kind !== 'union') return { type: requireScalar(contract, field, node), nullable: false };
+function mapField(place: Place, head: FieldHead, values: AvroNode): MapField {
+  const value = innerField(place, 'map', { name: 'value', type: values });
+  const tableType: MapType = {
+    type: 'map',
+    keyId: 0,
+    key: mapKey.tableType,
+    valueId: 0,
+    value: value.tableType,
+    valueRequired: !value.nullable,
+  };
+  return { ...head, column: 'map', key: mapKey, value, tableType };
+}
+
+const mapKey: ScalarField = {
+  name: 'key',
+  aliases: [],
+  nullable: false,
+  doc: undefined,
+  default: undefined,
+  type: { kind: 'string', logical: {} },
+  column: 'bytes',
+  meaning: 'text',
+  tableType: 'string',
+};
+
+function innerField(
+  place: Place,
+  parent: 'list' | 'map',
+  { name, type }: Pick<FieldNode, 'name' | 'type'>,
+): ContractField {
+  const path = pathWithin(place.path, parent, name);
+  const field = { name, type, aliases: [], doc: undefined, default: undefined };
+  return typedField({ ...place, path }, field);
+}
+
+function scalarField({ contract, path }: Place, head: FieldHead, type: AvroNode): ScalarField {
+  if (!isScalar(type))
+    throw refuse(contract, path, 'can only be null: give it a type, or leave it out');
+  const shape = scalarShape(type);
+  if (typeof shape === 'string') throw refuse(contract, path, shape);
+  return { ...head, type, ...shape };
+}
+
+function unwrapUnion(
+  { contract, path }: Place,
+  node: AvroNode,
+): { type: AvroNode; nullable: boolean } {
+  if (node.kind !== 'union') return { type: node, nullable: false };
   const others = node.branches.filter((branch) => branch.kind !== 'null');
   const only = others[0];
   if (node.branches.length !== 2 || others.length !== 1 || only === undefined) {
     const kinds = node.branches.map((branch) => branch.kind).join(', ');
-    throw refuse(
-      contract,
-      field.name,
-      `is a union of [${kinds}]; only ["null", type] and [type, "null"] can be a column`,
-    );
+    const reason =
+      `is a union of [${kinds}]; only ["null", type] and [type, "null"] can be a column: ` +
+      'use a record with an optional field for each of the types';
+    throw refuse(contract, path, reason);
   }
-  return { type: requireScalar(contract, field, only), nullable: true };
+  return { type: only, nullable: true };
 }
 
-function requireScalar(contract: Contract, field: FieldNode, node: AvroNode): ScalarNode {
-  if (isScalar(node)) return node;
-  const what = node.kind === 'null' ? 'can only be null' : `is a nested ${node.kind}`;
-  throw refuse(contract, field.name, `${what}; only flat fields can be columns`);
-}
-
-/** The column of a type, or the reason why it has none. */
-function shapeOf(type: ScalarNode): Shape | string {
-  const { logicalType } = type.logical;
-  return logicalType === undefined ? plainShape(type) : logicalShape(type, logicalType);
-}
-
-function plainShape(type: ScalarNode): Shape | string {
-  switch (type.kind) {
-    case 'boolean':
-      return { column: 'boolean', meaning: 'plain', tableType: 'boolean' };
-    case 'int':
-      return { column: 'int32', meaning: 'plain', tableType: 'int' };
-    case 'long':
-      return { column: 'int64', meaning: 'plain', tableType: 'long' };
-    case 'float':
-      return { column: 'float32', meaning: 'plain', tableType: 'float' };
-    case 'double':
-      return { column: 'float64', meaning: 'plain', tableType: 'double' };
-    case 'string':
-    case 'enum':
-      return { column: 'bytes', meaning: 'text', tableType: 'string' };
-    case 'bytes':
-      return { column: 'bytes', meaning: 'plain', tableType: 'binary' };
-    case 'fixed':
-      return type.size === 0
-        ? 'is a fixed of size 0'
-        : { column: 'bytes', meaning: 'plain', tableType: `fixed[${type.size}]` };
-  }
-}
-
-function logicalShape(type: ScalarNode, logicalType: string): Shape | string {
-  const misplaced = `has logicalType ${logicalType} on ${type.kind}`;
-  switch (logicalType) {
-    case 'date':
-      return type.kind === 'int'
-        ? { column: 'int32', meaning: 'date', tableType: 'date' }
-        : misplaced;
-    case 'time-millis':
-    case 'time-micros':
-      return type.kind === (logicalType === 'time-millis' ? 'int' : 'long')
-        ? { column: 'int64', meaning: 'time-of-day', tableType: 'time' }
-        : misplaced;
-    case 'timestamp-millis':
-    case 'timestamp-micros':
-      return type.kind === 'long'
-        ? { column: 'int64', meaning: 'micros', tableType: 'timestamptz' }
-        : misplaced;
-    case 'local-timestamp-millis':
-    case 'local-timestamp-micros':
-      return type.kind === 'long'
-        ? { column: 'int64', meaning: 'micros', tableType: 'timestamp' }
-        : misplaced;
-    case 'uuid':
-      return type.kind === 'string' || (type.kind === 'fixed' && type.size === 16)
-        ? { column: 'bytes', meaning: 'uuid', tableType: 'uuid' }
-        : misplaced;
-    case 'decimal':
-      return decimalShape(type);
-    default:
-      return `has logicalType ${logicalType}, which has no column type`;
-  }
-}
-
-function decimalShape(type: ScalarNode): Shape | string {
-  const { precision, scale = 0 } = type.logical;
-  if (type.kind !== 'bytes' && type.kind !== 'fixed') return `is a decimal on ${type.kind}`;
-  if (precision === undefined || !Number.isInteger(precision) || precision < 1) {
-    return 'is a decimal without a precision';
-  }
-  if (precision > decimalPrecisionMax) return `has a precision above ${decimalPrecisionMax}`;
-  if (!Number.isInteger(scale) || scale < 0 || scale > precision) {
-    return `has scale ${scale}, which is not within 0 and its precision`;
-  }
-  return { column: 'bytes', meaning: 'decimal', tableType: `decimal(${precision}, ${scale})` };
-}
-
-function refuse(contract: Contract, field: string | undefined, reason: string): ContractError {
-  const subject = field === undefined ? 'it' : `field ${field}`;
+function refuse(contract: Contract, path: string, reason: string): ContractError {
+  const subject = path === '' ? 'it' : `field ${path}`;
   return new ContractError('config', `contract ${contract.name}: ${subject} ${reason}`, {
-    context: { contract: contract.name, ...(field === undefined ? {} : { field }) },
+    context: { contract: contract.name, ...(path === '' ? {} : { field: path }) },
   });
 }

@@ -4,7 +4,7 @@ type Failure = { code: number; kind: DecodeFailure['kind']; text: string };
 
 /**
  * Everything that can be wrong with a record's bytes. Generated code returns one number, 0 for success,
- * else `code + fieldStride * index of the writer's field`; the sentence is made only for a reject.
+ * else `code + fieldStride * index of the field's path`; the sentence is made only for a reject.
  */
 export const failures = {
   truncated: { code: 1, kind: 'truncated', text: 'the record ends inside it' },
@@ -25,6 +25,11 @@ export const failures = {
     kind: 'contract-violation',
     text: "the writer's type cannot be read as the contract's",
   },
+  missing: {
+    code: 12,
+    kind: 'contract-violation',
+    text: 'the writer lacks it and it has no usable default',
+  },
   trailing: { code: 11, kind: 'malformed', text: 'bytes follow the last field' },
 } as const satisfies Record<string, Failure>;
 
@@ -34,13 +39,12 @@ const byCode: ReadonlyMap<number, Failure> = new Map(
   Object.values(failures).map((failure) => [failure.code, failure]),
 );
 
-/** The failure behind a code of generated code. */
-export function failureOf(code: number, fieldNames: readonly string[]): DecodeFailure {
+/** The failure behind a code of generated code; the path of the whole record is empty. */
+export function failureOf(code: number, paths: readonly string[]): DecodeFailure {
   const failure = byCode.get(code % fieldStride) ?? failures.malformed;
-  const field = fieldNames[Math.floor(code / fieldStride)];
+  const path = paths[Math.floor(code / fieldStride)] ?? '';
   return {
     kind: failure.kind,
-    message:
-      field === undefined ? `the record: ${failure.text}` : `field ${field}: ${failure.text}`,
+    message: path === '' ? `the record: ${failure.text}` : `field ${path}: ${failure.text}`,
   };
 }

@@ -1,66 +1,153 @@
-import type { ContractField } from './contract-field.ts';
+import type { ContractField, NestedContractField, ScalarField } from './contract-field.ts';
+import { isScalarField } from './contract-field.ts';
 import { appendUuidText, decimalFits } from './column-store.ts';
+import { valueStore, wordStore } from './generate-scalar.ts';
+import type { Emit, Target } from './generate-scalar.ts';
 import type { BytesColumn } from './row-buffer.ts';
 
+/** Code that stores null in the row, and in all that is part of it. */
+export function nullStore(field: ContractField, target: Target): string {
+  const { column, row } = target;
+  switch (field.column) {
+    case 'bytes':
+      return `runtime.appendNull(${column}, ${row})`;
+    case 'list':
+    case 'map':
+      return `${column}.offsets[${row} + 1] = ${column}.offsets[${row}]; ${column}.valid[${row}] = 0`;
+    case 'struct': {
+      const fields = field.fields.map((inner, index) =>
+        nullStore(inner, { column: `${column}_${index}`, row }),
+      );
+      return [`${column}.valid[${row}] = 0`, ...fields].join('; ');
+    }
+    case 'int32':
+    case 'int64':
+    case 'float32':
+    case 'float64':
+    case 'boolean':
+      return `${column}.valid[${row}] = 0`;
+  }
+}
+
 /**
- * Code that stores a field's default in the row, for writers that lack the field; nothing where the
- * contract gives no default or one that its type cannot hold. Bytes defaults are text whose code points
- * are the bytes (Avro specification 1.12, "Complex Types, Records").
+ * Code that stores a default in the row, for writers that lack the field; nothing where the contract gives
+ * no default or one that its type cannot hold. Bytes defaults are text whose code points are the bytes; a record's
+ * default may leave out what has a default of its own (Avro specification 1.12, "Complex Types, Records").
  */
 export function defaultStore(
   field: ContractField,
-  column: string,
-  constant: (value: unknown) => string,
+  value: unknown,
+  target: Target,
+  constant: Emit['constant'],
 ): string | undefined {
-  if (field.default === undefined) return undefined;
-  if (field.default === null) {
-    return field.column === 'bytes'
-      ? `runtime.appendNull(${column}, row);`
-      : `${column}.valid[row] = 0;`;
-  }
+  if (value === undefined) return undefined;
+  if (value === null) return field.nullable ? nullStore(field, target) : undefined;
+  return isScalarField(field)
+    ? scalarStore(field, value, target, constant)
+    : nestedStore(field, value, target, constant);
+}
+
+function nestedStore(
+  field: NestedContractField,
+  value: unknown,
+  target: Target,
+  constant: Emit['constant'],
+): string | undefined {
+  const { column, row } = target;
   switch (field.column) {
-    case 'bytes':
-      return bytesStore(field, column, constant);
+    case 'struct': {
+      if (!isObject(value)) return undefined;
+      const stores = field.fields.map((inner, index) => {
+        const own = Object.hasOwn(value, inner.name) ? value[inner.name] : inner.default;
+        return defaultStore(inner, own, { column: `${column}_${index}`, row }, constant);
+      });
+      return allOf([`${column}.valid[${row}] = 1`, ...stores]);
+    }
+    case 'list': {
+      if (!Array.isArray(value)) return undefined;
+      const items = value.map((item: unknown) => [
+        ...roomAndStore(field.element, item, `${column}_e`, constant),
+      ]);
+      return itemsStore(target, items);
+    }
+    case 'map': {
+      if (!isObject(value)) return undefined;
+      const items = Object.entries(value).map(([key, item]) => [
+        ...roomAndStore(field.key, key, `${column}_k`, constant),
+        ...roomAndStore(field.value, item, `${column}_v`, constant),
+      ]);
+      return itemsStore(target, items);
+    }
+  }
+}
+
+/** The row within a list or a map is `k` here: what is stored of an item reads it before the next one raises it. */
+function roomAndStore(
+  field: ContractField,
+  value: unknown,
+  column: string,
+  constant: Emit['constant'],
+): (string | undefined)[] {
+  return [
+    `if (k >= ${column}.valid.length) runtime.growRows(${column}, k + 1)`,
+    defaultStore(field, value, { column, row: 'k' }, constant),
+  ];
+}
+
+/** An outer `k` is read before the inner one hides it. */
+function itemsStore(
+  { column, row }: Target,
+  items: readonly (readonly (string | undefined)[])[],
+): string | undefined {
+  const stores = items.map((parts) => allOf([...parts, 'k++']));
+  const code = allOf(stores);
+  if (code === undefined) return undefined;
+  const end = `${column}.offsets[at + 1] = k; ${column}.valid[at] = 1`;
+  return `{ const at = ${row}; { let k = ${column}.offsets[at]; ${code}; ${end}; } }`;
+}
+
+function allOf(parts: readonly (string | undefined)[]): string | undefined {
+  return parts.includes(undefined) ? undefined : parts.join('; ');
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function scalarStore(
+  field: ScalarField,
+  value: unknown,
+  target: Target,
+  constant: Emit['constant'],
+): string | undefined {
+  switch (field.column) {
+    case 'bytes': {
+      const bytes = defaultBytes(field, value);
+      if (bytes === undefined) return undefined;
+      const { column, row } = target;
+      return `runtime.appendBytes(${column}, ${row}, ${constant(bytes)}, 0, ${bytes.length})`;
+    }
     case 'int64':
-      return wordStore(field, column);
+      return defaultWord(field, value, target);
     case 'boolean':
-      return typeof field.default === 'boolean'
-        ? valueStore(column, field.default ? 1 : 0)
-        : undefined;
+      return typeof value === 'boolean' ? valueStore(target, value ? '1' : '0') : undefined;
     case 'int32':
     case 'float32':
     case 'float64':
-      return typeof field.default === 'number' ? valueStore(column, field.default) : undefined;
+      return typeof value === 'number' ? valueStore(target, String(value)) : undefined;
   }
 }
 
-const valueStore = (column: string, value: number): string =>
-  `${column}.values[row] = ${value}; ${column}.valid[row] = 1;`;
-
-function wordStore(field: ContractField, column: string): string | undefined {
-  if (typeof field.default !== 'number' || !Number.isInteger(field.default)) return undefined;
+function defaultWord(field: ScalarField, value: unknown, target: Target): string | undefined {
+  if (typeof value !== 'number' || !Number.isInteger(value)) return undefined;
   const millis = field.type.logical.logicalType?.endsWith('-millis') === true;
-  const value = BigInt(field.default) * (millis ? 1000n : 1n);
-  const low = Number(BigInt.asIntN(32, value));
-  const high = Number(BigInt.asIntN(32, value >> 32n));
-  return (
-    `${column}.words[2 * row] = ${low}; ${column}.words[2 * row + 1] = ${high}; ` +
-    `${column}.valid[row] = 1;`
-  );
+  const whole = BigInt(value) * (millis ? 1000n : 1n);
+  const low = String(BigInt.asIntN(32, whole));
+  return wordStore(target, low, String(BigInt.asIntN(32, whole >> 32n)));
 }
 
-function bytesStore(
-  field: ContractField,
-  column: string,
-  constant: (value: unknown) => string,
-): string | undefined {
-  const value = defaultBytes(field);
-  if (value === undefined) return undefined;
-  return `runtime.appendBytes(${column}, row, ${constant(value)}, 0, ${value.length});`;
-}
-
-function defaultBytes(field: ContractField): Uint8Array | undefined {
-  const { default: text, type, meaning } = field;
+function defaultBytes(field: ScalarField, text: unknown): Uint8Array | undefined {
+  const { type, meaning } = field;
   if (typeof text !== 'string') return undefined;
   if (type.kind === 'enum' && !type.symbols.includes(text)) return undefined;
   if (type.kind === 'string') {

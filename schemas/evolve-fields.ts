@@ -1,3 +1,4 @@
+import { renumberType } from '@iceberg-js/rest-client-shim/spec/field-ids.ts';
 import type {
   IcebergType,
   ListType,
@@ -186,7 +187,7 @@ function addField(
   const what = `(${describe(field.type)}) is missing from the table`;
   allowed(draft, { column, outermost, kind: 'add-field', what }, () => {
     const id = nextId(draft);
-    const type = numbered(draft, field.type);
+    const type = renumberType(field.type, () => nextId(draft));
     added = { ...field, id, required: false, type };
     const besides = formerName === undefined ? {} : { besides: formerName };
     return { column, fieldId: id, kind: 'add-field', type, ...besides };
@@ -197,29 +198,6 @@ function addField(
 function nextId(draft: Draft): number {
   draft.lastColumnId += 1;
   return draft.lastColumnId;
-}
-
-/** Ids of a new type in the order in which the reference gives them: those of a level before those within it. */
-function numbered(draft: Draft, type: IcebergType): IcebergType {
-  if (typeof type === 'string') return type;
-  switch (type.type) {
-    case 'struct': {
-      const level = type.fields.map((field) => ({ ...field, id: nextId(draft) }));
-      return {
-        ...type,
-        fields: level.map((field) => ({ ...field, type: numbered(draft, field.type) })),
-      };
-    }
-    case 'list': {
-      const elementId = nextId(draft);
-      return { ...type, elementId, element: numbered(draft, type.element) };
-    }
-    case 'map': {
-      const [keyId, valueId] = [nextId(draft), nextId(draft)];
-      const key = numbered(draft, type.key);
-      return { ...type, keyId, valueId, key, value: numbered(draft, type.value) };
-    }
-  }
 }
 
 function evolveType(

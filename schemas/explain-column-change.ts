@@ -1,3 +1,4 @@
+import { typeText } from '@iceberg-js/rest-client-shim/spec/type-text.ts';
 import type { ColumnChange } from './column-change.ts';
 import type { ContractFinding } from './contract-finding.ts';
 
@@ -23,7 +24,7 @@ function tell(change: ColumnChange, { table, columnOf }: ColumnPlace): Told {
   switch (change.change) {
     case 'added':
       return note(
-        `the table needs a column ${column} (${change.to}); it is null in the rows of before`,
+        `the table needs a column ${column} (${typeText(change.to)}); it is null in the rows of before`,
       );
     case 'removed':
       return change.required ? removedRequired(column) : removed(column);
@@ -39,12 +40,12 @@ function tell(change: ColumnChange, { table, columnOf }: ColumnPlace): Told {
       );
     case 'widened':
       return note(
-        `column ${column} becomes ${change.to} from ${change.from}, which the table can take; no value changes`,
+        `column ${column} becomes ${typeText(change.to)} from ${typeText(change.from)}, which the table can take; no value changes`,
       );
     case 'retyped':
       return breaking(
         'the table',
-        `column ${column} is ${change.from} in the table and cannot become ${change.to}`,
+        `column ${column} is ${typeText(change.from)} in the table and cannot become ${typeText(change.to)}`,
         'keep the field as it is and add one with the new type under another name',
       );
     case 'unit':

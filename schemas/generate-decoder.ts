@@ -1,15 +1,19 @@
 import { isScalar } from './avro-type.ts';
-import type { AvroNode, EnumNode, FieldNode, RecordNode, ScalarNode } from './avro-type.ts';
-import { truncated } from './avro-wire.ts';
-import type { ContractField } from './contract-field.ts';
+import type { AvroNode, FieldNode, RecordNode } from './avro-type.ts';
+import { takesBytes } from './avro-wire.ts';
+import { isScalarField, pathWithin } from './contract-field.ts';
+import type { ContractField, ScalarField } from './contract-field.ts';
 import { failures, fieldStride } from './decode-failure.ts';
-import { defaultStore } from './default-value.ts';
+import { defaultStore, nullStore } from './default-value.ts';
+import { checkPosition, readIndex, scalarCode } from './generate-scalar.ts';
+import type { Emit, Target } from './generate-scalar.ts';
 
 /**
  * The source of one decoder: the body of `(runtime, constants, skips) => (bytes, start, end, into) => code`.
  *
  *   p   next position       n   last length or index      w   last 64-bit integer
- *   cI  column of the contract's field I, with its arrays vI and okI
+ *   cI  column of the contract's field I; within a struct cI_J, within a list cI_e, within a map cI_k and cI_v
+ *   kD, mD, sD   next row within a list or a map, items left in its block, and where the block ends if it says so
  *
  * A value is checked to lie before `end` after it was read: reads beyond give other bytes, never harm.
  */
@@ -17,70 +21,134 @@ export type GeneratedDecoder = {
   body: string;
   constants: readonly unknown[];
   skipped: readonly AvroNode[];
+  /** What a failure's number of a field stands for: names joined by dots, `[]` and `{}`. */
+  paths: readonly string[];
 };
 
-type Emit = {
-  /** Code that leaves the decoder with a failure of the field at hand. */
-  fail: (failure: keyof typeof failures) => string;
-  /** Makes a value reachable from the code and returns its name there. */
-  constant: (value: unknown) => string;
+/** What grows while code is generated. */
+type Generation = {
+  constants: unknown[];
+  skipped: AvroNode[];
+  paths: string[];
+  loops: number;
 };
+
+/** A field of which no value could be read; how the generation of its code ends. */
+class Unreadable extends Error {
+  readonly path: string;
+  readonly failure: 'unreadable' | 'missing';
+
+  constructor(path: string, failure: 'unreadable' | 'missing') {
+    super(`field ${path}: ${failures[failure].text}`);
+    this.path = path;
+    this.failure = failure;
+  }
+}
 
 /** Generates a decoder, or says which field makes the writer's records unreadable. */
 export function generateDecoder(
   fields: readonly ContractField[],
   writer: RecordNode,
 ): GeneratedDecoder | { violation: string } {
-  const constants: unknown[] = [];
-  const constant = (value: unknown): string => `constants[${constants.push(value) - 1}]`;
-  const skipped: AvroNode[] = [];
-  const readers = matchFields(fields, writer);
-  const body: string[] = [];
-  for (const [index, field] of writer.fields.entries()) {
-    const emit = { fail: failAt(index), constant };
-    const reader = readers.get(field);
-    if (reader === undefined) {
-      body.push(skipCode(emit, skipped.push(field.type) - 1));
-      continue;
-    }
-    const code = readCode(emit, reader, fields.indexOf(reader), field.type);
-    if (code === undefined) {
-      return { violation: `field ${reader.name}: ${failures.unreadable.text}` };
-    }
-    body.push(code);
+  const generation: Generation = { constants: [], skipped: [], paths: [], loops: 0 };
+  const columns = fields.map((_, index) => `c${index}`);
+  let body: string;
+  try {
+    body = recordCode(generation, '', { fields, columns, row: 'row' }, writer);
+  } catch (error) {
+    if (error instanceof Unreadable) return { violation: error.message };
+    throw error;
   }
-  const missing = missingFields(fields, [...readers.values()]);
-  for (const field of missing) {
-    const code = defaultStore(field, `c${fields.indexOf(field)}`, constant);
-    if (code === undefined) {
-      return { violation: `field ${field.name}: the writer lacks it and it has no usable default` };
-    }
-    body.push(code);
-  }
-  return { body: wrap(fields.length, writer.fields.length, body), constants, skipped };
+  const trailing = emitAt(generation, '').fail('trailing');
+  const declared = fields.flatMap((field, index) =>
+    declarations(field, `c${index}`, `into.columns[${index}]`),
+  );
+  const { constants, skipped, paths } = generation;
+  return { body: wrap(declared, body, trailing), constants, skipped, paths };
 }
 
-function wrap(columnCount: number, writerFieldCount: number, body: readonly string[]): string {
-  const columns = Array.from(
-    { length: columnCount },
-    (_, i) => `const c${i} = into.columns[${i}];`,
-  );
+function wrap(declared: readonly string[], body: string, trailing: string): string {
   return `'use strict';
 const { readLong, clampToInt32 } = runtime;
 const w = { low: 0, high: 0 };
 return function decode(bytes, start, end, into) {
   const row = into.rowCount;
-  ${columns.join('\n  ')}
+  ${declared.join('\n  ')}
   let p = start, n = 0;
-  ${body.join('\n  ')}
-  if (p !== end) ${failAt(writerFieldCount)('trailing')};
+  ${body}
+  if (p !== end) ${trailing};
   into.rowCount = row + 1;
   return 0;
 };`;
 }
 
-function failAt(index: number): Emit['fail'] {
-  return (failure) => `return ${failures[failure].code + fieldStride * index}`;
+function declarations(field: ContractField, column: string, value: string): string[] {
+  const own = `const ${column} = ${value};`;
+  if (isScalarField(field)) return [own];
+  switch (field.column) {
+    case 'struct':
+      return [
+        own,
+        ...field.fields.flatMap((inner, index) =>
+          declarations(inner, `${column}_${index}`, `${column}.fields[${index}]`),
+        ),
+      ];
+    case 'list':
+      return [own, ...declarations(field.element, `${column}_e`, `${column}.element`)];
+    case 'map':
+      return [
+        own,
+        ...declarations(field.key, `${column}_k`, `${column}.key`),
+        ...declarations(field.value, `${column}_v`, `${column}.value`),
+      ];
+  }
+}
+
+function emitAt(generation: Generation, path: string): Emit {
+  const { constants, paths } = generation;
+  const base = fieldStride * (paths.push(path) - 1);
+  return {
+    fail: (failure) => `return ${failures[failure].code + base}`,
+    constant: (value) => `constants[${constants.push(value) - 1}]`,
+  };
+}
+
+/** The columns of a record's fields, in the order of `fields`, and the row that they get. */
+type RecordTarget = {
+  fields: readonly ContractField[];
+  columns: readonly string[];
+  row: string;
+};
+
+/** Code that reads a record in the order of the writer, and then stores what the writer lacks. */
+function recordCode(
+  generation: Generation,
+  path: string,
+  { fields, columns, row }: RecordTarget,
+  writer: RecordNode,
+): string {
+  const readers = matchFields(fields, writer);
+  const targetOf = (field: ContractField): Target => ({
+    column: columns[fields.indexOf(field)] ?? '',
+    row,
+  });
+  const body = writer.fields.map((field) => {
+    const fieldPath = pathWithin(path, 'struct', field.name);
+    const reader = readers.get(field);
+    return reader === undefined
+      ? skipCode(generation, fieldPath, field.type)
+      : readCode(generation, fieldPath, { field: reader, target: targetOf(reader) }, field.type);
+  });
+  const matched = new Set(readers.values());
+  for (const field of fields) {
+    if (matched.has(field)) continue;
+    const fieldPath = pathWithin(path, 'struct', field.name);
+    const { constant } = emitAt(generation, fieldPath);
+    const code = defaultStore(field, field.default, targetOf(field), constant);
+    if (code === undefined) throw new Unreadable(fieldPath, 'missing');
+    body.push(`${code};`);
+  }
+  return body.join('\n  ');
 }
 
 function matchFields(
@@ -98,225 +166,136 @@ function matchFields(
   return readers;
 }
 
-function missingFields(
-  fields: readonly ContractField[],
-  matched: readonly ContractField[],
-): ContractField[] {
-  const present = new Set(matched);
-  return fields.filter((field) => !present.has(field));
+function skipCode(generation: Generation, path: string, type: AvroNode): string {
+  const index = generation.skipped.push(type) - 1;
+  return `p = skips[${index}](bytes, p, end, 0); ${checkPosition(emitAt(generation, path))}`;
 }
 
-function skipCode(emit: Emit, index: number): string {
-  return `p = skips[${index}](bytes, p, end, 0); ${checkPosition(emit)}`;
-}
+/** A field of the contract and where its values go. */
+type Reader<Field = ContractField> = { field: Field; target: Target };
 
-function checkPosition(emit: Emit): string {
-  return `if (p < 0) { if (p === ${truncated}) ${emit.fail('truncated')}; ${emit.fail('malformed')}; }`;
-}
-
-/** Code that reads a wanted field, or nothing where no value of it could be read. */
-function readCode(
-  emit: Emit,
-  field: ContractField,
-  column: number,
-  writer: AvroNode,
-): string | undefined {
-  if (writer.kind !== 'union') return branchCode(emit, field, column, writer);
-  const branches = writer.branches.map(
-    (branch) => branchCode(emit, field, column, branch) ?? emit.fail('unreadable'),
-  );
-  const cases = branches.map((code, index) => `case ${index}: { ${code}; break; }`);
+/** Code that reads a wanted value. Throws `Unreadable` where no value of the writer's type could be read. */
+function readCode(generation: Generation, path: string, reader: Reader, writer: AvroNode): string {
+  const emit = emitAt(generation, path);
+  if (writer.kind !== 'union') return branchCode(generation, { path, emit }, reader, writer);
+  const cases = writer.branches.map((branch, index) => {
+    const code = readableOrFail(generation, () =>
+      branchCode(generation, { path, emit }, reader, branch),
+    );
+    return `case ${index}: { ${code}; break; }`;
+  });
   return `${readIndex(emit)} switch (n) { ${cases.join(' ')} default: ${emit.fail('malformed')}; }`;
 }
 
+/** A branch that cannot be read fails where it is met: the writer may never use it. */
+function readableOrFail(generation: Generation, generate: () => string): string {
+  try {
+    return generate();
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    return emitAt(generation, error.path).fail(error.failure);
+  }
+}
+
+type At = { path: string; emit: Emit };
+
 function branchCode(
-  emit: Emit,
-  field: ContractField,
-  column: number,
+  generation: Generation,
+  { path, emit }: At,
+  { field, target }: Reader,
+  writer: AvroNode,
+): string {
+  if (writer.kind === 'null') {
+    return field.nullable ? nullStore(field, target) : emit.fail('nullValue');
+  }
+  const code = valueCode(generation, { path, emit }, { field, target }, writer);
+  if (code === undefined) throw new Unreadable(path, 'unreadable');
+  return code;
+}
+
+function valueCode(
+  generation: Generation,
+  at: At,
+  { field, target }: Reader,
   writer: AvroNode,
 ): string | undefined {
-  if (writer.kind === 'null') {
-    return field.nullable ? nullStore(field, `c${column}`) : emit.fail('nullValue');
+  const { column, row } = target;
+  if (isScalarField(field)) {
+    return isScalar(writer) ? scalarCode(at.emit, field, target, writer) : undefined;
   }
-  return isScalar(writer) ? scalarCode(emit, field, `c${column}`, writer) : undefined;
-}
-
-/** Code that stores null in the row. */
-function nullStore(field: ContractField, column: string): string {
-  return field.column === 'bytes'
-    ? `runtime.appendNull(${column}, row)`
-    : `${column}.valid[row] = 0`;
-}
-
-/** Length, count or index: one byte nearly always. */
-function readIndex(emit: Emit): string {
-  return `n = bytes[p++];
-  if (n < 0x80) { n = (n >>> 1) ^ -(n & 1); if (p > end) ${emit.fail('truncated')}; }
-  else { p = readLong(bytes, p - 1, end, w); ${checkPosition(emit)} n = clampToInt32(w); }`;
-}
-
-function scalarCode(
-  emit: Emit,
-  field: ContractField,
-  column: string,
-  writer: ScalarNode,
-): string | undefined {
-  switch (field.type.kind) {
-    case 'boolean':
-      return writer.kind === 'boolean' ? booleanCode(emit, column) : undefined;
-    case 'int':
-      return writer.kind === 'int' ? intCode(emit, field, column, writer) : undefined;
-    case 'long':
-      return writer.kind === 'int' || writer.kind === 'long'
-        ? longCode(emit, field, column, writer)
-        : undefined;
-    case 'float':
-    case 'double':
-      return floatCode(emit, field, column, writer);
-    case 'string':
-    case 'bytes':
-      return writer.kind === 'string' || writer.kind === 'bytes'
-        ? sizedCode(emit, field, column, writer)
-        : undefined;
-    case 'fixed':
-      return writer.kind === 'fixed' && writer.size === field.type.size
-        ? fixedCode(emit, field, column, writer)
-        : undefined;
-    case 'enum':
-      return writer.kind === 'enum' ? enumCode(emit, field.type, column, writer) : undefined;
+  switch (field.column) {
+    case 'struct': {
+      if (writer.kind !== 'record') return undefined;
+      const { fields } = field;
+      const columns = fields.map((_, index) => `${column}_${index}`);
+      const code = recordCode(generation, at.path, { fields, columns, row }, writer);
+      return `${column}.valid[${row}] = 1; ${code}`;
+    }
+    case 'list': {
+      if (writer.kind !== 'array' || !takesBytes(writer.items)) return undefined;
+      const path = pathWithin(at.path, 'list', '');
+      return blocksCode(generation, at.emit, target, (inner) => {
+        const element = { column: `${column}_e`, row: inner };
+        const code = readCode(
+          generation,
+          path,
+          { field: field.element, target: element },
+          writer.items,
+        );
+        return `${roomFor(element)} ${code}`;
+      });
+    }
+    case 'map': {
+      if (writer.kind !== 'map') return undefined;
+      const path = pathWithin(at.path, 'map', '');
+      return blocksCode(generation, at.emit, target, (inner) => {
+        const key = { column: `${column}_k`, row: inner };
+        const value = { column: `${column}_v`, row: inner };
+        const keyCode = mapKeyCode(at.emit, { field: field.key, target: key });
+        const code = readCode(
+          generation,
+          path,
+          { field: field.value, target: value },
+          writer.values,
+        );
+        return `${roomFor(key)} ${roomFor(value)} ${keyCode}; ${code}`;
+      });
+    }
   }
 }
 
-function booleanCode(emit: Emit, column: string): string {
-  return `if (p >= end) ${emit.fail('truncated')};
-  n = bytes[p++]; if (n > 1) ${emit.fail('malformed')};
-  ${column}.values[row] = n; ${column}.valid[row] = 1`;
+function mapKeyCode(emit: Emit, { field, target }: Reader<ScalarField>): string {
+  return (
+    scalarCode(emit, field, target, { kind: 'string', logical: {} }) ?? emit.fail('unreadable')
+  );
 }
 
-const readWord = (emit: Emit): string => `p = readLong(bytes, p, end, w); ${checkPosition(emit)}`;
+function roomFor({ column, row }: Target): string {
+  return `if (${row} >= ${column}.valid.length) runtime.growRows(${column}, ${row} + 1);`;
+}
 
-const checkInt = (emit: Emit): string => `if (w.high !== w.low >> 31) ${emit.fail('malformed')};`;
-
-function intCode(
+/**
+ * Code that reads the blocks of an array or a map, `itemCode` for each item. Every item takes a byte or more, so that more
+ * items than bytes cannot be there: a count alone never makes a column grow.
+ */
+function blocksCode(
+  generation: Generation,
   emit: Emit,
-  field: ContractField,
-  column: string,
-  writer: ScalarNode,
-): string | undefined {
-  if (field.meaning === 'time-of-day') return longCode(emit, field, column, writer);
-  const range =
-    field.meaning === 'date' ? `if (!runtime.isDate(w.low)) ${emit.fail('timestamp')};` : '';
-  return `${readWord(emit)} ${checkInt(emit)} ${range}
-  ${column}.values[row] = w.low; ${column}.valid[row] = 1`;
-}
-
-function longCode(
-  emit: Emit,
-  field: ContractField,
-  column: string,
-  writer: ScalarNode,
-): string | undefined {
-  const convert = timeCode(emit, field, writer);
-  if (convert === undefined) return undefined;
-  return `${readWord(emit)} ${writer.kind === 'int' ? checkInt(emit) : ''} ${convert}
-  ${column}.words[2 * row] = w.low; ${column}.words[2 * row + 1] = w.high; ${column}.valid[row] = 1`;
-}
-
-/** Code that makes microseconds of `w` in the writer's unit, which is the contract's where it names none. */
-function timeCode(emit: Emit, field: ContractField, writer: ScalarNode): string | undefined {
-  if (field.meaning === 'plain') return '';
-  const unit = (writer.logical.logicalType ?? field.type.logical.logicalType ?? '')
-    .split('-')
-    .at(-1);
-  if (unit !== 'millis' && unit !== 'micros') return undefined;
-  const failure = field.meaning === 'micros' ? 'timestamp' : 'timeOfDay';
-  const within = field.meaning === 'micros' ? 'isTimestamp' : 'isTimeOfDay';
-  const scale =
-    unit === 'millis' ? `if (!runtime.multiplyByThousand(w)) ${emit.fail(failure)};` : '';
-  return `${scale} if (!runtime.${within}(w)) ${emit.fail(failure)};`;
-}
-
-function floatCode(
-  emit: Emit,
-  field: ContractField,
-  column: string,
-  writer: ScalarNode,
-): string | undefined {
-  const put = (value: string): string =>
-    `${column}.values[row] = ${value}; ${column}.valid[row] = 1`;
-  const floats: Partial<Record<AvroNode['kind'], string>> = {
-    int: `${readWord(emit)} ${checkInt(emit)} ${put('w.low')}`,
-    long: `${readWord(emit)} ${put('w.high * 4294967296 + (w.low >>> 0)')}`,
-    float: `if (end - p < 4) ${emit.fail('truncated')};
-  ${put('runtime.readFloat32(bytes, p)')}; p += 4`,
-  };
-  const double = `if (end - p < 8) ${emit.fail('truncated')};
-  ${put('runtime.readFloat64(bytes, p)')}; p += 8`;
-  return writer.kind === 'double' && field.type.kind === 'double' ? double : floats[writer.kind];
-}
-
-function sizedCode(
-  emit: Emit,
-  field: ContractField,
-  column: string,
-  writer: ScalarNode,
-): string | undefined {
-  const append = appendCode(emit, field, column, writer);
-  if (append === undefined) return undefined;
-  return `${readIndex(emit)}
-  if (n < 0) ${emit.fail('malformed')};
-  if (n > end - p) ${emit.fail('truncated')};
-  ${append}; p += n`;
-}
-
-function fixedCode(
-  emit: Emit,
-  field: ContractField,
-  column: string,
-  writer: ScalarNode & { kind: 'fixed' },
-): string | undefined {
-  const append = appendCode(emit, field, column, writer);
-  if (append === undefined) return undefined;
-  return `n = ${writer.size}; if (n > end - p) ${emit.fail('truncated')}; ${append}; p += n`;
-}
-
-/** Code that appends the `n` bytes at `p`, checked for what they mean. */
-function appendCode(
-  emit: Emit,
-  field: ContractField,
-  column: string,
-  writer: ScalarNode,
-): string | undefined {
-  const append = `runtime.appendBytes(${column}, row, bytes, p, n)`;
-  const { precision, scale = 0 } = field.type.logical;
-  switch (field.meaning) {
-    case 'text':
-      return `if (!runtime.appendText(${column}, row, bytes, p, n)) ${emit.fail('invalidUtf8')}`;
-    case 'uuid':
-      return field.type.kind === 'fixed'
-        ? append
-        : `if (!runtime.appendUuidText(${column}, row, bytes, p, n)) ${emit.fail('uuid')}`;
-    case 'decimal':
-      if (writer.logical.logicalType === 'decimal' && (writer.logical.scale ?? 0) !== scale) {
-        return undefined;
-      }
-      return `if (!runtime.decimalFits(bytes, p, n, ${precision})) ${emit.fail('decimal')}; ${append}`;
-    case 'plain':
-    case 'date':
-    case 'micros':
-    case 'time-of-day':
-      return append;
+  { column, row }: Target,
+  itemCode: (row: string) => string,
+): string {
+  generation.loops += 1;
+  const depth = generation.loops;
+  const [k, m, s] = [`k${depth}`, `m${depth}`, `s${depth}`];
+  return `{ let ${k} = ${column}.offsets[${row}];
+  for (;;) {
+  ${readIndex(emit)}
+  if (n === 0) break;
+  let ${m} = n, ${s} = -1;
+  if (n < 0) { ${m} = -n; ${readIndex(emit)} if (n < 0) ${emit.fail('malformed')}; ${s} = p + n; }
+  if (${m} > end - p) ${emit.fail('truncated')};
+  for (; ${m} > 0; ${m}--) { ${itemCode(k)}; ${k}++; }
+  if (${s} >= 0 && p !== ${s}) ${emit.fail('malformed')};
   }
-}
-
-/** An enum is stored as the text of its symbol; a symbol unknown to the contract becomes its default. */
-function enumCode(emit: Emit, reader: EnumNode, column: string, writer: EnumNode): string {
-  const texts = writer.symbols.map((symbol) => {
-    const known = reader.symbols.includes(symbol) ? symbol : reader.default;
-    return known === undefined ? undefined : new TextEncoder().encode(known);
-  });
-  return `${readIndex(emit)}
-  if (n < 0 || n >= ${texts.length}) ${emit.fail('malformed')};
-  { const text = ${emit.constant(texts)}[n]; if (text === undefined) ${emit.fail('symbol')};
-  runtime.appendBytes(${column}, row, text, 0, text.length); }`;
+  ${column}.offsets[${row} + 1] = ${k}; ${column}.valid[${row}] = 1; }`;
 }

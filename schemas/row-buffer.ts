@@ -2,14 +2,8 @@ import { contractFields } from './contract-field.ts';
 import type { ContractField } from './contract-field.ts';
 import type { Contract } from './contract.ts';
 
-/**
- * Growable columns that a decoder appends rows to. A row counts only once `rowCount` is raised, so a
- * decoder that fails in the middle of a record leaves nothing behind: the next row overwrites it.
- *
- * `int64` values are pairs of 32-bit words (low, high), the memory layout of a BigInt64Array, so that
- * exact 64-bit values need no BigInt on the hot path. `valid` is one byte a row.
- */
-export type BufferColumn =
+/** One value a row, in memory of its own. */
+export type ScalarColumn =
   | { kind: 'int32'; name: string; values: Int32Array; valid: Uint8Array }
   | { kind: 'int64'; name: string; words: Int32Array; valid: Uint8Array }
   | { kind: 'float32'; name: string; values: Float32Array; valid: Uint8Array }
@@ -17,6 +11,31 @@ export type BufferColumn =
   | { kind: 'boolean'; name: string; values: Uint8Array; valid: Uint8Array }
   /** Row i is `bytes[offsets[i] .. offsets[i + 1])`. */
   | { kind: 'bytes'; name: string; bytes: Uint8Array; offsets: Int32Array; valid: Uint8Array };
+
+/** Columns within a column: what a row holds of them stands in rows of theirs. */
+export type NestedColumn =
+  /** Row i is row i of each field, also where the struct is null: its fields are null there. */
+  | { kind: 'struct'; name: string; fields: BufferColumn[]; valid: Uint8Array }
+  /** Row i is rows `offsets[i] .. offsets[i + 1]` of the element, none where the list is null. */
+  | { kind: 'list'; name: string; element: BufferColumn; offsets: Int32Array; valid: Uint8Array }
+  | {
+      kind: 'map';
+      name: string;
+      key: BytesColumn;
+      value: BufferColumn;
+      offsets: Int32Array;
+      valid: Uint8Array;
+    };
+
+/**
+ * Growable columns that a decoder appends rows to. A row counts only once `rowCount` is raised, so a
+ * decoder that fails in the middle of a record leaves nothing behind: the next row overwrites it, and what
+ * is longer than a row (bytes, lists, maps) begins again where the row before has ended.
+ *
+ * `int64` values are pairs of 32-bit words (low, high), the memory layout of a BigInt64Array, so that
+ * exact 64-bit values need no BigInt on the hot path. `valid` is one byte a row.
+ */
+export type BufferColumn = ScalarColumn | NestedColumn;
 
 export type BytesColumn = Extract<BufferColumn, { kind: 'bytes' }>;
 
@@ -38,6 +57,10 @@ export type DecodeFailure = {
 
 /** Bound of one bytes column: offsets are 32-bit. Callers flush by size before it is reached. */
 export const columnBytesMax = 1 << 30;
+
+/** Bound of the rows within a list or a map: each was a byte of a record at least. */
+const innerRowsMax = columnBytesMax;
+const innerRowsInitial = 1024;
 
 /** What a bytes column starts with: this, or so much for each row where that is less. */
 const columnBytesInitial = 1 << 16;
@@ -72,27 +95,88 @@ export function growColumn(column: BytesColumn, bytesNeeded: number): Uint8Array
   return grown;
 }
 
-function createColumn(field: ContractField, rowsMax: number): BufferColumn {
-  const { column: kind, name } = field;
-  const valid = new Uint8Array(rowsMax);
-  switch (kind) {
-    case 'int32':
-      return { kind, name, values: new Int32Array(rowsMax), valid };
-    case 'int64':
-      return { kind, name, words: new Int32Array(rowsMax * 2), valid };
-    case 'float32':
-      return { kind, name, values: new Float32Array(rowsMax), valid };
-    case 'float64':
-      return { kind, name, values: new Float64Array(rowsMax), valid };
-    case 'boolean':
-      return { kind, name, values: new Uint8Array(rowsMax), valid };
-    case 'bytes':
-      return {
-        kind,
-        name,
-        bytes: new Uint8Array(Math.min(columnBytesInitial, rowsMax * rowBytesInitial)),
-        offsets: new Int32Array(rowsMax + 1),
-        valid,
-      };
+/** Makes room for so many rows in what a list or a map holds. */
+export function growRows(column: BufferColumn, rowsNeeded: number): void {
+  if (rowsNeeded > innerRowsMax) {
+    throw new Error(
+      `column ${column.name} is full: expected a flush below ${innerRowsMax} rows, got ${rowsNeeded}`,
+    );
   }
+  resize(column, Math.min(innerRowsMax, Math.max(rowsNeeded, column.valid.length * 2)));
+}
+
+function resize(column: BufferColumn, rows: number): void {
+  column.valid = copyInto(new Uint8Array(rows), column.valid);
+  switch (column.kind) {
+    case 'int32':
+      column.values = copyInto(new Int32Array(rows), column.values);
+      return;
+    case 'int64':
+      column.words = copyInto(new Int32Array(rows * 2), column.words);
+      return;
+    case 'float32':
+      column.values = copyInto(new Float32Array(rows), column.values);
+      return;
+    case 'float64':
+      column.values = copyInto(new Float64Array(rows), column.values);
+      return;
+    case 'boolean':
+      column.values = copyInto(new Uint8Array(rows), column.values);
+      return;
+    case 'struct':
+      for (const field of column.fields) resize(field, rows);
+      return;
+    case 'bytes':
+    case 'list':
+    case 'map':
+      column.offsets = copyInto(new Int32Array(rows + 1), column.offsets);
+  }
+}
+
+function copyInto<T extends { set(source: T): void }>(target: T, source: T): T {
+  target.set(source);
+  return target;
+}
+
+function createColumn(field: ContractField, rowsMax: number): BufferColumn {
+  const { name } = field;
+  const valid = new Uint8Array(rowsMax);
+  const innerRows = Math.min(rowsMax, innerRowsInitial);
+  switch (field.column) {
+    case 'struct': {
+      const fields = field.fields.map((inner) => createColumn(inner, rowsMax));
+      return { kind: 'struct', name, fields, valid };
+    }
+    case 'list': {
+      const element = createColumn(field.element, innerRows);
+      return { kind: 'list', name, element, offsets: new Int32Array(rowsMax + 1), valid };
+    }
+    case 'map': {
+      const offsets = new Int32Array(rowsMax + 1);
+      const value = createColumn(field.value, innerRows);
+      return { kind: 'map', name, key: bytesColumn('key', innerRows), value, offsets, valid };
+    }
+    case 'int32':
+      return { kind: field.column, name, values: new Int32Array(rowsMax), valid };
+    case 'int64':
+      return { kind: field.column, name, words: new Int32Array(rowsMax * 2), valid };
+    case 'float32':
+      return { kind: field.column, name, values: new Float32Array(rowsMax), valid };
+    case 'float64':
+      return { kind: field.column, name, values: new Float64Array(rowsMax), valid };
+    case 'boolean':
+      return { kind: field.column, name, values: new Uint8Array(rowsMax), valid };
+    case 'bytes':
+      return bytesColumn(name, rowsMax);
+  }
+}
+
+function bytesColumn(name: string, rowsMax: number): BytesColumn {
+  return {
+    kind: 'bytes',
+    name,
+    bytes: new Uint8Array(Math.min(columnBytesInitial, rowsMax * rowBytesInitial)),
+    offsets: new Int32Array(rowsMax + 1),
+    valid: new Uint8Array(rowsMax),
+  };
 }

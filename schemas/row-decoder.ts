@@ -3,10 +3,11 @@ import type { AvroNode } from './avro-type.ts';
 import { createSkip, readLong, clampToInt32 } from './avro-wire.ts';
 import * as store from './column-store.ts';
 import { contractFields } from './contract-field.ts';
-import type { ContractField } from './contract-field.ts';
 import type { AvroObject, Contract } from './contract.ts';
 import { failureOf, failures } from './decode-failure.ts';
 import { generateDecoder } from './generate-decoder.ts';
+import type { GeneratedDecoder } from './generate-decoder.ts';
+import { growRows } from './row-buffer.ts';
 import type { DecodeFailure, RowBuffer } from './row-buffer.ts';
 
 /** Decodes records of one writer schema into the columns of one contract. */
@@ -40,18 +41,13 @@ export function createRowDecoder(readerContract: Contract, writerSchema: AvroObj
   if (writer.kind !== 'record') return rejectAll(`the writer's schema is a ${writer.kind}`);
   const generated = generateDecoder(fields, writer);
   if ('violation' in generated) return rejectAll(generated.violation);
-  const fieldNames = writer.fields.map((field) => field.name);
-  return compile(generated, fieldNames, fields);
+  return compile(generated, fields.length);
 }
 
 type Decode = (bytes: Uint8Array, start: number, end: number, into: RowBuffer) => number;
 
-function compile(
-  generated: { body: string; constants: readonly unknown[]; skipped: readonly AvroNode[] },
-  fieldNames: readonly string[],
-  fields: readonly ContractField[],
-): RowDecoder {
-  const runtime = { ...store, readLong, clampToInt32 };
+function compile(generated: GeneratedDecoder, columnCount: number): RowDecoder {
+  const runtime = { ...store, readLong, clampToInt32, growRows };
   // Generated code is several times faster than avsc. Names and symbols reach it as constants, never as text.
   // oxlint-disable-next-line typescript/no-implied-eval
   const make = new Function('runtime', 'constants', 'skips', generated.body) as (
@@ -64,9 +60,9 @@ function compile(
   );
   return {
     append(bytes, start, end, into) {
-      assertRoom(into, fields.length);
+      assertRoom(into, columnCount);
       const code = decode(bytes, start, end, into);
-      return code === 0 ? undefined : failureOf(code, fieldNames);
+      return code === 0 ? undefined : failureOf(code, generated.paths);
     },
   };
 }

@@ -1,9 +1,11 @@
+import { childFields, renumberFields } from '@iceberg-js/rest-client-shim/spec/field-ids.ts';
 import type {
+  IcebergType,
   NestedField,
-  PrimitiveType,
   TableSchema,
 } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
-import { contractFields } from './contract-field.ts';
+import { typeText } from '@iceberg-js/rest-client-shim/spec/type-text.ts';
+import { contractFields, isScalarField, pathWithin } from './contract-field.ts';
 import type { Contract } from './contract.ts';
 import { ContractError } from './error.ts';
 
@@ -18,10 +20,10 @@ export type DimensionColumns = {
 type Column = Omit<NestedField, 'id'>;
 
 /**
- * The fields of the table that a pipeline writes, numbered from 1 as for a new table: the stream's
+ * The fields of the table that a pipeline writes, numbered from 1 as for a new table, nested ones last: the stream's
  * fields, the carried columns (`prefix + column`, always optional: a click may miss), `_<dimension>_match`
  * for each dimension, then where the record came from and when it was taken in.
- * Errors: `config` for an unknown column or event time, and for two columns of one name.
+ * Errors: `config` for an unknown column or event time, a nested column of a dimension, and two columns of one name.
  */
 export function deriveTableSchema(options: {
   streamContract: Contract;
@@ -62,9 +64,10 @@ export function deriveDeadLetterSchema(): NestedField[] {
 }
 
 /**
- * Field ids that an existing table gave to the derived columns, never others (INVARIANTS.md 11), and why it cannot be written to:
- * a missing column, another type than ours, or a required column that we may leave null. Columns of the
- * table that we do not know are left alone: they are written as nulls unless required. `table` is its name in what is told.
+ * Field ids that an existing table gave to the derived columns, never others (INVARIANTS.md 11), by their paths, such as
+ * `address.lines[].text`; and why it cannot be written to: a missing column, another type than ours, or a required
+ * column that we may leave null. Columns of the table that we do not know are left alone: they are written as nulls
+ * unless required. `table` is its name in what is told.
  */
 export function reconcileFieldIds(
   derived: readonly NestedField[],
@@ -73,42 +76,59 @@ export function reconcileFieldIds(
 ): { fieldIds: ReadonlyMap<string, number>; differences: readonly string[] } {
   const fieldIds = new Map<string, number>();
   const differences: string[] = [];
-  const tableFields = new Map(tableSchema.fields.map((field) => [field.name, field]));
-  for (const field of derived) {
-    const tableField = tableFields.get(field.name);
-    if (tableField !== undefined) fieldIds.set(field.name, tableField.id);
-    const difference = differenceOf(field, tableField, table);
-    if (difference !== undefined) differences.push(difference);
-  }
-  const names = new Set(derived.map(({ name }) => name));
-  for (const { name, required } of tableSchema.fields) {
-    if (required && !names.has(name)) {
-      differences.push(`column ${name} of the table is required and nothing writes it`);
-    }
-  }
+  const into = { fieldIds, differences, table };
+  const { fields } = tableSchema;
+  reconcile(into, '', { type: 'struct', fields: derived }, { type: 'struct', fields });
   return { fieldIds, differences };
 }
 
+type Reconciled = { fieldIds: Map<string, number>; differences: string[]; table: string };
+
+/** What two nested types of one kind are made of, by name. */
+function reconcile(into: Reconciled, path: string, ours: IcebergType, theirs: IcebergType): void {
+  if (typeof ours === 'string') return;
+  const pathOf = ({ name }: NestedField): string => pathWithin(path, ours.type, name);
+  const tableFields = new Map(childFields(theirs).map((field) => [field.name, field]));
+  const names = new Set<string>();
+  for (const field of childFields(ours)) {
+    const tableField = tableFields.get(field.name);
+    names.add(field.name);
+    if (tableField !== undefined) into.fieldIds.set(pathOf(field), tableField.id);
+    const difference = differenceOf(pathOf(field), field, tableField, into.table);
+    if (difference !== undefined) into.differences.push(difference);
+    else if (tableField !== undefined) {
+      reconcile(into, pathOf(field), field.type, tableField.type);
+    }
+  }
+  for (const field of tableFields.values()) {
+    if (!field.required || names.has(field.name)) continue;
+    into.differences.push(`column ${pathOf(field)} of the table is required and nothing writes it`);
+  }
+}
+
 function differenceOf(
+  path: string,
   field: NestedField,
   tableField: NestedField | undefined,
   table: string,
 ): string | undefined {
   if (tableField === undefined) {
-    return `column ${field.name} (${describe(field)}) is missing from the table`;
+    return `column ${path} (${typeText(field.type)}) is missing from the table`;
   }
-  if (tableField.type !== field.type) {
-    return `column ${field.name} is ${describe(tableField)} in the table, expected ${describe(field)}`;
+  if (kindOf(tableField.type) !== kindOf(field.type)) {
+    return `column ${path} is ${typeText(tableField.type)} in the table, expected ${typeText(field.type)}`;
   }
   if (tableField.required && !field.required) {
-    const statement = `alter table ${table} alter column ${field.name} drop not null`;
-    return `column ${field.name} is required in the table but may be null (in Trino: ${statement})`;
+    const statement = `alter table ${table} alter column ${path} drop not null`;
+    const remedy = path === field.name ? ` (in Trino: ${statement})` : '';
+    return `column ${path} is required in the table but may be null${remedy}`;
   }
   return undefined;
 }
 
-function describe({ type }: NestedField): string {
-  return typeof type === 'string' ? type : `a ${type.type}`;
+/** Nested types of one kind are compared by what they are made of. */
+function kindOf(type: IcebergType): string {
+  return typeof type === 'string' ? type : type.type;
 }
 
 function streamColumns(contract: Contract): Column[] {
@@ -139,12 +159,19 @@ function carriedColumns(dimension: DimensionColumns): Column[] {
   const fields = new Map(contractFields(dimension.contract).map((field) => [field.name, field]));
   return dimension.columns.map((name) => {
     const field = fields.get(name);
-    if (field === undefined) {
-      throw new ContractError(
+    const refuse = (problem: string): ContractError =>
+      new ContractError(
         'config',
-        `dimension ${dimension.name}: contract ${dimension.contract.name} has no field ${name}; ` +
-          `it has ${[...fields.keys()].join(', ')}`,
+        `dimension ${dimension.name}: contract ${dimension.contract.name} ${problem}`,
         { context: { dimension: dimension.name, field: name } },
+      );
+    if (field === undefined) {
+      throw refuse(`has no field ${name}; it has ${[...fields.keys()].join(', ')}`);
+    }
+    if (!isScalarField(field)) {
+      throw refuse(
+        `has the ${field.column} ${name}, and a dimension's row is kept one cell a column: carry a flat field, or ` +
+          'give the source a column for each part that is needed',
       );
     }
     return {
@@ -154,24 +181,32 @@ function carriedColumns(dimension: DimensionColumns): Column[] {
   });
 }
 
-function column(name: string, type: PrimitiveType, required = false): Column {
+function column(name: string, type: IcebergType, required = false): Column {
   return { name, required, type };
 }
 
-/** Iceberg names are compared without case by Trino: two that differ only in case clash too. */
 function numberColumns(columns: readonly Column[]): NestedField[] {
-  const seen = new Map<string, string>();
-  for (const { name } of columns) {
+  const fields = columns.map((field) => ({ id: 0, ...field }));
+  requireDistinct('', { type: 'struct', fields }, new Map());
+  let lastId = 0;
+  return renumberFields(fields, () => (lastId += 1));
+}
+
+/** Iceberg names are compared without case by Trino: two that differ only in case clash too. */
+function requireDistinct(path: string, type: IcebergType, seen: Map<string, string>): void {
+  if (typeof type === 'string') return;
+  for (const field of childFields(type)) {
+    const name = pathWithin(path, type.type, field.name);
     const other = seen.get(name.toLowerCase());
     if (other !== undefined) {
       throw new ContractError(
         'config',
         `two columns are named ${name}${other === name ? '' : ` (${other})`}: ` +
-          'choose other prefixes for the dimensions',
+          'choose other prefixes for the dimensions, or other names in the contract',
         { context: { column: name } },
       );
     }
     seen.set(name.toLowerCase(), name);
+    requireDistinct(name, field.type, seen);
   }
-  return columns.map((field, index) => ({ id: index + 1, ...field }));
 }

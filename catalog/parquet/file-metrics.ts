@@ -11,16 +11,9 @@ import {
 import type { PrimitiveType } from '../spec/table-schema.ts';
 import { decimalShape } from '../spec/type-text.ts';
 import type { ColumnChunk } from './encoding/column-chunk.ts';
-import type { PageValues, PrimitiveField } from './encoding/page-values.ts';
-
-/** What was written: `rowGroups` have a chunk for each of `fields`, in their order. */
-export type WrittenFile = {
-  fields: readonly PrimitiveField[];
-  rowGroups: readonly (readonly ColumnChunk[])[];
-  rowCount: number;
-  /** Optional fields that the file leaves out. */
-  absentFieldIds: readonly number[];
-};
+import type { PageValues } from './encoding/page-values.ts';
+import { leavesOf } from './file-field.ts';
+import type { FileContent } from './write-footer.ts';
 
 /** Up to this precision a decimal lies in an INT32, up to the next in an INT64; then in fixed bytes. */
 const INT32_PRECISION_MAX = 9;
@@ -28,10 +21,14 @@ const INT64_PRECISION_MAX = 18;
 
 /**
  * The metrics of a manifest entry. Columns that the file leaves out count as all null, so that readers can
- * prune `IS NOT NULL`. A column of nulls or NaN only has no bounds.
+ * prune `IS NOT NULL`. A column of nulls or NaN only has no bounds, nor has one within a list or a map, where readers
+ * would take them for those of the row; its counts are of items, and of lists and maps without any.
  */
-export function fileMetrics(file: WrittenFile): Omit<EncodedFile, 'bytes'> {
-  const rows = BigInt(file.rowCount);
+export function fileMetrics(
+  { fields, rowGroups, rowCount }: FileContent,
+  absentFieldIds: readonly number[],
+): Omit<EncodedFile, 'bytes'> {
+  const rows = BigInt(rowCount);
   const metrics = {
     recordCount: rows,
     columnSizes: new Map<number, bigint>(),
@@ -40,17 +37,21 @@ export function fileMetrics(file: WrittenFile): Omit<EncodedFile, 'bytes'> {
     nanValueCounts: new Map<number, bigint>(),
     lowerBounds: new Map<number, Uint8Array>(),
     upperBounds: new Map<number, Uint8Array>(),
-    splitOffsets: file.rowGroups.map((chunks) => BigInt(chunks[0]?.start ?? 0)),
+    splitOffsets: rowGroups.map(({ chunks }) => BigInt(chunks[0]?.start ?? 0)),
   };
-  for (const [index, { id, type }] of file.fields.entries()) {
-    const chunks = file.rowGroups.flatMap((rowGroup) => rowGroup[index] ?? []);
+  for (const [index, { field, isRepeated }] of fields.flatMap(leavesOf).entries()) {
+    const { id, type } = field;
+    const chunks = rowGroups.flatMap((rowGroup) => rowGroup.chunks[index] ?? []);
     const sum = (countOf: (chunk: ColumnChunk) => number): bigint =>
       BigInt(chunks.reduce((total, chunk) => total + countOf(chunk), 0));
     metrics.columnSizes.set(
       id,
       sum(({ start, end }) => end - start),
     );
-    metrics.valueCounts.set(id, rows);
+    metrics.valueCounts.set(
+      id,
+      sum(({ entryCount }) => entryCount),
+    );
     metrics.nullValueCounts.set(
       id,
       sum(({ nullCount }) => nullCount),
@@ -61,6 +62,7 @@ export function fileMetrics(file: WrittenFile): Omit<EncodedFile, 'bytes'> {
         sum(({ nanCount = 0 }) => nanCount),
       );
     }
+    if (isRepeated) continue;
     const bounds = chunks.flatMap((chunk) => chunk.bounds ?? []);
     const smallest = extreme(type, bounds, 'min');
     if (smallest !== undefined) metrics.lowerBounds.set(id, lowerBound(type, smallest));
@@ -68,7 +70,7 @@ export function fileMetrics(file: WrittenFile): Omit<EncodedFile, 'bytes'> {
     const upper = largest === undefined ? undefined : upperBound(type, largest);
     if (upper !== undefined) metrics.upperBounds.set(id, upper);
   }
-  for (const fieldId of file.absentFieldIds) {
+  for (const fieldId of absentFieldIds) {
     metrics.valueCounts.set(fieldId, rows);
     metrics.nullValueCounts.set(fieldId, rows);
   }

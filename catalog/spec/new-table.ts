@@ -1,8 +1,8 @@
 import { CatalogError } from '../error.ts';
 import type { CreateTableRequest } from '../rest/catalog.ts';
-import { fieldsById } from './field-ids.ts';
+import { fieldsById, renumberFields } from './field-ids.ts';
 import type { PartitionSpec, SortOrder, TableMetadata } from './table-metadata.ts';
-import type { IcebergType, NestedField, TableSchema } from './table-schema.ts';
+import type { TableSchema } from './table-schema.ts';
 
 /** The only one whose rules `applyUpdates` knows. */
 const FORMAT_VERSION = 2;
@@ -91,7 +91,7 @@ function withFreshIds(requested: TableSchema): {
     freshIds.set(requestedId, lastColumnId);
     return lastColumnId;
   };
-  const fields = freshFields(requested.fields, assign);
+  const fields = renumberFields(requested.fields, assign);
   const idOf: IdOf = (requestedId, usedBy) => {
     const freshId = freshIds.get(requestedId);
     if (freshId === undefined || !fieldsById(requested).has(requestedId)) {
@@ -111,36 +111,6 @@ function withFreshIds(requested: TableSchema): {
     lastColumnId,
     idOf,
   };
-}
-
-function freshFields(
-  fields: readonly NestedField[],
-  assign: (requestedId: number) => number,
-): readonly NestedField[] {
-  const ids = fields.map((field) => assign(field.id));
-  return fields.map((field, index) => ({
-    ...field,
-    id: ids[index] ?? field.id,
-    type: freshType(field.type, assign),
-  }));
-}
-
-function freshType(type: IcebergType, assign: (requestedId: number) => number): IcebergType {
-  if (typeof type === 'string') return type;
-  switch (type.type) {
-    case 'struct':
-      return { ...type, fields: freshFields(type.fields, assign) };
-    case 'list': {
-      const elementId = assign(type.elementId);
-      return { ...type, elementId, element: freshType(type.element, assign) };
-    }
-    case 'map': {
-      const keyId = assign(type.keyId);
-      const valueId = assign(type.valueId);
-      const key = freshType(type.key, assign);
-      return { ...type, keyId, valueId, key, value: freshType(type.value, assign) };
-    }
-  }
 }
 
 function freshSpec(requested: PartitionSpec, idOf: IdOf): PartitionSpec {

@@ -1,5 +1,5 @@
 import { CatalogError } from '../error.ts';
-import type { PrimitiveType } from './table-schema.ts';
+import type { IcebergType, PrimitiveType } from './table-schema.ts';
 
 const PLAIN: ReadonlySet<string> = new Set([
   'boolean',
@@ -40,6 +40,19 @@ export function parsePrimitiveType(text: string): PrimitiveType {
     }
   }
   throw new CatalogError('config', `unknown primitive type "${text}"`, { context: { type: text } });
+}
+
+/** A type in one line as people write it: `struct<street: string, lines: list<string>>`. */
+export function typeText(type: IcebergType): string {
+  if (typeof type === 'string') return type;
+  switch (type.type) {
+    case 'struct':
+      return `struct<${type.fields.map((field) => `${field.name}: ${typeText(field.type)}`).join(', ')}>`;
+    case 'list':
+      return `list<${typeText(type.element)}>`;
+    case 'map':
+      return `map<${typeText(type.key)}, ${typeText(type.value)}>`;
+  }
 }
 
 /** The length in bytes of a `fixed[n]`, or undefined for any other type. */

@@ -1,6 +1,6 @@
 import type { PartitionValue } from '../manifest/data-file.ts';
 import { columnValue } from '../parquet/column-value.ts';
-import type { Column } from '../parquet/columns.ts';
+import type { DictionaryColumn, FlatColumn, PlainColumn } from '../parquet/columns.ts';
 import { isValid } from '../parquet/validity.ts';
 import { murmur3, murmur3Int64 } from '../spec/murmur3.ts';
 import type { PrimitiveType } from '../spec/table-schema.ts';
@@ -14,15 +14,12 @@ import {
 } from '../spec/transform.ts';
 import { decimalShape } from '../spec/type-text.ts';
 
-type PlainColumn = Exclude<Column, { kind: 'dictionary' }>;
-type DictionaryColumn = Extract<Column, { kind: 'dictionary' }>;
-
 /** Rows by their value under a transform: `values[codes[row]]`, the values distinct. */
 export type RowGroups = { codes: Int32Array; values: PartitionValue[] };
 
 /** What a row groups by: a column (absent: all null) of a type, under a transform. */
 export type GroupKey = {
-  column: Column | undefined;
+  column: FlatColumn | undefined;
   type: PrimitiveType;
   transform: string;
 };

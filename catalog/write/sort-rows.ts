@@ -1,4 +1,4 @@
-import type { Column } from '../parquet/columns.ts';
+import type { FlatColumn } from '../parquet/columns.ts';
 import { everyRow } from '../parquet/every-row.ts';
 import { isValid } from '../parquet/validity.ts';
 import { compareValues } from '../spec/single-value.ts';
@@ -7,7 +7,7 @@ import type { SortField } from '../spec/table-metadata.ts';
 import { groupRows } from './group-rows.ts';
 
 /** A sort field with the column that it sorts by; absent means all null. */
-export type SortKey = { column: Column | undefined; type: PrimitiveType; field: SortField };
+export type SortKey = { column: FlatColumn | undefined; type: PrimitiveType; field: SortField };
 
 /**
  * Words that order rows when compared as unsigned numbers, the last word most significant. Every sort
@@ -109,7 +109,7 @@ function nullWord(isNull: Uint8Array, field: SortField): Uint32Array {
 }
 
 /** Order-preserving bits of a number column; undefined for the kinds that need ranks. */
-function bitWords(column: Column, rowCount: number): Words | undefined {
+function bitWords(column: FlatColumn, rowCount: number): Words | undefined {
   switch (column.kind) {
     case 'int32':
       return numberWords(column, rowCount, { words: 1, isFloat: false });
@@ -126,7 +126,7 @@ function bitWords(column: Column, rowCount: number): Words | undefined {
   }
 }
 
-type NumberColumn = Extract<Column, { kind: 'int32' | 'int64' | 'float32' | 'float64' }>;
+type NumberColumn = Extract<FlatColumn, { kind: 'int32' | 'int64' | 'float32' | 'float64' }>;
 
 function numberWords(
   { values, valid }: NumberColumn,
@@ -161,7 +161,7 @@ function nullBytes(valid: Uint8Array | undefined, rowCount: number): Uint8Array 
 
 /** The rank of each row's transformed value among the distinct ones. */
 function rankWords(
-  column: Column,
+  column: FlatColumn,
   type: PrimitiveType,
   transform: string,
   rowCount: number,

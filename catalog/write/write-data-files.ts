@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CatalogError } from '../error.ts';
 import type { DataFile, PartitionValue } from '../manifest/data-file.ts';
-import type { ColumnBatch } from '../parquet/columns.ts';
+import type { ColumnBatch, FlatColumn } from '../parquet/columns.ts';
 import type { DataFileWriter } from '../parquet/data-file-writer.ts';
 import type { PartitionSpec, SortOrder, TableMetadata } from '../spec/table-metadata.ts';
 import type { PrimitiveType, TableSchema } from '../spec/table-schema.ts';
@@ -131,10 +131,8 @@ function named<T>(what: string, id: number, all: readonly T[], idOf: (one: T) =>
 export function splitBatch(target: WriteTarget, batch: ColumnBatch): BatchPart[] {
   const { rowCount } = batch;
   if (rowCount === 0) return [];
-  const source = (
-    sourceId: number,
-  ): { column: ReturnType<typeof batch.columns.get>; type: PrimitiveType } => ({
-    column: batch.columns.get(sourceId),
+  const source = (sourceId: number): { column: FlatColumn | undefined; type: PrimitiveType } => ({
+    column: sourceColumn(batch, sourceId),
     type: sourceType(target.tableSchema, sourceId),
   });
   const order = sortRows(
@@ -177,7 +175,19 @@ function rowsByCode(
 function sourceType(tableSchema: TableSchema, sourceId: number): PrimitiveType {
   const type = tableSchema.fields.find(({ id }) => id === sourceId)?.type;
   if (typeof type === 'string') return type;
-  throw new CatalogError('config', `cannot partition or sort by field ${sourceId}`, {
+  throw unusableSource(sourceId);
+}
+
+function sourceColumn(batch: ColumnBatch, sourceId: number): FlatColumn | undefined {
+  const column = batch.columns.get(sourceId);
+  if (column?.kind === 'struct' || column?.kind === 'list' || column?.kind === 'map') {
+    throw unusableSource(sourceId);
+  }
+  return column;
+}
+
+function unusableSource(sourceId: number): CatalogError {
+  return new CatalogError('config', `cannot partition or sort by field ${sourceId}`, {
     context: { sourceId },
   });
 }

@@ -1,6 +1,7 @@
+import { typeText } from '@iceberg-js/rest-client-shim/spec/type-text.ts';
 import type { IssuePath } from '../../configuration/config-issue.ts';
 import { didYouMean } from '../../configuration/did-you-mean.ts';
-import { contractFields } from '../../schemas/contract-field.ts';
+import { contractFields, isScalarField } from '../../schemas/contract-field.ts';
 import type { ContractField } from '../../schemas/contract-field.ts';
 import type { Contract } from '../../schemas/contract.ts';
 import { partitionField, sortField } from '../pipeline/table-layout.ts';
@@ -40,7 +41,7 @@ function checkEventTime(config: PipelineConfig, stream: readonly ContractField[]
   const path = ['stream', 'event_time'];
   const field = stream.find(({ name }) => name === eventTime);
   if (field === undefined) return [{ path, message: missing(eventTime, contract, stream) }];
-  const fits = field.meaning === 'micros' && !field.nullable;
+  const fits = isScalarField(field) && field.meaning === 'micros' && !field.nullable;
   const message = `"${eventTime}" must be a required timestamp, not ${describe(field)}`;
   return fits ? [] : [{ path, message }];
 }
@@ -56,8 +57,12 @@ function checkDimension(options: {
   const findings: Finding[] = [];
   const need = (name: string, ...key: IssuePath): ContractField | undefined => {
     const field = row.find((candidate) => candidate.name === name);
-    const message = missing(name, contract, row);
-    if (field === undefined) findings.push({ path: [...path, ...key], message });
+    if (field === undefined) {
+      findings.push({ path: [...path, ...key], message: missing(name, contract, row) });
+    } else if (!isScalarField(field)) {
+      const message = `"${name}" is a ${field.column}: a dimension takes flat fields only`;
+      findings.push({ path: [...path, ...key], message });
+    }
     return field;
   };
   if (columns.length === 0) {
@@ -83,7 +88,8 @@ function checkJoin(options: {
   key: ContractField;
 }): Finding[] {
   const { dimension, path, probe, key } = options;
-  if (!JOINABLE.has(probe.tableType) || probe.tableType !== key.tableType) {
+  const isJoinable = isScalarField(probe) && JOINABLE.has(probe.tableType);
+  if (!isJoinable || probe.tableType !== key.tableType) {
     const message =
       `the stream's "${probe.name}" (${describe(probe)}) cannot be joined to "${key.name}" ` +
       `(${describe(key)}); both must be long, or both string or uuid`;
@@ -128,5 +134,6 @@ function missing(name: string, contract: string, fields: readonly ContractField[
 }
 
 function describe(field: ContractField): string {
-  return field.nullable ? `optional ${field.tableType}` : field.tableType;
+  const type = typeText(field.tableType);
+  return field.nullable ? `optional ${type}` : type;
 }

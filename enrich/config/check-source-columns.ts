@@ -1,7 +1,7 @@
 import type { PrimitiveType } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import type { SourceColumn, SourceForm } from '../../connectors/source-columns.ts';
-import { contractFields } from '../../schemas/contract-field.ts';
-import type { ContractField } from '../../schemas/contract-field.ts';
+import { contractFields, isScalarField } from '../../schemas/contract-field.ts';
+import type { ScalarField } from '../../schemas/contract-field.ts';
 import type { ContractFinding } from '../../schemas/contract-finding.ts';
 import type { Contract } from '../../schemas/contract.ts';
 import type { DimensionConfig } from './pipeline-config.ts';
@@ -56,6 +56,7 @@ export function checkSourceColumns(options: {
   const { primaryKey, joinKey } = dimension;
   const used = new Set([primaryKey, joinKey, ...dimension.columns]);
   return contractFields(contract)
+    .filter(isScalarField)
     .filter(({ name }) => used.has(name))
     .flatMap((field) => {
       const column = columns.find(({ name }) => name === field.name);
@@ -67,7 +68,7 @@ export function checkSourceColumns(options: {
 
 type Told = Pick<ContractFinding, 'severity' | 'breaks' | 'message' | 'instead'>;
 
-function missing(dimension: DimensionConfig, { name }: ContractField): Told {
+function missing(dimension: DimensionConfig, { name }: ScalarField): Told {
   const { primaryKey, joinKey, prefix, topic } = dimension;
   const isKey = name === primaryKey || name === joinKey;
   return {
@@ -82,7 +83,7 @@ function missing(dimension: DimensionConfig, { name }: ContractField): Told {
   };
 }
 
-function misfit(field: ContractField, column: SourceColumn): Told | undefined {
+function misfit(field: ScalarField, column: SourceColumn): Told | undefined {
   const { all, some } = takesOf(field.tableType);
   const message = `is ${field.tableType} by the contract and ${column.type} at the source`;
   if (!all.includes(column.form) && !some.includes(column.form)) {

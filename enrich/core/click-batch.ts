@@ -1,4 +1,4 @@
-import type { RowBuffer } from '../../schemas/row-buffer.ts';
+import type { BufferColumn, RowBuffer } from '../../schemas/row-buffer.ts';
 import type { OffsetRange } from './position.ts';
 import type { Reject } from './dead-letters.ts';
 
@@ -65,12 +65,36 @@ export function recordCount(batch: ClickBatch): number {
 
 /** Bytes of row and reject data held, for the bound on a batch's size. */
 export function batchBytes(batch: ClickBatch): number {
-  let bytes = batch.rejectBytes;
-  for (const column of batch.rows.columns) {
-    bytes +=
-      column.kind === 'bytes'
-        ? (column.offsets[batch.rows.rowCount] ?? 0)
-        : batch.rows.rowCount * 8;
+  const { columns, rowCount } = batch.rows;
+  return columns.reduce(
+    (bytes, column) => bytes + columnBytes(column, rowCount),
+    batch.rejectBytes,
+  );
+}
+
+/** What a column and all that it is made of hold in so many rows. */
+function columnBytes(column: BufferColumn, rowCount: number): number {
+  switch (column.kind) {
+    case 'bytes':
+      return column.offsets[rowCount] ?? 0;
+    case 'struct':
+      return column.fields.reduce((bytes, field) => bytes + columnBytes(field, rowCount), 0);
+    case 'list':
+      return rowCount * 8 + innerBytes(column.element, column.offsets[rowCount] ?? 0);
+    case 'map': {
+      const rows = column.offsets[rowCount] ?? 0;
+      return rowCount * 8 + innerBytes(column.key, rows) + innerBytes(column.value, rows);
+    }
+    case 'int32':
+    case 'int64':
+    case 'float32':
+    case 'float64':
+    case 'boolean':
+      return rowCount * 8;
   }
-  return bytes;
+}
+
+/** Each row costs something, whatever it holds: there may be far more of them than rows of the batch. */
+function innerBytes(column: BufferColumn, rowCount: number): number {
+  return rowCount + columnBytes(column, rowCount);
 }

@@ -5,7 +5,8 @@ import type {
 } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
 import { renumberCodes } from '@iceberg-js/rest-client-shim/parquet/renumber-codes.ts';
 import type { IcebergType } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
-import type { BufferColumn, RowBuffer } from '../../schemas/row-buffer.ts';
+import { pathWithin } from '../../schemas/contract-field.ts';
+import type { BufferColumn, NestedColumn, RowBuffer } from '../../schemas/row-buffer.ts';
 import { EnrichError } from '../error.ts';
 import { normaliseSlices } from '../state/normalise.ts';
 import type { NormaliserName } from '../config/pipeline-config.ts';
@@ -24,7 +25,7 @@ type JoinDimension = {
   matchFieldId: number;
 };
 
-/** Field ids of the table by name, for the stream's fields and the bookkeeping columns. */
+/** Field ids of the table by path, for the stream's fields, nested ones too, and the bookkeeping columns. */
 export type JoinTarget = {
   fieldIds: ReadonlyMap<string, number>;
   dimensions: readonly JoinDimension[];
@@ -69,7 +70,10 @@ export function joinBatch(
   const rowCount = clicks.rows.rowCount;
   const columns = new Map<number, Column>();
   for (const column of clicks.rows.columns) {
-    columns.set(idOf(target, column.name), streamColumn(column, rowCount));
+    columns.set(
+      idOf(target, column.name),
+      streamColumn(column, rowCount, { target, path: column.name }),
+    );
   }
   columns.set(idOf(target, '_kafka_partition'), {
     kind: 'int32',
@@ -107,16 +111,22 @@ function assertUnchanged(dimension: string, before: number, after: number): void
   );
 }
 
-function idOf(target: JoinTarget, name: string): number {
-  const id = target.fieldIds.get(name);
-  if (id === undefined) throw new EnrichError('config', `the table has no column "${name}"`);
+function idOf(target: JoinTarget, path: string): number {
+  const id = target.fieldIds.get(path);
+  if (id === undefined) throw new EnrichError('config', `the table has no column "${path}"`);
   return id;
 }
 
-/** A view of the buffered column over the rows it holds. */
-function streamColumn(column: BufferColumn, rowCount: number): Column {
+type Place = { target: JoinTarget; path: string };
+
+/** A view of the buffered column over the rows it holds, and of what it is made of over theirs. */
+function streamColumn(column: BufferColumn, rowCount: number, place: Place): Column {
   const valid = column.valid.subarray(0, rowCount);
   switch (column.kind) {
+    case 'struct':
+    case 'list':
+    case 'map':
+      return nestedColumn(column, rowCount, place);
     case 'int32':
       return { kind: 'int32', values: column.values.subarray(0, rowCount), valid };
     case 'int64':
@@ -133,6 +143,32 @@ function streamColumn(column: BufferColumn, rowCount: number): Column {
         slices: { bytes: column.bytes, offsets: column.offsets.subarray(0, rowCount + 1) },
         valid,
       };
+  }
+}
+
+function nestedColumn(column: NestedColumn, rowCount: number, { target, path }: Place): Column {
+  const valid = column.valid.subarray(0, rowCount);
+  const inner = (child: BufferColumn, rows: number): Column =>
+    streamColumn(child, rows, { target, path: pathWithin(path, column.kind, child.name) });
+  switch (column.kind) {
+    case 'struct': {
+      const fields = column.fields.map((field) => {
+        const id = idOf(target, pathWithin(path, 'struct', field.name));
+        return [id, inner(field, rowCount)] as const;
+      });
+      return { kind: 'struct', fields: new Map(fields), valid };
+    }
+    case 'list': {
+      const offsets = column.offsets.subarray(0, rowCount + 1);
+      const rows = column.offsets[rowCount] ?? 0;
+      return { kind: 'list', offsets, element: inner(column.element, rows), valid };
+    }
+    case 'map': {
+      const offsets = column.offsets.subarray(0, rowCount + 1);
+      const rows = column.offsets[rowCount] ?? 0;
+      const [key, value] = [inner(column.key, rows), inner(column.value, rows)];
+      return { kind: 'map', offsets, key, value, valid };
+    }
   }
 }
 
@@ -169,6 +205,9 @@ function probe(dimension: JoinDimension, rows: RowBuffer, slots: Int32Array): vo
     case 'float32':
     case 'float64':
     case 'boolean':
+    case 'struct':
+    case 'list':
+    case 'map':
     case undefined:
       throw new EnrichError(
         'config',

@@ -34,7 +34,10 @@ export function recordOf(fields: unknown[]): AvroObject {
   return { type: 'record', name: 'Test', fields } as AvroObject;
 }
 
-/** The value of one cell: number, bigint, boolean, bytes or null. */
+/**
+ * The value of one cell: number, bigint, boolean, bytes or null; of what holds columns an object by name, an array, or an
+ * object by key.
+ */
 export function cell(column: BufferColumn | undefined, row: number): unknown {
   if (column === undefined) throw new Error('expected a column, got none');
   if (column.valid[row] === 0) return null;
@@ -51,7 +54,23 @@ export function cell(column: BufferColumn | undefined, row: number): unknown {
     case 'float32':
     case 'float64':
       return column.values[row];
+    case 'struct':
+      return Object.fromEntries(column.fields.map((field) => [field.name, cell(field, row)]));
+    case 'list':
+      return innerRows(column, row).map((item) => cell(column.element, item));
+    case 'map':
+      return Object.fromEntries(
+        innerRows(column, row).map((item) => [
+          new TextDecoder().decode(cell(column.key, item) as Uint8Array),
+          cell(column.value, item),
+        ]),
+      );
   }
+}
+
+function innerRows({ offsets }: { offsets: Int32Array }, row: number): number[] {
+  const [start = 0, end = 0] = [offsets[row], offsets[row + 1]];
+  return Array.from({ length: end - start }, (_, index) => start + index);
 }
 
 /** A row as an object by column name. */

@@ -116,6 +116,15 @@ describe('what old readers lose', () => {
   });
 });
 
+const linesFields = (...fields: object[]): unknown[] => [
+  {
+    name: 'lines',
+    type: { type: 'array', items: { type: 'record', name: 'Line', fields } },
+  },
+];
+
+const tagsOf = (values: unknown) => ({ name: 'tags', type: { type: 'map', values } });
+
 describe('a column', () => {
   it.each<[string, unknown[], unknown[], RegExp]>([
     [
@@ -219,7 +228,34 @@ describe('a column', () => {
     expect(columns(older ?? [], newer ?? [], ['n'])).toEqual([]);
   });
 
+  it('within a record, a list or a map is told by its path, each in its own way', () => {
+    const older = linesFields(
+      tagsOf('int'),
+      { name: 'sku', type: 'string' },
+      { name: 'n', type: 'int' },
+    );
+    const newer = linesFields(
+      tagsOf(optional('long')),
+      { name: 'code', type: 'string', aliases: ['sku'] },
+      { name: 'text', type: { type: 'array', items: 'string' } },
+    );
+    expect(columns(older, newer)).toEqual([
+      expect.stringMatching(
+        /^nobody: lines\[\].tags\{\} column c_lines\[\].tags\{\} may become null/,
+      ),
+      expect.stringContaining('column c_lines[].tags{} becomes long from int'),
+      expect.stringContaining('lines[].code was named lines[].sku'),
+      expect.stringContaining('the table needs a column c_lines[].text (list<string>)'),
+      expect.stringMatching(/^the table: lines\[\].n is gone/),
+    ]);
+    expect(columns(older, [{ name: 'lines', type: { type: 'array', items: 'string' } }])).toEqual([
+      expect.stringMatching(
+        /^the table: lines\[\] column .* is struct<.*> in the table and cannot become string$/,
+      ),
+    ]);
+  });
+
   it('of an older schema that could be no table is not told of', () => {
-    expect(columns([{ name: 'tags', type: { type: 'array', items: 'int' } }], [id])).toEqual([]);
+    expect(columns([{ name: 'tags', type: ['int', 'string'] }], [id])).toEqual([]);
   });
 });

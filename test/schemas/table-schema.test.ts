@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import type { NestedField } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
+import { renumberFields } from '@iceberg-js/rest-client-shim/spec/field-ids.ts';
+import type { IcebergType, NestedField } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import { describe, expect, it } from 'vitest';
 import type { Contract } from '../../schemas/contract.ts';
 import { loadContract } from '../../schemas/load-contracts.ts';
@@ -127,6 +128,114 @@ it('the dead-letter table keeps the record as it came', () => {
     '11 _kafka_topic_id string',
   ]);
 });
+
+const record = (name: string, fields: unknown[]) => ({ type: 'record', name, fields });
+const line = record('Line', [
+  { name: 'sku', type: 'string', doc: 'As in the shop.' },
+  { name: 'tags', type: ['null', { type: 'map', values: ['null', 'int'] }] },
+]);
+const nestedContract = contractOf([
+  { name: 'event_time', type: { type: 'long', logicalType: 'timestamp-millis' } },
+  { name: 'lines', type: { type: 'array', items: line } },
+  { name: 'city', type: ['null', 'string'] },
+]);
+
+const carrying = (columns: string[]) => [
+  { name: 'd', prefix: 'd_', contract: nestedContract, columns },
+];
+
+describe('nested columns', () => {
+  const fields = derive({ streamContract: nestedContract, dimensions: [] });
+
+  it('have ids at every level, behind those of the columns', () => {
+    expect(shown(fields).slice(0, 3)).toEqual([
+      '1 event_time timestamptz required',
+      '2 lines {type:list,elementId:7,element:{type:struct,fields:[' +
+        '{id:8,name:sku,required:true,type:string,doc:As in the shop.},' +
+        '{id:9,name:tags,required:false,type:{type:map,keyId:10,key:string,valueId:11,value:int,' +
+        'valueRequired:false}}]},elementRequired:true} required',
+      '3 city string',
+    ]);
+  });
+
+  it('whose names differ in case alone are refused', () => {
+    const twins = record('R', [
+      { name: 'zip', type: 'int' },
+      { name: 'ZIP', type: 'int' },
+    ]);
+    const streamContract = contractOf([
+      { name: 'event_time', type: { type: 'long', logicalType: 'timestamp-millis' } },
+      { name: 'a', type: { type: 'array', items: twins } },
+    ]);
+    expect(() => derive({ streamContract, dimensions: [] })).toThrow('a[].ZIP (a[].zip)');
+  });
+
+  it('of a dimension cannot be carried, and its other columns can', () => {
+    expect(() => derive({ dimensions: carrying(['lines']) })).toThrow(
+      'dimension d: contract test has the list lines',
+    );
+    expect(derive({ dimensions: carrying(['city']) }).map(({ name }) => name)).toContain('d_city');
+  });
+
+  // INVARIANTS.md 11
+  it('keep the ids that the table has given them, by name, whatever their order', () => {
+    const table = renumberFields(fields, (id) => id + 100).map((field) =>
+      typeof field.type === 'object' && field.type.type === 'list'
+        ? { ...field, type: { ...field.type, element: reversed(field.type.element) } }
+        : field,
+    );
+    const { fieldIds, differences } = reconcileFieldIds(
+      fields,
+      { schemaId: 0, fields: table },
+      'lake.t',
+    );
+    expect(differences).toEqual([]);
+    expect(Object.fromEntries(fieldIds)).toMatchObject({
+      lines: 102,
+      'lines[]': 107,
+      'lines[].sku': 108,
+      'lines[].tags': 109,
+      'lines[].tags{key}': 110,
+      'lines[].tags{}': 111,
+    });
+  });
+
+  it('that do not fit the table are told by their paths', () => {
+    const others = record('Line', [
+      { name: 'sku', type: ['null', 'int'] },
+      { name: 'tags', type: { type: 'map', values: 'int' } },
+      { name: 'weight', type: 'double' },
+    ]);
+    const streamContract = contractOf([
+      { name: 'event_time', type: { type: 'long', logicalType: 'timestamp-millis' } },
+      { name: 'lines', type: { type: 'array', items: ['null', others] } },
+      { name: 'city', type: { type: 'array', items: 'string' } },
+    ]);
+    const derived = derive({ streamContract, dimensions: [] });
+    expect(reconcileFieldIds(derived, { schemaId: 0, fields }, 'lake.t').differences).toEqual([
+      'column lines[] is required in the table but may be null',
+      'column city is string in the table, expected list<string>',
+    ]);
+    const optional = fields.map((field) =>
+      field.name === 'lines' && typeof field.type === 'object' && field.type.type === 'list'
+        ? { ...field, type: { ...field.type, elementRequired: false } }
+        : field,
+    );
+    expect(
+      reconcileFieldIds(derived, { schemaId: 0, fields: optional }, 'lake.t').differences,
+    ).toEqual([
+      'column lines[].sku is string in the table, expected int',
+      'column lines[].weight (double) is missing from the table',
+      'column city is string in the table, expected list<string>',
+    ]);
+  });
+});
+
+function reversed(type: IcebergType): IcebergType {
+  return typeof type === 'object' && type.type === 'struct'
+    ? { ...type, fields: type.fields.toReversed() }
+    : type;
+}
 
 describe('an existing table', () => {
   const fields = derive({ dimensions: [] });

@@ -1,6 +1,6 @@
 import type { PartitionValue } from '@iceberg-js/rest-client-shim/manifest/data-file.ts';
 import { columnValue } from '@iceberg-js/rest-client-shim/parquet/column-value.ts';
-import type { ColumnBatch } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
+import type { ColumnBatch, FlatColumn } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
 import type {
   DataFileWriter,
   EncodedFile,
@@ -47,11 +47,16 @@ function rowsOfBatch(tableSchema: TableSchema, batch: ColumnBatch, wanted: Int32
   const fields = tableSchema.fields.filter(({ id }) => batch.columns.has(id));
   const rows = Array.from(wanted, (row) =>
     fields.map(({ id, type }) => {
-      const column = batch.columns.get(id);
+      const column = flatColumn(batch, id);
       return column === undefined ? null : columnValue(column, type as PrimitiveType, row);
     }),
   );
   return { fieldIds: fields.map(({ id }) => id), rows };
+}
+
+/** The simulated contracts are flat. */
+function flatColumn(batch: ColumnBatch, id: number): FlatColumn | undefined {
+  return batch.columns.get(id) as FlatColumn | undefined;
 }
 
 const HEADER = Buffer.from('TWIN');
@@ -90,7 +95,7 @@ function metricsOf(
   const upperBounds = new Map<number, Uint8Array>();
   for (const { id, type } of tableSchema.fields) {
     valueCounts.set(id, rowCount);
-    const column = batch.columns.get(id);
+    const column = flatColumn(batch, id);
     if (column === undefined || !BOUNDED.has(type)) continue;
     const primitive = type as PrimitiveType;
     let lowest: PrimitiveValue | undefined;

@@ -10,7 +10,7 @@ import { openDimensionState } from '../../enrich/state/dimension-state.ts';
 import type { DimensionDefinition } from '../../enrich/state/dimension-record.ts';
 import type { ClickWorker } from '../../enrich/worker/click-worker.ts';
 import { openClickWorker } from '../../enrich/worker/open-click-worker.ts';
-import { contractFields } from '../../schemas/contract-field.ts';
+import { contractFields, isScalarField } from '../../schemas/contract-field.ts';
 import { topicOf } from '../enrich/pipeline/records.ts';
 import type { DimensionName } from '../enrich/pipeline/records.ts';
 import { Outside } from './outside.ts';
@@ -296,7 +296,8 @@ function watchedMetrics(world: World, name: string): Metrics {
 function definitions(world: World): DimensionDefinition[] {
   return world.config.dimensions.map((dimension) => {
     const { name, primaryKey, joinKey, normaliser, columns } = dimension;
-    const fields = contractFields(contracts.dimensions.get(name) ?? contracts.stream);
+    const contract = contracts.dimensions.get(name) ?? contracts.stream;
+    const fields = contractFields(contract).filter(isScalarField);
     const typeOf = (column: string) =>
       fields.find((field) => field.name === column)?.tableType ?? 'string';
     return {

@@ -385,8 +385,8 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       {
         file: 'schemas/table-schema.ts',
-        find: 'if (tableField !== undefined) fieldIds.set(field.name, tableField.id);',
-        put: 'if (tableField !== undefined) fieldIds.set(field.name, field.id);',
+        find: 'if (tableField !== undefined) into.fieldIds.set(pathOf(field), tableField.id);',
+        put: 'if (tableField !== undefined) into.fieldIds.set(pathOf(field), field.id);',
       },
     ],
   },

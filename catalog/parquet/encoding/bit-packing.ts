@@ -62,19 +62,28 @@ export function writeIndices(
   writePackedRun(out, to - from, () => packBits(out, indices, { from, to, width }), width);
 }
 
-/** Definition levels of rows `from` to `to` of an optional column, 1 where `valid` is, after their length. */
+/**
+ * Definition or repetition levels of entries `from` to `to`, up to `max`, which is below 256, after their length in
+ * bytes. Without `levels` all of them are `max`.
+ */
 export function writeLevels(
   out: ByteSink,
-  valid: Uint8Array | undefined,
+  levels: Uint8Array | undefined,
+  max: number,
   { from, to }: { from: number; to: number },
 ): void {
   const start = out.length;
   out.int32(0);
-  if (valid === undefined) {
+  if (levels === undefined) {
     out.varint((to - from) * 2);
-    out.byte(1);
+    out.byte(max);
+  } else if (max === 1) {
+    writePackedRun(out, to - from, () => packFlags(out, levels, from, to), 1);
   } else {
-    writePackedRun(out, to - from, () => packFlags(out, valid, from, to), 1);
+    const width = bitWidth(max);
+    const numbers = Int32Array.from(levels.subarray(from, to));
+    const range = { from: 0, to: numbers.length, width };
+    writePackedRun(out, to - from, () => packBits(out, numbers, range), width);
   }
   const { length } = out;
   out.length = start;

@@ -1,13 +1,12 @@
 import { constants, zstdCompressSync } from 'node:zlib';
-import type { Column } from '../columns.ts';
+import type { DictionaryColumn, FlatColumn, PlainColumn } from '../columns.ts';
 import { renumberCodes } from '../renumber-codes.ts';
 import { writeIndices, writeLevels } from './bit-packing.ts';
 import { ByteSink } from './byte-sink.ts';
-import { columnValues, type PlainColumn } from './column-values.ts';
+import { columnValues } from './column-values.ts';
 import { CompactThrift } from './compact-thrift.ts';
+import type { LeafEntries } from './leaf-entries.ts';
 import { type Encoding, ENCODING, type PageValues, type PrimitiveField } from './page-values.ts';
-
-type DictionaryColumn = Extract<Column, { kind: 'dictionary' }>;
 
 /** One column of one row group, as it stands in the file. */
 export type ColumnChunk = {
@@ -18,6 +17,8 @@ export type ColumnChunk = {
   end: number;
   encodings: readonly Encoding[];
   uncompressedBytes: number;
+  /** Values and places where there is none. */
+  entryCount: number;
   nullCount: number;
   nanCount: number | undefined;
   bounds: PageValues['bounds'];
@@ -37,9 +38,6 @@ const RAW_BYTES = 1024 ** 2;
 const DATA_PAGE = 0;
 const DICTIONARY_PAGE = 2;
 
-/** Which of the rows have a value (absent: all), and where it stands: rows of the column, or codes of its dictionary. */
-type Present = { valid: Uint8Array | undefined; at: Int32Array };
-
 /** Encodes columns into a file. Its memory is used again for each column: fresh memory costs more than the work. */
 export class ChunkEncoder {
   readonly #settings: PageSettings;
@@ -57,23 +55,39 @@ export class ChunkEncoder {
    * compressed, stay below a few times the distinct values, however often each of them stands in the rows. Errors: as
    * `columnValues`.
    */
-  encode(file: ByteSink, field: PrimitiveField, column: Column, rows: Int32Array): ColumnChunk {
+  encode(file: ByteSink, field: PrimitiveField, column: FlatColumn, rows: Int32Array): ColumnChunk {
     const { length } = rows;
-    if (this.#raw.bytes.length > RAW_BYTES_KEPT_MAX) this.#raw = new ByteSink(RAW_BYTES);
-    this.#raw.length = 0;
     if (this.#flags.length < length) {
       this.#flags = new Uint8Array(length);
       this.#places = new Int32Array(length);
-      this.#numbers = new Int32Array(length);
     }
     const memory = { flags: this.#flags, at: this.#places };
     const present =
       column.kind === 'dictionary'
         ? presentCodes(column, rows, memory)
         : presentRows(column.valid, rows, memory);
-    const pages = new Pages(file, { field, rowCount: length, present }, this.#raw, this.#settings);
-    if (column.kind === 'dictionary') this.#addDictionaryColumn(pages, field, column, present.at);
-    else pages.addValues(columnValues(field, column, present.at));
+    return this.encodeEntries(file, field, column, {
+      count: length,
+      at: present.at,
+      definition: present.valid,
+      definitionMax: field.required ? 0 : 1,
+      repetition: undefined,
+      repetitionMax: 0,
+    });
+  }
+
+  /** The same for the entries of a column within others. */
+  encodeEntries(
+    file: ByteSink,
+    field: PrimitiveField,
+    column: FlatColumn,
+    entries: LeafEntries,
+  ): ColumnChunk {
+    if (this.#raw.bytes.length > RAW_BYTES_KEPT_MAX) this.#raw = new ByteSink(RAW_BYTES);
+    this.#raw.length = 0;
+    const pages = new Pages(file, entries, this.#raw, this.#settings);
+    if (column.kind === 'dictionary') this.#addDictionaryColumn(pages, field, column, entries.at);
+    else pages.addValues(columnValues(field, column, entries.at));
     return pages.chunk;
   }
 
@@ -84,6 +98,7 @@ export class ChunkEncoder {
     { dictionary }: DictionaryColumn,
     codes: Int32Array,
   ): void {
+    if (this.#numbers.length < codes.length) this.#numbers = new Int32Array(codes.length);
     const numbers = this.#numbers.subarray(0, codes.length);
     numbers.set(codes);
     const { values } = dictionary;
@@ -126,6 +141,9 @@ function byteLengthOf(values: PlainColumn, rows: Int32Array): number {
 
 type Memory = { flags: Uint8Array; at: Int32Array };
 
+/** Which of the rows have a value (absent: all), and where it stands: rows of the column, or codes of its dictionary. */
+type Present = { valid: Uint8Array | undefined; at: Int32Array };
+
 function presentRows(valid: Uint8Array | undefined, rows: Int32Array, memory: Memory): Present {
   if (valid === undefined) return { valid: undefined, at: rows };
   const { flags, at } = memory;
@@ -164,23 +182,13 @@ function presentCodes(
 class Pages {
   readonly chunk: ColumnChunk;
   readonly #file: ByteSink;
-  readonly #field: PrimitiveField;
-  readonly #rowCount: number;
-  readonly #valid: Uint8Array | undefined;
+  readonly #entries: LeafEntries;
   readonly #raw: ByteSink;
   readonly #settings: PageSettings;
 
-  constructor(
-    file: ByteSink,
-    from: { field: PrimitiveField; rowCount: number; present: Present },
-    raw: ByteSink,
-    settings: PageSettings,
-  ) {
-    const { field, rowCount, present } = from;
+  constructor(file: ByteSink, entries: LeafEntries, raw: ByteSink, settings: PageSettings) {
     this.#file = file;
-    this.#field = field;
-    this.#rowCount = rowCount;
-    this.#valid = present.valid;
+    this.#entries = entries;
     this.#raw = raw;
     this.#settings = settings;
     this.chunk = {
@@ -189,7 +197,8 @@ class Pages {
       end: file.length,
       encodings: [],
       uncompressedBytes: 0,
-      nullCount: rowCount - present.at.length,
+      entryCount: entries.count,
+      nullCount: entries.count - entries.at.length,
       nanCount: undefined,
       bounds: undefined,
     };
@@ -226,25 +235,30 @@ class Pages {
     this.chunk.nanCount = values.nanCount;
   }
 
-  /** Pages of as many rows each. */
+  /** Pages of about as many entries each; the entries of a row are in one. */
   #addDataPages(
     encoding: Encoding,
     byteLength: number,
     write: (from: number, to: number) => void,
   ): void {
-    const rowCount = this.#rowCount;
+    const { count, definition, definitionMax, repetition, repetitionMax } = this.#entries;
     const pageCount = Math.ceil(byteLength / this.#settings.pageBytesMax);
-    const pageRows = Math.ceil(rowCount / Math.max(1, pageCount));
+    const pageEntries = Math.ceil(count / Math.max(1, pageCount));
     let value = 0;
-    for (let from = 0; from < rowCount; from += pageRows) {
-      const to = Math.min(from + pageRows, rowCount);
-      const end = value + this.#countValues(from, to);
-      if (!this.#field.required) writeLevels(this.#raw, this.#valid, { from, to });
+    let to = 0;
+    for (let from = 0; from < count; from = to) {
+      to = Math.min(from + pageEntries, count);
+      if (repetition !== undefined) while (to < count && repetition[to] !== 0) to += 1;
+      const range = { from, to };
+      const end = value + this.#countValues(range);
+      if (repetition !== undefined) writeLevels(this.#raw, repetition, repetitionMax, range);
+      if (definitionMax > 0) writeLevels(this.#raw, definition, definitionMax, range);
       write(value, end);
       value = end;
+      const entryCount = to - from;
       this.#endPage(DATA_PAGE, (thrift) =>
         thrift.struct(5, () => {
-          thrift.int32(1, to - from);
+          thrift.int32(1, entryCount);
           thrift.int32(2, encoding);
           thrift.int32(3, ENCODING.rle);
           thrift.int32(4, ENCODING.rle);
@@ -253,11 +267,13 @@ class Pages {
     }
   }
 
-  #countValues(from: number, to: number): number {
-    const valid = this.#valid;
-    if (valid === undefined) return to - from;
+  #countValues({ from, to }: { from: number; to: number }): number {
+    const { definition, definitionMax } = this.#entries;
+    if (definition === undefined) return to - from;
     let count = 0;
-    for (let row = from; row < to; row += 1) count += valid[row] as number;
+    for (let entry = from; entry < to; entry += 1) {
+      if (definition[entry] === definitionMax) count += 1;
+    }
     return count;
   }
 

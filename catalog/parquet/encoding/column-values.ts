@@ -1,12 +1,10 @@
 import { CatalogError } from '../../error.ts';
 import { decimalShape, fixedLength } from '../../spec/type-text.ts';
-import type { Column } from '../columns.ts';
+import type { PlainColumn } from '../columns.ts';
 import { fixedValues } from './fixed-values.ts';
 import { booleanValues, floatValues, int32Values, int64Values } from './number-values.ts';
 import type { PageValues, PrimitiveField } from './page-values.ts';
 import { textValues } from './text-values.ts';
-
-export type PlainColumn = Exclude<Column, { kind: 'dictionary' }>;
 
 const UUID_BYTES = 16;
 

@@ -1,11 +1,14 @@
 import * as fc from 'fast-check';
 import type { PartitionValue } from '../../../catalog/manifest/data-file.ts';
-import type { Column, ColumnBatch } from '../../../catalog/parquet/columns.ts';
+import type {
+  Column,
+  ColumnBatch,
+  FlatColumn,
+  PlainColumn,
+} from '../../../catalog/parquet/columns.ts';
 import { compareValues, twosComplement } from '../../../catalog/spec/single-value.ts';
 import type { PrimitiveType, TableSchema } from '../../../catalog/spec/table-schema.ts';
 import { decimalShape, fixedLength } from '../../../catalog/spec/type-text.ts';
-
-type PlainColumn = Exclude<Column, { kind: 'dictionary' }>;
 
 /** Values by column name: the model that columns and files are compared with. */
 export type Model = {
@@ -84,7 +87,7 @@ export function dictionaryColumn(
   type: PrimitiveType,
   values: readonly PartitionValue[],
   unused: readonly PartitionValue[],
-): Column {
+): FlatColumn {
   const distinct: PartitionValue[] = [...unused];
   const codeOf = (value: PartitionValue): number => {
     if (value === null) return -1;

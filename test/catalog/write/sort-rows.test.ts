@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { Column } from '../../../catalog/parquet/columns.ts';
+import type { FlatColumn } from '../../../catalog/parquet/columns.ts';
 import type { SortField } from '../../../catalog/spec/table-metadata.ts';
 import type { PrimitiveType } from '../../../catalog/spec/table-schema.ts';
 import { sortRows } from '../../../catalog/write/sort-rows.ts';
 import { plainColumn } from '../parquet/build-batch.ts';
 
-function key(column: Column | undefined, type: PrimitiveType, field: Partial<SortField> = {}) {
+function key(column: FlatColumn | undefined, type: PrimitiveType, field: Partial<SortField> = {}) {
   const ascending = { transform: 'identity', direction: 'asc', nullOrder: 'nulls-first' } as const;
   return { column, type, field: { sourceId: 1, ...ascending, ...field } };
 }
@@ -25,7 +25,7 @@ describe('sortRows', () => {
   });
 
   it('what lies under nulls does not order them: the next field does', () => {
-    const first: Column = {
+    const first: FlatColumn = {
       kind: 'int32',
       values: Int32Array.of(1, 2, 3, 4),
       valid: Uint8Array.of(0, 0, 0, 1),

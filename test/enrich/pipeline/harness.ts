@@ -26,7 +26,7 @@ import { EnrichError } from '../../../enrich/error.ts';
 import type { ClickWorker } from '../../../enrich/worker/click-worker.ts';
 import { openClickWorker } from '../../../enrich/worker/open-click-worker.ts';
 import { openMemoryStore } from '../../../enrich/state/memory-store.ts';
-import { contractFields } from '../../../schemas/contract-field.ts';
+import { contractFields, isScalarField } from '../../../schemas/contract-field.ts';
 import { loadContract } from '../../../schemas/load-contracts.ts';
 import { createMemoryRegistry } from '../../../schemas/memory-registry.ts';
 import { faultyCatalog, faultyLog, faultyRegistry, faultyStore } from './faulty-ports.ts';
@@ -336,7 +336,8 @@ export class World {
         close: () => guarded.close(),
       },
       dimensions: config.dimensions.map((dimension) => {
-        const fields = contractFields(contracts.dimensions.get(dimension.name) ?? contracts.stream);
+        const contract = contracts.dimensions.get(dimension.name) ?? contracts.stream;
+        const fields = contractFields(contract).filter(isScalarField);
         const typeOf = (column: string) =>
           fields.find((field) => field.name === column)?.tableType ?? 'string';
         const { primaryKey, joinKey, normaliser, columns } = dimension;
