@@ -48,5 +48,34 @@ it('the values of the codes, in their order, whatever the type', () => {
 });
 
 it('a value of another width than its type is a bug that is not passed on', () => {
-  expect(() => dictionaryColumn('long', carried(viewOf('int', [1]), [1]))).toThrow(/assert/);
+  for (const [type, narrower] of [
+    ['long', 'boolean'],
+    ['int', 'long'],
+    ['date', 'long'],
+  ] as const) {
+    const values = narrower === 'boolean' ? [true] : [1n];
+    const view = viewOf(narrower, values);
+    expect(() => dictionaryColumn(type, carried(view, [1]))).toThrow(/assert/);
+  }
+  const mixed = {
+    ...viewOf('int', [1, 2]),
+    gather: () => joinBytes([Buffer.alloc(4), Buffer.alloc(8)]),
+  };
+  expect(() => dictionaryColumn('long', carried(mixed, [1, 2]))).toThrow(/assert/);
+});
+
+it('values of a narrower contract are the same in a table whose column was widened', () => {
+  const ints = [0, -1, 2 ** 31 - 1, -(2 ** 31)];
+  const { values: longs } = dictionaryColumn('long', carried(viewOf('int', ints), [4, 3, 2, 1]));
+  expect([0, 1, 2, 3].map((index) => columnValue(longs, 'long', index))).toEqual(
+    ints.toReversed().map(BigInt),
+  );
+  const reals = [0.5, -1.25, 3e30];
+  const { values: doubles } = dictionaryColumn(
+    'double',
+    carried(viewOf('float', reals), [1, 2, 3]),
+  );
+  expect([0, 1, 2].map((index) => columnValue(doubles, 'double', index))).toEqual(
+    reals.map(Math.fround),
+  );
 });
