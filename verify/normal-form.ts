@@ -27,3 +27,8 @@ export function normaliseUrl(url: string): string {
 function lowerAscii(text: string): string {
   return text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
+
+/** The 32 digits of a uuid, however it is spelled. */
+export function uuidDigits(text: string): string {
+  return text.replaceAll('-', '').toLowerCase();
+}

@@ -1,11 +1,17 @@
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import { openDimensionHistory, type DimensionHistory } from './dimension-history.ts';
-import { openEnvelopeDecoder, type Canonical, type FetchAvroSchema } from './envelope.ts';
+import {
+  openEnvelopeDecoder,
+  type Canonical,
+  type FetchAvroSchema,
+  type ReplayedChange,
+} from './envelope.ts';
 import { VerifyError } from './error.ts';
 import { recordedCommits, recordedPipelines, type RecordedCommit } from './recorded.ts';
 import { openFindings, type Findings, type Report } from './report.ts';
+import { currentSchema } from './scan-rows.ts';
 import { bigintAt, numberAt, type Cell, type ReadRows, type RowBlock } from './table-rows.ts';
-import { normaliserOf } from './normal-form.ts';
+import { normaliserOf, uuidDigits } from './normal-form.ts';
 import type { ReadTopic, TopicRecord } from './topic-reader.ts';
 
 /** A dimension as pipeline.yaml describes it. */
@@ -135,7 +141,12 @@ async function replayDimension(
   const recorded = commits.map((commit) => commit.dimensions.get(name));
   const topicId = recorded.findLast((at) => at !== undefined)?.topicId;
   const positions = recorded.map((at) => (at?.topicId === topicId ? at?.next : undefined));
-  const normalise = normaliserOf(dimension.normaliser);
+  const uuids = uuidColumns(options.events);
+  // A uuid is found however it is spelled.
+  const normalise = uuids.has(dimension.streamField)
+    ? uuidDigits
+    : normaliserOf(dimension.normaliser);
+  const uuidCells = columns.filter((column) => uuids.has(dimension.prefix + column));
   const history = openDimensionHistory({ joinKey, columns, normalise });
   // What the pipeline reads: a record that is no text elsewhere is a change all the same.
   const read = [primaryKey, joinKey, ...columns];
@@ -152,7 +163,7 @@ async function replayDimension(
     const change = await decodeOrSkip(() => decoder.decode(key, value));
     if (change === 'undecodable') undecodable++;
     if (change === 'undecodable') return;
-    history.take(change, { partition, offset, timestampMs });
+    history.take(withUuids(change, uuidCells), { partition, offset, timestampMs });
     // The first change that is left of a row, and not its first ever: that one stood in the hole.
     if (hasHoles && !change.startsRow && !known.has(change.rowKey)) pasts.set(partition, offset);
     known.add(change.rowKey);
@@ -168,6 +179,22 @@ async function replayDimension(
     }),
   );
   return { ...dimension, history, normalise, positions, uncertain, undecodable };
+}
+
+/** Columns of the table that hold uuids, which are read as their bytes. */
+function uuidColumns(events: TableMetadata): ReadonlySet<string> {
+  const { fields } = currentSchema(events);
+  return new Set(fields.filter(({ type }) => type === 'uuid').map(({ name }) => name));
+}
+
+function withUuids(change: ReplayedChange, columns: readonly string[]): ReplayedChange {
+  if (change.row === null || columns.length === 0) return change;
+  const row = new Map(change.row);
+  for (const column of columns) {
+    const text = row.get(column) ?? null;
+    row.set(column, text === null ? null : uuidDigits(text));
+  }
+  return { ...change, row };
 }
 
 /** A record that is no change joins nothing: the pipeline sends it to the dead-letter table. */
