@@ -83,6 +83,7 @@ export async function applyConnectorFile(options: ConnectorOptions): Promise<voi
       checkSource,
       readSlot,
       loadSchema: schemaLoader(),
+      levels: openRegistry({ url: addressOf('registry') }),
       clock: { elapsedMs: systemClock.elapsedMs, sleep: (ms) => systemClock.sleep(ms) },
       onProgress: terminal.print,
     });

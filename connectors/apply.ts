@@ -13,6 +13,8 @@ import type { TopicAdmin, TopicState } from './kafka-admin.ts';
 import { refuseDue } from './new-slot.ts';
 import { capturedTables, changedSettings, debeziumPostgresConfig } from './postgres.ts';
 import type { ConnectorConfig } from './postgres.ts';
+import { freeSubjects } from './subject-levels.ts';
+import type { SubjectLevels } from './subject-levels.ts';
 import { planTopics, tableTopic } from './topics.ts';
 import type { TopicPlan } from './topics.ts';
 
@@ -29,10 +31,12 @@ export type ApplyOptions = ConnectorWait & {
   checkSource: (config: ConnectorsConfig) => Promise<SourceCheck>;
   /** The Avro schema behind an id: Debezium's notifications tell which tables were read. */
   loadSchema: (schemaId: number) => Promise<object | undefined>;
+  /** Of the registry that the connector's converter writes to. */
+  levels: SubjectLevels;
 };
 
 /**
- * Makes the topics and the connector be as configured, waits until the connector runs, and has it read
+ * Makes the topics, the registry's levels and the connector be as configured, waits until the connector runs, and has it read
  * the rows of tables that were added after its initial snapshot. Idempotent: a second call changes
  * nothing, and one after a call that was cut short does the rest. The number of partitions of a topic that exists is told, never
  * changed: the keys' places depend on it.
@@ -48,6 +52,7 @@ export async function applyConnectors(options: ApplyOptions): Promise<ApplyStep[
   report(await checkTables(options));
   await refuseUnsafe(options);
   for (const step of await applyTopics(options.topics, planTopics(options.config))) report(step);
+  for (const step of await applyLevels(options)) report(step);
   const { step, added } = await applyConfig(options);
   report(step);
   await waitUntilRunning(options);
@@ -151,6 +156,14 @@ async function applyTopic(
   return steps.length > 0
     ? steps
     : [{ subject, outcome: 'unchanged', message: `${subject}: unchanged` }];
+}
+
+async function applyLevels({ config, levels }: ApplyOptions): Promise<ApplyStep[]> {
+  return (await freeSubjects(config, levels)).map(({ subject, before }) => ({
+    subject: `subject ${subject}`,
+    outcome: 'changed',
+    message: `subject ${subject}: level ${before} -> NONE, the registry takes what the table becomes`,
+  }));
 }
 
 /** `added` are the tables that the connector did not capture before. */

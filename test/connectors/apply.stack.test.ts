@@ -65,6 +65,7 @@ function options(own: Partial<ConnectorsConfig> = {}): ApplyOptions {
     checkSource,
     readSlot,
     loadSchema,
+    levels: openRegistry({ url: endpoints.registryUrl }),
     clock: { elapsedMs: () => performance.now(), sleep },
     onProgress: () => {},
     waitMsMax: 60_000,

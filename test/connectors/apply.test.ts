@@ -8,6 +8,7 @@ import type { TopicAdmin } from '../../connectors/kafka-admin.ts';
 import { createMemoryTopicAdmin } from '../../connectors/memory-topic-admin.ts';
 import { readConnectorsStatus } from '../../connectors/status.ts';
 import { notificationTopic, signalTopic, tableTopic } from '../../connectors/topics.ts';
+import { createMemoryRegistry } from '../../schemas/memory-registry.ts';
 import { connectorsConfig } from './connectors-sample.ts';
 import { memoryConnect, memoryDebezium, notification } from './memory-debezium.ts';
 
@@ -24,6 +25,7 @@ function options(connect: ConnectClient, lines: string[] = []): ApplyOptions & S
     checkSource: async () => ({ kind: 'ready' }),
     readSlot: async () => ({ kind: 'unreachable', message: 'far away' }),
     loadSchema: async () => undefined,
+    levels: createMemoryRegistry(),
     clock: { elapsedMs: () => nowMs, sleep: async (ms) => void (nowMs += ms) },
     onProgress: (line) => lines.push(line),
   };
@@ -39,6 +41,23 @@ describe('apply', () => {
     expect(outcomes(first.slice(-2))).toEqual(['running', 'unchanged']);
     const second = await applyConnectors(given);
     expect(new Set(outcomes(second))).toEqual(new Set(['unchanged', 'running']));
+  });
+
+  it('has the registry take whatever the tables become, and no other subject', async () => {
+    const levels = createMemoryRegistry();
+    const given = { ...options(memoryConnect(['RUNNING'])), levels };
+    await levels.setCompatibility('app.public.users-value', 'BACKWARD');
+    await levels.setCompatibility('clicks-value', 'FULL');
+    const steps = await applyConnectors(given);
+    expect(steps.filter(({ subject }) => subject.startsWith('subject'))).toEqual([
+      expect.objectContaining({
+        subject: 'subject app.public.users-value',
+        outcome: 'changed',
+        message: expect.stringContaining('BACKWARD -> NONE') as string,
+      }),
+    ]);
+    expect(await levels.compatibility('app.public.users-value')).toBe('NONE');
+    expect(await levels.compatibility('clicks-value')).toBe('FULL');
   });
 
   it('corrects a setting that drifted and only tells of another number of partitions', async () => {

@@ -100,6 +100,7 @@ function options(lines: string[] = []) {
     findRows: findInSource,
     checkSource,
     loadSchema,
+    levels: openRegistry({ url: endpoints.registryUrl }),
     clock: { elapsedMs: () => performance.now(), sleep },
     onProgress: (line: string) => void lines.push(line),
     waitMsMax: 60_000,

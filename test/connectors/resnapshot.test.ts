@@ -7,6 +7,7 @@ import type { SlotState } from '../../connectors/replication-slot.ts';
 import { resnapshotTables } from '../../connectors/resnapshot.ts';
 import type { ResnapshotOptions } from '../../connectors/resnapshot.ts';
 import { readConnectorsStatus } from '../../connectors/status.ts';
+import { createMemoryRegistry } from '../../schemas/memory-registry.ts';
 import { connectorsConfig } from './connectors-sample.ts';
 import { memoryConnect, memoryDebezium } from './memory-debezium.ts';
 
@@ -37,6 +38,7 @@ function options(connect: ConnectClient): ResnapshotOptions & ApplyOptions {
     dropSlot: async () => undefined,
     findRows: async () => new Set(),
     loadSchema: async () => undefined,
+    levels: createMemoryRegistry(),
     clock: { elapsedMs: () => nowMs, sleep: async (ms) => void (nowMs += ms) },
     onProgress: () => undefined,
   };
