@@ -3,7 +3,7 @@ export const EXIT = { ok: 0, failedCheck: 1, usage: 2, internal: 70, configurati
 
 /**
  * The exit code that an error asks for, by its kind: what the user must change, decide or rebuild is 78, what is
- * away at the moment is 1, everything else is our own bug.
+ * away at the moment, or stopped as its policy says, is 1, everything else is our own bug.
  */
 export function exitCodeOf(error: unknown): number {
   switch ((error as { kind?: unknown } | undefined)?.kind) {
@@ -15,6 +15,7 @@ export function exitCodeOf(error: unknown): number {
       return EXIT.configuration;
     case 'unavailable':
     case 'reopen':
+    case 'schema-change':
     case 'unauthorized':
     case 'conflict':
     case 'commit-unknown':

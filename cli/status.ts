@@ -54,9 +54,12 @@ async function processState({ http }: PipelineConfig): Promise<StatusLine[]> {
     process.exitCode = EXIT.failedCheck;
     return [['pipeline', `not running (nothing answers ${url})`]];
   }
-  const text = (await response.text()).trim();
+  const [text = '', ...notes] = (await response.text()).trim().split('\n');
   if (!response.ok) process.exitCode = EXIT.failedCheck;
-  return [['pipeline', response.ok ? 'running, joining clicks' : `running, not ready: ${text}`]];
+  return [
+    ['pipeline', response.ok ? 'running, joining clicks' : `running, not ready: ${text}`],
+    ...notes.map((note): StatusLine => ['', note]),
+  ];
 }
 
 async function loadEvents(config: PipelineConfig): Promise<TableMetadata | undefined> {

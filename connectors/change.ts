@@ -47,6 +47,7 @@ export const CHANGE_REJECT_REASONS = [
   'missing-position',
   'invalid-key',
   'invalid-column',
+  'schema-change',
 ] as const;
 
 export type ChangeReject = {

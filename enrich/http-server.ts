@@ -9,13 +9,15 @@ export type Health = {
   failure: () => string | undefined;
   /** Undefined once clicks are being joined; else what is being waited for. */
   waitingFor: () => string | undefined;
+  /** What should be seen to, whether clicks are being joined or not. */
+  notes: () => readonly string[];
 };
 
 export type HttpServer = { port: number; close: () => Promise<void> };
 
 /**
  * Serves `/metrics` (Prometheus text), `/livez` (200 while the process does its work) and `/readyz`
- * (200 once clicks are joined and committed). A port in use is `config`.
+ * (200 once clicks are joined and committed; from the second line on what else should be seen to). A port in use is `config`.
  */
 export async function startHttpServer(options: {
   host: string;
@@ -39,9 +41,9 @@ export async function startHttpServer(options: {
         return;
       }
       case '/livez':
-        return sayHealth(say, health.failure());
+        return sayHealth(say, health.failure(), []);
       case '/readyz':
-        return sayHealth(say, health.failure() ?? health.waitingFor());
+        return sayHealth(say, health.failure() ?? health.waitingFor(), health.notes());
       default:
         return say(404, 'not found; there are /metrics, /livez and /readyz\n');
     }
@@ -64,7 +66,10 @@ export async function startHttpServer(options: {
   };
 }
 
-function sayHealth(say: (status: number, body: string) => void, problem: string | undefined): void {
-  if (problem === undefined) say(200, 'ok\n');
-  else say(503, `${problem}\n`);
+function sayHealth(
+  say: (status: number, body: string) => void,
+  problem: string | undefined,
+  notes: readonly string[],
+): void {
+  say(problem === undefined ? 200 : 503, `${[problem ?? 'ok', ...notes].join('\n')}\n`);
 }

@@ -42,6 +42,12 @@ function flowMetrics(registers: Registry[]) {
       help: 'Schema ids that records wait for because the registry has not answered yet',
       registers,
     }),
+    partitionsPaused: new Gauge({
+      name: 'tributary_partitions_paused',
+      help: 'Partitions that wait because of a schema that the policy for schema changes does not take',
+      labelNames: ['topic'] as const,
+      registers,
+    }),
     fetchErrors: new Counter({
       name: 'tributary_fetch_errors_total',
       help: 'Polls of the log that failed and were tried again',

@@ -83,39 +83,70 @@ function missing(dimension: DimensionConfig, { name }: ScalarField): Told {
   };
 }
 
-function misfit(field: ScalarField, column: SourceColumn): Told | undefined {
-  const { all, some } = takesOf(field.tableType);
-  const message = `is ${field.tableType} by the contract and ${column.type} at the source`;
-  if (!all.includes(column.form) && !some.includes(column.form)) {
-    return {
-      severity: 'breaking',
-      breaks: 'the dimension',
-      message: `${message}: every change with a value in it is a reject`,
-      instead: 'give the field the type that the source has, or change the column at the source',
-    };
-  }
-  const rejects = `${message}: a change with a value that does not fit is a reject`;
-  if (narrows(field.tableType, column)) {
-    return {
-      severity: 'breaking',
-      breaks: 'the dimension',
-      message: rejects,
-      instead: 'give the field the type that the source has: it holds every value',
-    };
-  }
-  return some.includes(column.form)
-    ? { severity: 'note', breaks: 'nobody', message: rejects, instead: '' }
-    : undefined;
+/** How much of what a source column may hold a column of the table takes (see `column-codec.ts`). */
+export type Fit =
+  | 'every'
+  /** Every value of the right form, such as text that is a uuid. */
+  | 'some'
+  /** The source has room for numbers, or digits, that the column has none for. */
+  | 'narrower'
+  | 'none';
+
+export function fitOf(type: PrimitiveType, column: SourceColumn): Fit {
+  const { all, some } = takesOf(type);
+  if (!all.includes(column.form) && !some.includes(column.form)) return 'none';
+  if (narrows(type, column)) return 'narrower';
+  return some.includes(column.form) ? 'some' : 'every';
 }
 
-/** Whether the source has room for numbers that the column has none for. */
+/** Whether a column that is narrower than the source's can be widened to it as it stands. Source: Iceberg table spec. */
+export function widens(
+  type: PrimitiveType,
+  { form, type: sourceType, digits }: SourceColumn,
+): boolean {
+  if (type === 'int') return form === 'long';
+  if (type === 'float') return sourceType === 'double';
+  const [, precision, scale] = decimalForm.exec(type) ?? [];
+  if (precision === undefined || digits === undefined) return false;
+  return digits.scale === Number(scale) && digits.precision <= decimalPrecisionMax;
+}
+
+function misfit(field: ScalarField, column: SourceColumn): Told | undefined {
+  const message = `is ${field.tableType} by the contract and ${column.type} at the source`;
+  const rejects = `${message}: a change with a value that does not fit is a reject`;
+  switch (fitOf(field.tableType, column)) {
+    case 'none':
+      return {
+        severity: 'breaking',
+        breaks: 'the dimension',
+        message: `${message}: every change with a value in it is a reject`,
+        instead: 'give the field the type that the source has, or change the column at the source',
+      };
+    case 'narrower':
+      return {
+        severity: 'breaking',
+        breaks: 'the dimension',
+        message: field.tableType === 'float' ? `${message}: values are rounded to it` : rejects,
+        instead: 'give the field the type that the source has: it holds every value',
+      };
+    case 'some':
+      return { severity: 'note', breaks: 'nobody', message: rejects, instead: '' };
+    case 'every':
+      return undefined;
+  }
+}
+
 function narrows(type: PrimitiveType, column: SourceColumn): boolean {
   if (type === 'int' || type === 'date') return column.form === 'long';
+  if (type === 'float') return column.type === 'double';
   return losesDigits(type, column);
 }
 
+const decimalForm = /^decimal\((\d+), (\d+)\)$/;
+const decimalPrecisionMax = 38;
+
 function losesDigits(type: PrimitiveType, { digits }: SourceColumn): boolean {
-  const [, precision, scale] = /^decimal\((\d+), (\d+)\)$/.exec(type) ?? [];
+  const [, precision, scale] = decimalForm.exec(type) ?? [];
   if (precision === undefined || digits === undefined) return false;
   const whole = Number(precision) - Number(scale);
   return digits.scale > Number(scale) || digits.precision - digits.scale > whole;

@@ -1,6 +1,6 @@
 import type { Change, ChangeReject } from '../../connectors/change.ts';
 import type { ChangeDecoder } from '../../connectors/decode-change.ts';
-import { schemaIdOf } from '../../connectors/framing.ts';
+import { frameBytes, schemaIdOf } from '../../connectors/framing.ts';
 import { isStreamed } from '../../connectors/readiness-signal.ts';
 import type { Reject } from '../core/dead-letters.ts';
 import type { RecordColumns, TopicDescription } from '../source/log.ts';
@@ -10,13 +10,26 @@ import type { PositionedChange, RefusedChange } from '../state/fold-changes.ts';
 import { KeptRecords, recordAt, timestampAt } from './kept-records.ts';
 import type { KeptRecord } from './kept-records.ts';
 import type { SchemaLoads } from './schema-loads.ts';
+import { taken } from './source-schemas.ts';
+import type { SchemaVerdict, SourceSchemas } from './source-schemas.ts';
 
 /** One dimension's changelog topic and how to read it. */
 export type DimensionTopic = {
   name: string;
   description: TopicDescription;
   decoder: ChangeDecoder;
+  /** Judges the schemas that the values of its records name. */
+  sourceSchemas: Pick<SourceSchemas, 'verdict' | 'entries'>;
 };
+
+/** Why the records of a partition are not taken further. */
+export type Standstill =
+  | { kind: 'missing'; schemaIds: readonly number[] }
+  /** By the policy for changes of the source. */
+  | ({ kind: 'pause' } & HeldUp)
+  | ({ kind: 'fail' } & HeldUp);
+
+type HeldUp = { schemaId: number; why: string; remedy: string };
 
 /** Offsets below this, and the few that a batch adds to them, are exact as numbers. */
 const exactOffsetMax = 2n ** 52n;
@@ -33,6 +46,8 @@ export class ChangeIntake {
   readonly #records = new KeptRecords();
   readonly #rejects: Reject[] = [];
   readonly #place = { offset: 0, timestampMs: 0 };
+  #schemaId = -1;
+  #verdictOfRun = taken;
 
   constructor(options: {
     topic: DimensionTopic;
@@ -52,11 +67,11 @@ export class ChangeIntake {
     return this.#records.byteLength;
   }
 
-  /** Takes records up to the first whose schema is not loaded; returns the ids to load. */
+  /** Takes records up to the first whose schema is not loaded, or is to be taken by nobody; tells which that is. */
   take(
     records: RecordColumns,
     options: { schemas: Pick<SchemaLoads, 'isUnknown'>; onStreamingChange: () => void },
-  ): readonly number[] {
+  ): Standstill | undefined {
     const kept = this.#records.keep(records);
     const { baseOffset, count, offsetDelta } = kept;
     const deltaMin = this.next > baseOffset ? Number(this.next - baseOffset) : 0;
@@ -64,15 +79,39 @@ export class ChangeIntake {
     for (let index = 0; index < count; index++) {
       const delta = offsetDelta[index] as number;
       if (delta < deltaMin) continue;
-      if (isExact && this.#takePlain(kept, index, options.onStreamingChange)) continue;
+      const verdict = this.#verdict(kept, index);
+      const { kind } = verdict;
+      if (kind === 'pause' || kind === 'fail') {
+        this.next = baseOffset + BigInt(delta);
+        return { ...verdict, kind, schemaId: this.#schemaId };
+      }
+      const isPlain = isExact && kind === 'take';
+      if (isPlain && this.#takePlain(kept, index, options.onStreamingChange)) continue;
       const offset = baseOffset + BigInt(delta);
-      const missing = this.#take(recordAt(kept, index), offset, options);
+      const missing = this.#take(recordAt(kept, index), { offset, verdict }, options);
       if (missing.length === 0) continue;
       this.next = offset;
-      return missing;
+      return { kind: 'missing', schemaIds: missing };
     }
     if (count > 0) this.next = baseOffset + BigInt(offsetDelta[count - 1] as number) + 1n;
-    return [];
+    return undefined;
+  }
+
+  /** Of the schema that the record's value names: asked for at the first of a run of records with the same. */
+  #verdict(records: RecordColumns, index: number): SchemaVerdict {
+    const schemaId = valueSchemaId(records, index);
+    if (schemaId < 0) return taken;
+    if (schemaId === this.#schemaId) return this.#verdictOfRun;
+    const offset = records.baseOffset + BigInt(records.offsetDelta[index] as number);
+    const verdict = this.topic.sourceSchemas.verdict(schemaId, {
+      partition: this.partition,
+      offset,
+    });
+    // It is not loaded: that is told of the record.
+    if (verdict === undefined) return taken;
+    this.#schemaId = schemaId;
+    this.#verdictOfRun = verdict;
+    return verdict;
   }
 
   #takePlain(records: RecordColumns, index: number, onStreamingChange: () => void): boolean {
@@ -89,18 +128,18 @@ export class ChangeIntake {
 
   #take(
     record: KeptRecord,
-    offset: bigint,
+    { offset, verdict }: { offset: bigint; verdict: SchemaVerdict },
     options: { schemas: Pick<SchemaLoads, 'isUnknown'>; onStreamingChange: () => void },
   ): readonly number[] {
     const { decoder } = this.topic;
     const { schemas, onStreamingChange } = options;
     const missing = decoder.missingSchemaIds(record).filter((id) => !schemas.isUnknown(id));
     if (missing.length > 0) return missing;
-    const change = decoder.decode(record);
+    const decoded = decoder.decode(record);
+    if (isStreamed(decoded)) onStreamingChange();
+    const change = judged(decoded, verdict);
     if (change.kind === 'reject') {
       this.#rejects.push(this.#rejectOf(record, { offset, ...change.reject }));
-    } else if (isStreamed(change)) {
-      onStreamingChange();
     }
     this.batch.add({ offset, timestampMs: record.timestampMs, change });
     this.#count(change.kind);
@@ -142,4 +181,18 @@ export class ChangeIntake {
       value: value ?? undefined,
     };
   }
+}
+
+/** A change whose schema is rejected; what ends a row needs none of its columns. */
+function judged(change: Change, verdict: SchemaVerdict): Change {
+  if (verdict.kind !== 'reject' || change.kind !== 'upsert') return change;
+  return { kind: 'reject', reject: { reason: 'schema-change', message: verdict.why } };
+}
+
+/** The schema id in the frame of a record's value, -1 where there is none. */
+function valueSchemaId({ bytes, valueStart, valueLength }: RecordColumns, index: number): number {
+  const at = valueStart[index] as number;
+  if ((valueLength[index] as number) < frameBytes || bytes[at] !== 0) return -1;
+  const high = ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number);
+  return (high << 16) | ((bytes[at + 3] as number) << 8) | (bytes[at + 4] as number);
 }

@@ -1,14 +1,16 @@
 import type { Clock } from '../clock.ts';
 import type { Reject } from '../core/dead-letters.ts';
+import { EnrichError } from '../error.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { DimensionState } from '../state/dimension-state.ts';
 import type { Log, LogReader } from '../source/log.ts';
 import { AwaitedPartitions } from '../source/awaited-partitions.ts';
 import { ChangeIntake } from './change-intake.ts';
-import type { DimensionTopic } from './change-intake.ts';
+import type { DimensionTopic, Standstill } from './change-intake.ts';
 import type { ChangeRejects } from './change-rejects.ts';
 import { MissedDeletes, readDeleteRetentionMs } from './missed-deletes.ts';
+import { PausedPartitions } from './paused-partitions.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
 import { DIMENSION_FEED, KAFKA } from './pipeline-status.ts';
 import { isUnavailable, retryUntilAvailable } from './retry.ts';
@@ -55,7 +57,8 @@ export class DimensionFeed {
   readonly #unread: Map<string, Map<number, bigint>>;
   readonly #ends = new Map<string, Map<number, bigint>>();
   readonly #missedDeletes = new Map<string, MissedDeletes>();
-  #paused = false;
+  readonly #paused: PausedPartitions;
+  #isFull = false;
   /** What a poll asks for: less where more comes than is kept, all of which is fetched and expanded again. */
   #pollBytesMax = POLL_BYTES_MAX;
   #listedMs: number;
@@ -71,7 +74,14 @@ export class DimensionFeed {
     this.#options = options;
     this.#reader = reader;
     this.#unread = unread;
-    this.#awaited = new AwaitedPartitions(options);
+    this.#paused = new PausedPartitions(options);
+    this.#awaited = new AwaitedPartitions({
+      ...options,
+      schemas: {
+        isLoading: (id) => this.#paused.hasSchema(id) || options.schemas.isLoading(id),
+        assertSound: () => options.schemas.assertSound(),
+      },
+    });
     this.#listedMs = options.clock.elapsedMs();
     this.#byTopic = new Map(options.topics.map((topic) => [topic.description.topic, topic]));
   }
@@ -127,10 +137,33 @@ export class DimensionFeed {
       this.#admit(topic, bounds);
       for (const [partition, { endOffset }] of bounds) {
         const next = this.#next.get(topic)?.get(partition);
-        if (next !== undefined && next < endOffset)
-          this.#unread.get(topic)?.set(partition, endOffset);
+        if (next === undefined || next >= endOffset || this.#mayStand(topic, partition)) continue;
+        this.#unread.get(topic)?.set(partition, endOffset);
       }
     }
+  }
+
+  /**
+   * Takes note that every dimension was read to the ends that were to be reached: a partition that is paused later, also
+   * in another life of the process, keeps no click from being joined (INVARIANTS.md 6). Errors: those of the state.
+   */
+  async rememberRead(): Promise<void> {
+    const { topics, state } = this.#options;
+    for (const topic of topics) {
+      if (this.#wasRead(topic)) continue;
+      await state.putMeta(readName(topic), new TextEncoder().encode('yes'));
+    }
+  }
+
+  #wasRead(topic: DimensionTopic): boolean {
+    return this.#options.state.getMeta(readName(topic)) !== undefined;
+  }
+
+  /** Whether a partition is paused that was whole before: the rows that it has told of are what it was then. */
+  #mayStand(topicName: string, partition: number): boolean {
+    const topic = this.#byTopic.get(topicName);
+    if (topic === undefined || !this.#wasRead(topic)) return false;
+    return this.#paused.has({ topic: topicName, partition });
   }
 
   /** Records still to be read before `caughtUp`, by dimension. */
@@ -203,13 +236,13 @@ export class DimensionFeed {
     const { rejects, metrics, logger } = this.#options;
     const { count, bytes, isFull } = rejects.waiting();
     metrics.deadLettersWaiting.set(count);
-    if (isFull && !this.#paused) {
+    if (isFull && !this.#isFull) {
       logger.warn('reading dimensions: paused, too many rejects wait for the dead-letter table', {
         count,
         bytes,
       });
     }
-    this.#paused = isFull;
+    this.#isFull = isFull;
     return isFull;
   }
 
@@ -254,7 +287,7 @@ export class DimensionFeed {
     const { clock } = this.#options;
     const turn = { nowMs: clock.nowMs(), elapsedMs: clock.elapsedMs() };
     const intakes = new Map<string, ChangeIntake>();
-    const missing = new Set<number>();
+    const standing = new Map<string, Standstill>();
     const blocked = new Set<string>();
     let keptBytes = 0;
     const progress = await this.#reader.poll(
@@ -264,12 +297,12 @@ export class DimensionFeed {
         const intake = blocked.has(key) ? undefined : this.#intake(intakes, topic, partition);
         if (intake === undefined) return;
         const keptBefore = intake.keptBytes;
-        const ids = intake.take(records, this.#options);
+        const standstill = intake.take(records, this.#options);
         keptBytes += intake.keptBytes - keptBefore;
-        if (ids.length === 0) return;
+        if (standstill === undefined) return;
         blocked.add(key);
-        this.#awaited.add(topic, partition, ids);
-        for (const id of ids) missing.add(id);
+        standing.set(key, standstill);
+        this.#stand({ topic, partition }, standstill);
       },
       { waitMsMax: POLL_WAIT_MS_MAX, bytesMax: this.#pollBytesMax },
     );
@@ -293,8 +326,32 @@ export class DimensionFeed {
       await this.#missedDeletes.get(topic)?.reached(places, turn);
     }
     if (blocked.size === 0) return;
-    if (missing.size > 0) await this.#options.schemas.load(missing);
+    await this.#answer([...standing.values()]);
     this.#seek();
+  }
+
+  /** Keeps a partition from being read until what it stands for is there. */
+  #stand({ topic, partition }: { topic: string; partition: number }, standstill: Standstill): void {
+    switch (standstill.kind) {
+      case 'missing':
+        return this.#awaited.add(topic, partition, standstill.schemaIds);
+      case 'pause':
+        this.#paused.add({ topic, partition }, standstill);
+        this.#awaited.add(topic, partition, [standstill.schemaId]);
+        if (this.#mayStand(topic, partition)) this.#unread.get(topic)?.delete(partition);
+        return;
+      case 'fail':
+    }
+  }
+
+  /** Errors: `schema-change` where that is the policy; those of the registry that no waiting mends. */
+  async #answer(standing: readonly Standstill[]): Promise<void> {
+    const missing = standing.flatMap((one) => (one.kind === 'missing' ? one.schemaIds : []));
+    if (missing.length > 0) await this.#options.schemas.load(new Set(missing));
+    const failure = standing.find((one) => one.kind === 'fail');
+    if (failure === undefined) return;
+    const { why, remedy, schemaId } = failure;
+    throw new EnrichError('schema-change', `${why}. ${remedy}`, { context: { schemaId } });
   }
 
   #intake(
@@ -337,7 +394,10 @@ export class DimensionFeed {
     let rejects: readonly Reject[] = [];
     const { refused } = await state.apply(topic.name, source, batch, (found) => {
       rejects = intake.rejects(found);
-      return this.#options.rejects.entriesOf(topic.name, rejects);
+      return [
+        ...this.#options.rejects.entriesOf(topic.name, rejects),
+        ...topic.sourceSchemas.entries(),
+      ];
     });
     position?.set(partition, next);
     const unread = this.#unread.get(topicName);
@@ -391,4 +451,8 @@ export class DimensionFeed {
     );
     this.#reader.assign(this.#awaited.readable(read));
   }
+}
+
+function readName({ name, description }: DimensionTopic): string {
+  return `read/${name}/${description.topicId}`;
 }

@@ -18,6 +18,7 @@ export class PipelineStatus implements Health {
   readonly #clock: Clock;
   readonly #turnedAtMs = new Map<string, number>();
   readonly #troubles = new Map<string, string>();
+  readonly #notes = new Map<string, string>();
   #waitingFor: string | undefined = 'starting';
   #failure: string | undefined;
 
@@ -28,6 +29,7 @@ export class PipelineStatus implements Health {
   /** Before the loops turn, for the first time or once more. */
   starting(): void {
     this.#turnedAtMs.clear();
+    this.#notes.clear();
     this.#waitingFor = 'starting';
   }
 
@@ -62,6 +64,15 @@ export class PipelineStatus implements Health {
 
   overcome(what: string): void {
     this.#troubles.delete(what);
+  }
+
+  /** What an operator should see though clicks are joined, until the loops turn anew. */
+  note(what: string, message: string): void {
+    this.#notes.set(what, message);
+  }
+
+  notes(): readonly string[] {
+    return [...this.#notes.values()];
   }
 
   fail(reason: string): void {

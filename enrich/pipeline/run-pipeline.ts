@@ -28,6 +28,7 @@ import { waitUntilReady } from './readiness.ts';
 import { isCutShort, retryUntilAvailable } from './retry.ts';
 import { openKeptSchemas } from './kept-schemas.ts';
 import { SchemaLoads } from './schema-loads.ts';
+import { SourceSchemas } from './source-schemas.ts';
 import { openTables } from './tables.ts';
 import { workerSpecs } from './worker-specs.ts';
 import { SnapshotCompletion } from './snapshot-completion.ts';
@@ -232,6 +233,14 @@ async function joinClicks(
     signal,
   });
   if (signal.aborted) return;
+  await retryUntilAvailable({
+    what: 'storing that the dimensions were read',
+    attempt: () => feed.rememberRead(),
+    clock,
+    logger,
+    signal,
+    status,
+  });
   metrics.ready.set(1);
   status.ready();
   opened.onReady();
@@ -250,7 +259,7 @@ async function requireTopic(log: Log, topic: string, where: string): Promise<Top
 }
 
 async function openFeed(
-  { config, ports, status }: PipelineOptions,
+  { config, contracts, ports, status }: PipelineOptions,
   opened: {
     topics: ReadonlyMap<string, TopicDescription>;
     rejects: ChangeRejects;
@@ -260,14 +269,17 @@ async function openFeed(
 ): Promise<DimensionFeed> {
   const { rejects, schemas, completion } = opened;
   const { log, state, clock, logger, metrics } = ports;
-  const topics = config.dimensions.flatMap(({ name, primaryKey, joinKey, columns }) => {
+  const resolve = (id: number): object | undefined => schemas.resolve(id);
+  const topics = config.dimensions.flatMap((dimension) => {
+    const { name, primaryKey, joinKey, columns } = dimension;
     const description = opened.topics.get(name);
-    if (description === undefined) return [];
-    const decoder = createChangeDecoder({
-      resolve: (id) => schemas.resolve(id),
-      columns: [...new Set([primaryKey, joinKey, ...columns])],
-    });
-    return [{ name, description, decoder }];
+    const contract = contracts.dimensions.get(name);
+    if (description === undefined || contract === undefined) return [];
+    const { topicId } = description;
+    const wanted = [...new Set([primaryKey, joinKey, ...columns])];
+    const decoder = createChangeDecoder({ resolve, columns: wanted });
+    const options = { dimension, contract, topicId, resolve, state, logger };
+    return [{ name, description, decoder, sourceSchemas: new SourceSchemas(options) }];
   });
   return DimensionFeed.open({
     log,
@@ -333,6 +345,15 @@ async function openCrew(
   signal: AbortSignal,
 ): Promise<ClickCrew> {
   const { clock, logger, metrics, openWorker } = ports;
+  const { partitionCount, topic } = stream;
+  if (config.workers > partitionCount) {
+    logger.warn('workers without a partition stand idle: lower workers in pipeline.yaml', {
+      workers: config.workers,
+      idle: config.workers - partitionCount,
+      topic,
+      partitions: partitionCount,
+    });
+  }
   const specs = workerSpecs({ config, contract: contracts.stream, stream, tables });
   const opening = specs.map((spec) =>
     retryUntilAvailable({

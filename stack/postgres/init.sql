@@ -53,6 +53,10 @@ create publication tributary_pub
   for table public.users, public.devices, public.urls, public.debezium_heartbeat
   with (publish = 'insert, update, delete');
 
+-- Whoever adds a table to be captured is its owner, and publishes it without a superuser.
+grant create on database app to app;
+alter publication tributary_pub owner to app;
+
 grant usage on schema public to cdc;
 grant select on public.users, public.devices, public.urls to cdc;
 grant select, insert, update on public.debezium_heartbeat to cdc;

@@ -9,11 +9,15 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((server) => server.close()));
 });
 
-type Says = { failure?: string; waitingFor?: string };
+type Says = { failure?: string; waitingFor?: string; notes?: readonly string[] };
 
 async function start(says: Says = {}, port = 0) {
   const metrics = createMetrics();
-  const health = { failure: () => says.failure, waitingFor: () => says.waitingFor };
+  const health = {
+    failure: () => says.failure,
+    waitingFor: () => says.waitingFor,
+    notes: () => says.notes ?? [],
+  };
   const server = await startHttpServer({ host: '127.0.0.1', port, metrics, health });
   open.push(server);
   const get = async (path: string) => {
@@ -70,6 +74,16 @@ describe('/livez and /readyz', () => {
     const { get } = await start();
     expect(await get('/livez')).toMatchObject({ status: 200, body: 'ok\n' });
     expect(await get('/readyz')).toMatchObject({ status: 200, body: 'ok\n' });
+  });
+
+  it('tell what should be seen to though clicks are joined', async () => {
+    const notes = ['paused at schema 7', 'paused at schema 8'];
+    const { get } = await start({ notes });
+    expect(await get('/readyz')).toMatchObject({
+      status: 200,
+      body: 'ok\npaused at schema 7\npaused at schema 8\n',
+    });
+    expect(await get('/livez')).toMatchObject({ body: 'ok\n' });
   });
 
   it('differ while something is waited for: alive, but not ready', async () => {

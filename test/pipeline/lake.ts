@@ -27,10 +27,10 @@ export const seededFlags: readonly string[] = Object.entries(seeded).flatMap(([n
 /** A command that is still at work after this is killed, and its test sees `SIGKILL`. */
 const commandMsMax = 90_000;
 export const streamPartitions = 6;
-const postgresUrl = `postgres://app:app@127.0.0.1:${endpoints.postgresPort}/app`;
+export const postgresUrl = `postgres://app:app@127.0.0.1:${endpoints.postgresPort}/app`;
 
 /** The addresses of the stack, as pipeline.yaml, connectors.yaml and the commands read them. */
-const addresses: Environment = {
+export const addresses: Environment = {
   KAFKA_BROKERS: endpoints.kafkaBrokers.join(','),
   SCHEMA_REGISTRY_URL: endpoints.registryUrl,
   CATALOG_URI: endpoints.catalogUri,
@@ -209,7 +209,7 @@ async function writeConfiguration(directory: string, name: string) {
 }
 
 /** What the tables and the topic say, seen without the pipeline's own code. */
-function openTables(name: string) {
+export function openTables(name: string) {
   const admin = new Kafka({
     brokers: [...endpoints.kafkaBrokers],
     logLevel: logLevel.NOTHING,

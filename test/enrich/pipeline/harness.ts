@@ -66,7 +66,7 @@ export type ChangeRecord = {
   row: SourceRow;
 };
 
-const contracts: ContractSet = {
+const shippedContracts: ContractSet = {
   stream: await loadContract('schemas', 'click'),
   dimensions: new Map([
     ['users', await loadContract('schemas', 'user')],
@@ -79,7 +79,8 @@ const contracts: ContractSet = {
 const ROW_GROUP_ROWS_MAX = 20;
 const writer = createParquetWriter({ rowGroupRowsMax: ROW_GROUP_ROWS_MAX, zstdLevel: 1 });
 
-function pipelineConfig(): PipelineConfig {
+/** pipeline.yaml as shipped, with short intervals. */
+export function pipelineConfig(): PipelineConfig {
   const parsed = parsePipelineFile(readFileSync('pipeline.yaml', 'utf8'), {}, () => '');
   if (parsed.kind === 'invalid') throw new Error(JSON.stringify(parsed.issues));
   return {
@@ -94,6 +95,7 @@ export type StartOptions = {
   /** Processes that name the same state find what the one before them has left. */
   state?: string;
   config?: Partial<PipelineConfig>;
+  contracts?: ContractSet;
   acceptGap?: boolean;
   acceptRollback?: boolean;
   wrapWorker?: (worker: ClickWorker) => ClickWorker;
@@ -238,7 +240,7 @@ export class World {
 
   async start(options: StartOptions = {}): Promise<Process> {
     const { name = `p${this.processes.length + 1}`, state = 'state' } = options;
-    const { wrapWorker = (worker) => worker } = options;
+    const { wrapWorker = (worker) => worker, contracts = shippedContracts } = options;
     const base = pipelineConfig();
     const config = { ...base, ...options.config, kafka: { ...base.kafka, clientId: name } };
     const life = new Life();
@@ -280,7 +282,7 @@ export class World {
         },
         openState: async () => {
           await this.beforeOpen();
-          const opened = await this.#openState(config, state, life);
+          const opened = await this.#openState({ config, contracts }, state, life);
           this.onOpened(opened);
           const apply = opened.apply.bind(opened);
           opened.apply = async (dimension, ...batch) => {
@@ -314,7 +316,11 @@ export class World {
     return process;
   }
 
-  async #openState(config: PipelineConfig, name: string, life: Life) {
+  async #openState(
+    { config, contracts }: { config: PipelineConfig; contracts: ContractSet },
+    name: string,
+    life: Life,
+  ) {
     const store = this.#states.get(name) ?? openMemoryStore();
     this.#states.set(name, store);
     const { faults } = this;

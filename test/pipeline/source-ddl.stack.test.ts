@@ -1,0 +1,250 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openRegistry } from '../../schemas/registry.ts';
+import { endpoints } from '../stack/endpoints.ts';
+import { stopCleanly, until } from './command.ts';
+import type { Pipeline } from './command.ts';
+import { openOwnSource } from './own-source.ts';
+import type { Defined, OwnSource } from './own-source.ts';
+
+const policies = ['ignore', 'pause', 'reject'] as const;
+type Policy = (typeof policies)[number];
+type Cells = readonly unknown[];
+
+const registry = openRegistry({ url: endpoints.registryUrl });
+let source: OwnSource;
+const defined = {} as Record<Policy, Defined>;
+const pipelines = {} as Record<Policy, Pipeline>;
+let round = 0;
+
+async function define(variant: string, policy: string): Promise<Defined> {
+  return source.definePipeline(variant, (document) => {
+    for (const index of [0, 1, 2]) {
+      document.setIn(['dimensions', index, 'evolution', 'policy'], policy);
+    }
+  });
+}
+
+beforeAll(async () => {
+  source = await openOwnSource('source_ddl');
+  const { name, database } = source;
+  await database.query(`
+    insert into ${name}.users (user_id, name, birth_year) values (1, 'ann', 1990), (2, 'bob', 1980);
+    insert into ${name}.devices (device_id, os, os_version) values ('d1', 'linux', '6.1'), ('d2', 'mac', '14');
+    insert into ${name}.urls (url_id, url, title, price) values (1, 'https://a.example/', 'a', 1.50)`);
+  await source.mustApply();
+  for (const policy of policies) {
+    defined[policy] = await define(policy, policy);
+    pipelines[policy] = await source.startPipeline(defined[policy]);
+  }
+  for (const policy of policies) await pipelines[policy].ready();
+});
+afterAll(() => source.close());
+
+const dimensions = ['users', 'devices', 'urls'] as const;
+type Table = (typeof dimensions)[number];
+
+/** Runs the statements at the source, and waits until the pipelines have what they take of it. */
+async function alter(sql: string): Promise<void> {
+  await source.database.query(sql.replaceAll('$', `${source.name}.`));
+  await source.followed();
+  for (const policy of policies) {
+    await until(`${policy} has read what it takes`, async () => {
+      for (const dimension of dimensions) {
+        if ((await pausedOf(policy, dimension)) > 0) continue;
+        const lag = `tributary_dimension_lag_records{dimension="${dimension}"}`;
+        if ((await pipelines[policy].metric(lag)) > 0) return false;
+      }
+      return true;
+    });
+  }
+}
+
+function pausedOf(policy: Policy, table: Table): Promise<number> {
+  const topic = source.topicOf(table);
+  return pipelines[policy].metric(`tributary_partitions_paused{topic="${topic}"}`);
+}
+
+/** What clicks of both users, sent now, are joined to under each policy. */
+async function joined(): Promise<Record<Policy, readonly Cells[]>> {
+  round += 1;
+  const base = { duration_ms: round, url: 'https://a.example/' };
+  await source.sendClicks([
+    { ...base, session_id: '1', user_id: 1, device_id: 'd1' },
+    { ...base, session_id: '2', user_id: 2, device_id: 'd2' },
+  ]);
+  const answers = await Promise.all(
+    policies.map(async (policy) => {
+      await defined[policy].caughtUp();
+      const { rows } = await source.trino.query(
+        `select user_name, user_birth_year, device_os, device_os_version, url_title,
+           cast(url_price as varchar), _devices_match, _urls_match
+         from ${defined[policy].table} where duration_ms = ${round} order by session_id`,
+      );
+      return [policy, rows] as const;
+    }),
+  );
+  return Object.fromEntries(answers) as Record<Policy, readonly Cells[]>;
+}
+
+async function deadLetters(policy: Policy): Promise<readonly Cells[]> {
+  const { rows } = await source.trino.query(
+    `select error_kind, error_message from ${defined[policy].deadLetter} order by _ingested_at, error_message`,
+  );
+  return rows;
+}
+
+/** Operating system and its version, of each row. */
+const devices = (rows: readonly Cells[]): Cells[] => rows.map((row) => row.slice(2, 4));
+
+const start1 = ['ann', 1990, 'linux', '6.1', 'a', '1.50', 'hit', 'hit'];
+const start2 = ['bob', 1980, 'mac', '14', 'a', '1.50', 'hit', 'hit'];
+
+describe('ALTER TABLE, through the live Debezium', () => {
+  it('ADD, and text of another length: no policy minds', async () => {
+    await alter(`
+      alter table $users add column nickname text, alter column name type varchar(50);
+      alter table $devices alter column os type varchar(80);
+      update $users set name = 'anna', nickname = 'a' where user_id = 1;
+      alter table $users drop column nickname, alter column name type text;
+      update $users set name = 'bobby' where user_id = 2;
+      update $devices set os = 'bsd' where device_id = 'd1'`);
+    const first = ['anna', 1990, 'bsd', ...start1.slice(3)];
+    const second = ['bobby', ...start2.slice(1)];
+    const rows = await joined();
+    expect(rows).toEqual({
+      ignore: [first, second],
+      pause: [first, second],
+      reject: [first, second],
+    });
+  });
+
+  it('int to bigint: by value, not at all, or as dead letters', async () => {
+    await alter(`
+      alter table $users alter column birth_year type bigint;
+      update $users set birth_year = 1991 where user_id = 1;
+      update $users set birth_year = 3000000000 where user_id = 2`);
+    const rows = await joined();
+    const years = policies.map((policy) => [policy, ...rows[policy].map((row) => row[1])]);
+    expect(years).toEqual([
+      ['ignore', 1991, 1980],
+      ['pause', 1990, 1980],
+      ['reject', 1990, 1980],
+    ]);
+    expect(await pausedOf('pause', 'users')).toBeGreaterThan(0);
+    await until(
+      'the dead letters are there',
+      async () => (await deadLetters('reject')).length === 2,
+    );
+    const told = /column birth_year is long at the source and int by contract user/;
+    for (const letter of await deadLetters('reject')) {
+      expect(letter).toEqual(['schema-change', expect.stringMatching(told)]);
+    }
+    expect(await deadLetters('ignore')).toEqual([
+      ['invalid-column', 'column birth_year: bigint 3000000000 is no int'],
+    ]);
+    expect(await deadLetters('pause')).toEqual([]);
+  });
+
+  it('DROP, then ADD with another type: null, then dead letters', async () => {
+    await alter(`
+      alter table $devices drop column os_version;
+      update $devices set os = 'plan9' where device_id = 'd1'`);
+    const dropped = await joined();
+    expect(devices(dropped.ignore)).toEqual([
+      ['plan9', null],
+      ['mac', '14'],
+    ]);
+    for (const policy of ['pause', 'reject'] as const) {
+      expect(devices(dropped[policy])).toEqual([
+        ['bsd', '6.1'],
+        ['mac', '14'],
+      ]);
+    }
+    await alter(`
+      alter table $devices add column os_version int;
+      update $devices set os_version = 15 where device_id = 'd2'`);
+    const again = await joined();
+    expect(devices(again.ignore)).toEqual(devices(dropped.ignore));
+    await until('the dead letter is there', async () => (await deadLetters('ignore')).length === 2);
+    expect((await deadLetters('ignore'))[1]).toEqual([
+      'invalid-column',
+      'column os_version: number 15 is no string',
+    ]);
+  });
+
+  it('a delete needs no column: it is taken unless the dimension stands still', async () => {
+    await alter(`delete from $devices where device_id = 'd2'`);
+    const rows = await joined();
+    expect(policies.map((policy) => rows[policy][1]?.[6])).toEqual(['miss', 'hit', 'miss']);
+  });
+
+  it('RENAME, and numeric with more digits', async () => {
+    await alter(`
+      alter table $urls rename column title to headline;
+      alter table $urls alter column price type numeric(14, 2);
+      update $urls set headline = 'b', price = 2.25 where url_id = 1`);
+    const rows = await joined();
+    expect(rows.ignore[0]?.slice(4, 6)).toEqual([null, '2.25']);
+    expect(rows.pause[0]?.slice(4, 6)).toEqual(['a', '1.50']);
+    expect(rows.reject[0]?.slice(4, 6)).toEqual(['a', '1.50']);
+  });
+
+  it('RENAME of the join key holds the dimension up whatever the policy, and its rows are found', async () => {
+    await alter(`
+      alter table $urls rename column url to address;
+      update $urls set price = 3 where url_id = 1`);
+    const rows = await joined();
+    expect(rows.ignore[0]?.slice(4)).toEqual([null, '2.25', expect.anything(), 'hit']);
+    expect(await pausedOf('ignore', 'urls')).toBe(1);
+    const text = await (await fetch(`${pipelines.ignore.url}/readyz`)).text();
+    expect(text).toMatch(/^ok\npaused at schema \d+ of .*urls: .*key url is gone/);
+  });
+});
+
+describe('a start', () => {
+  it('under fail ends with 1, and names the field, the schema and what to do', async () => {
+    const pipeline = await source.startPipeline(await define('fail', 'fail'));
+    expect(await pipeline.ended).toBe(1);
+    expect(pipeline.output()).toMatch(
+      /schema \d+ of .*: column \w+ is .*\. Bring \w+\.avsc and .*pipeline\.yaml/,
+    );
+  });
+
+  it('under pause waits again and joins; with a policy that takes the records it goes on', async () => {
+    await stopCleanly(pipelines.pause);
+    pipelines.pause = await source.startPipeline(defined.pause);
+    await pipelines.pause.ready();
+    expect((await joined()).pause.map((row) => row.slice(0, 4))).toEqual([
+      ['anna', 1990, 'bsd', '6.1'],
+      ['bobby', 1980, 'mac', '14'],
+    ]);
+    await stopCleanly(pipelines.pause);
+    defined.pause = await define('pause', 'ignore');
+    pipelines.pause = await source.startPipeline(defined.pause);
+    await pipelines.pause.ready();
+    await alter('select 1');
+    const rows = await joined();
+    expect(rows.pause).toEqual(rows.ignore);
+  });
+});
+
+describe('a registry that holds the rows to a level', () => {
+  it('stops the connector at an incompatible change, until apply frees the subject', async () => {
+    const subject = `${source.topicOf('users')}-value`;
+    await registry.setCompatibility(subject, 'FULL');
+    await source.database.query(`
+      alter table ${source.name}.users drop column tier, add column tier int not null default 5;
+      update ${source.name}.users set name = 'last' where user_id = 1`);
+    const status = async (): Promise<string> => {
+      const url = `${endpoints.connectUrl}/connectors/${source.name}/status`;
+      return (await fetch(url)).text();
+    };
+    await until('the task has failed', async () => (await status()).includes('FAILED'));
+    expect(await status()).toMatch(/registry answered 409/);
+    const applied = await source.apply();
+    expect(applied).toMatchObject({ code: 0 });
+    expect(applied.output).toContain(`subject ${subject}: level FULL -> NONE`);
+    await source.followed();
+    expect(await status()).not.toContain('FAILED');
+  });
+});
