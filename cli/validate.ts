@@ -1,3 +1,4 @@
+import { typeText } from '@iceberg-js/rest-client-shim/spec/type-text.ts';
 import type { Command } from 'commander';
 import { eventFields } from '../enrich/pipeline/tables.ts';
 import { loadConfig } from './load-config.ts';
@@ -18,10 +19,11 @@ async function validate(options: ConfigOptions & { show?: boolean }): Promise<vo
   const fields = eventFields({ config, ...contracts });
   terminal.print(`${options.config} is valid: pipeline ${config.pipeline}`);
   terminal.print(`\ntable ${[...config.table.namespace, config.table.name].join('.')}`);
-  const rows = fields.map(({ name, type, required }) => {
-    const text = typeof type === 'string' ? type : type.type;
-    return [name, text, required ? 'yes' : ''];
-  });
+  const rows = fields.map(({ name, type, required }) => [
+    name,
+    typeText(type),
+    required ? 'yes' : '',
+  ]);
   terminal.print(renderTable(['column', 'type', 'required'], rows));
   if (options.show === true) terminal.print(`\n${JSON.stringify(config, null, 2)}`);
 }

@@ -275,8 +275,8 @@ function roomFor({ column, row }: Target): string {
 }
 
 /**
- * Code that reads the blocks of an array or a map, `itemCode` for each item. Every item takes a byte or more, so that more
- * items than bytes cannot be there: a count alone never makes a column grow.
+ * Code that reads the blocks of an array or a map, `itemCode` for each item. Every item takes a byte or more, so that
+ * whatever number of them is claimed, the record ends first.
  */
 function blocksCode(
   generation: Generation,
@@ -293,7 +293,6 @@ function blocksCode(
   if (n === 0) break;
   let ${m} = n, ${s} = -1;
   if (n < 0) { ${m} = -n; ${readIndex(emit)} if (n < 0) ${emit.fail('malformed')}; ${s} = p + n; }
-  if (${m} > end - p) ${emit.fail('truncated')};
   for (; ${m} > 0; ${m}--) { ${itemCode(k)}; ${k}++; }
   if (${s} >= 0 && p !== ${s}) ${emit.fail('malformed')};
   }

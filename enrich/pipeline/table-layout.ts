@@ -37,9 +37,15 @@ export function partitionField(
   };
 }
 
-/** A column to sort by, ascending, nulls first. Errors: `config` for an unknown one. */
+/** A column to sort by, ascending, nulls first. Errors: `config` for an unknown one, and for a nested one. */
 export function sortField(fields: readonly NestedField[], column: string): SortField {
   const source = requireField(fields, column);
+  if (typeof source.type !== 'string') {
+    throw new EnrichError(
+      'config',
+      `a table cannot be sorted by the ${source.type.type} ${column}`,
+    );
+  }
   return { sourceId: source.id, transform: 'identity', direction: 'asc', nullOrder: 'nulls-first' };
 }
 

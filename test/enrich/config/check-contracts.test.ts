@@ -5,6 +5,7 @@ import { checkContracts } from '../../../enrich/config/check-contracts.ts';
 import type { ContractSet } from '../../../enrich/config/check-contracts.ts';
 import { parsePipelineFile } from '../../../enrich/config/load-pipeline.ts';
 import type { DimensionConfig, PipelineConfig } from '../../../enrich/config/pipeline-config.ts';
+import type { Contract } from '../../../schemas/contract.ts';
 import { loadContract } from '../../../schemas/load-contracts.ts';
 
 const contracts: ContractSet = {
@@ -135,6 +136,40 @@ describe('a layout that the table cannot have is a finding', () => {
     const findings = check({ ...base, table: { ...base.table, ...layout } });
     expect(findings).toHaveLength(1);
     expect(findings[0]).toMatch(message);
+  });
+
+  it('as is a column made of others, in the layout, in a join or carried', () => {
+    const tags = { name: 'tags', type: { type: 'array', items: 'string' } };
+    const withTags = (contract: Contract): Contract => ({
+      name: contract.name,
+      avroSchema: { ...contract.avroSchema, fields: [...contract.avroSchema.fields, tags] },
+    });
+    const [users] = contracts.dimensions.values();
+    if (users === undefined) throw new Error('no contract of users');
+    const of: ContractSet = {
+      stream: withTags(contracts.stream),
+      dimensions: new Map([...contracts.dimensions, ['users', withTags(users)]]),
+    };
+    const base = config();
+    const { table, dimensions } = base;
+    const usersWith = (change: Partial<DimensionConfig>) => ({
+      ...base,
+      dimensions: dimensions.map((one, index) => (index === 0 ? { ...one, ...change } : one)),
+    });
+    expect(check(base, of)).toEqual([]);
+    expect(check({ ...base, table: { ...table, partition: ['tags'] } }, of)).toEqual([
+      'table.partition[0]: a table cannot be partitioned by the list tags',
+    ]);
+    expect(check({ ...base, table: { ...table, sort: ['tags'] } }, of)).toEqual([
+      'table.sort[0]: a table cannot be sorted by the list tags',
+    ]);
+    expect(check(usersWith({ streamField: 'tags', joinKey: 'tags' }), of)).toEqual([
+      'dimensions[0].join_key: "tags" is a list: a dimension takes flat fields only',
+      expect.stringContaining('dimensions[0].stream_field: the stream\'s "tags" (list<string>)'),
+    ]);
+    expect(check(usersWith({ columns: ['name', 'tags'] }), of)).toEqual([
+      'dimensions[0].columns[1]: "tags" is a list: a dimension takes flat fields only',
+    ]);
   });
 
   it('as are two columns of one name', () => {
