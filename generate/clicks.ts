@@ -3,6 +3,7 @@ import { writeFrame } from './avro.ts';
 import { CORRUPT_KINDS, corruptValue, type CorruptKind } from './corrupt.ts';
 import { deviceId, renamedUrlText, urlText } from './dimension-rows.ts';
 import { GenerateError } from './error.ts';
+import type { ExtraFields } from './extra-fields.ts';
 import { mix32, openRandom, type Random } from './random.ts';
 import { openValueSlab } from './value-slab.ts';
 import { openZipf } from './zipf.ts';
@@ -54,6 +55,17 @@ export type Click = {
   duration_ms: number | null;
 };
 
+/** The fields that a click has, whatever the contract says. */
+export const CLICK_FIELDS: readonly (keyof Click)[] = [
+  'event_time',
+  'user_id',
+  'url',
+  'device_id',
+  'session_id',
+  'referrer',
+  'duration_ms',
+];
+
 /** Clicks as they go to Kafka and as the ledger writes them down: one array a field. */
 export type ClickBatch = {
   count: number;
@@ -92,10 +104,13 @@ export function openClickSource(options: {
   shape: ClickShape;
   partitions: number;
   encoding: ClickEncoding;
+  /** Values of fields that a click does not have. */
+  extraFields?: ExtraFields | undefined;
 }): ClickSource {
-  const { seed, shape, partitions, encoding } = options;
+  const { seed, shape, partitions, encoding, extraFields } = options;
   if (partitions < 1) throw new GenerateError('config', `a topic of ${partitions} partitions`);
   const random = openRandom(seed, 'clicks');
+  const extraRandom = openRandom(seed, 'extra fields');
   const slab = openValueSlab();
   const drawClick = openClickDraw(seed, shape, random);
   return {
@@ -103,7 +118,9 @@ export function openClickSource(options: {
       const batch = emptyBatch(count);
       for (let i = 0; i < count; i += 1) {
         const click = drawClick(nowMs);
-        const good = slab.append((buffer, at) => encodeFramed(encoding, click, buffer, at));
+        const record =
+          extraFields === undefined ? click : { ...click, ...extraFields(extraRandom) };
+        const good = slab.append((buffer, at) => encodeFramed(encoding, record, buffer, at));
         const kind = corruptKindOf(shape, random);
         batch.partition[i] = mix32(click.user_id) % partitions;
         batch.eventTimeMs[i] = click.event_time;

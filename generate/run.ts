@@ -1,10 +1,11 @@
 import type { AvroObject } from '../schemas/contract.ts';
 import { openAvroEncoder, type RegisterAvroSchema } from './avro.ts';
 import { openAppendFile } from './append-file.ts';
-import { openClickSource, type ClickBatch, type ClickShape } from './clicks.ts';
+import { CLICK_FIELDS, openClickSource, type ClickBatch, type ClickShape } from './clicks.ts';
 import { VIOLATING_AVRO_SCHEMA } from './corrupt.ts';
 import { openDimensionChanges, type DimensionChangesOptions } from './dimension-changes.ts';
 import { GenerateError } from './error.ts';
+import { openExtraFields } from './extra-fields.ts';
 import type { ProducerRecord, RecordProducer } from './kafka-producer.ts';
 import { openLedgerWriter, type LedgerWriter } from './ledger.ts';
 
@@ -68,6 +69,7 @@ export async function runGenerate(options: GenerateOptions): Promise<GenerateSum
     shape: clicks.shape,
     partitions,
     encoding: await encodingOf(options),
+    extraFields: openExtraFields(clicks.avroSchema, CLICK_FIELDS),
   });
   const { clusterId } = producer;
   const ledger = await openLedgerWriter(clicks.ledgerPath, {
