@@ -1,28 +1,22 @@
-import { join } from 'node:path';
-import { InvalidArgumentError } from 'commander';
 import { sourceColumns } from '../connectors/source-columns.ts';
 import { checkSourceColumns } from '../enrich/config/check-source-columns.ts';
 import type { DimensionConfig, PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { EnrichError } from '../enrich/error.ts';
-import { isUnavailable } from '../enrich/pipeline/retry.ts';
 import { checkColumns, checkRecords } from '../schemas/check-contract.ts';
 import type { OlderContract } from '../schemas/check-contract.ts';
 import { isTransitive } from '../schemas/compatibility-level.ts';
 import type { Contract } from '../schemas/contract.ts';
 import { valueSubject } from '../schemas/register-contracts.ts';
 import type { CompatibilityLevel, RegisteredSchema, Registry } from '../schemas/registry.ts';
+import { askRegistry, contractAtRef } from './against.ts';
+import type { Against } from './against.ts';
 import { EXIT } from './exit-code.ts';
-import { readAtRef } from './git-file.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions, LoadedConfig } from './load-config.ts';
-import { look } from './look.ts';
 import { openSchemaRegistry } from './open-lake.ts';
 import { isBreaking, renderReports } from './contract-text.ts';
 import type { ContractReport } from './contract-text.ts';
 import { terminal } from './terminal.ts';
-
-/** The older side: the registry, or the files as they stand at a ref of git. */
-type Against = { kind: 'registry' } | { kind: 'git'; ref: string };
 
 type CheckOptions = ConfigOptions & {
   against: Against;
@@ -31,15 +25,6 @@ type CheckOptions = ConfigOptions & {
 };
 
 const defaultLevel: CompatibilityLevel = 'BACKWARD';
-
-export function parseAgainst(text: string): Against {
-  if (text === 'registry') return { kind: 'registry' };
-  const [, ref] = /^git:([^-\s][^\s]*)$/.exec(text) ?? [];
-  if (ref === undefined) {
-    throw new InvalidArgumentError('expected registry or git:REF, such as git:main.');
-  }
-  return { kind: 'git', ref };
-}
 
 /** Tells what every contract of pipeline.yaml breaks that stood before; exit code 1 where something breaks. */
 export async function checkAgainst(options: CheckOptions): Promise<void> {
@@ -61,10 +46,8 @@ async function reportsOnGit(
   ref: string,
 ): Promise<ContractReport[]> {
   const older = async ({ name }: Contract): Promise<OlderContract | undefined> => {
-    const file = `${name}.avsc`;
-    const text = await readAtRef({ directory: options.contracts, file, ref });
-    const path = join(options.contracts, file);
-    return text === undefined ? undefined : { label: ref, avroSchema: parseOlder(text, path, ref) };
+    const contract = await contractAtRef({ directory: options.contracts, name, ref });
+    return contract === undefined ? undefined : { label: ref, avroSchema: contract.avroSchema };
   };
   const level = options.mode ?? defaultLevel;
   const stream = await older(contracts.stream);
@@ -85,16 +68,6 @@ async function reportsOnGit(
     );
   }
   return reports;
-}
-
-function parseOlder(text: string, path: string, ref: string): OlderContract['avroSchema'] {
-  try {
-    const parsed: unknown = JSON.parse(text);
-    if (typeof parsed === 'object' && parsed !== null) return parsed as OlderContract['avroSchema'];
-  } catch (cause) {
-    throw new EnrichError('config', `${path} at ${ref} is not JSON`, { cause });
-  }
-  throw new EnrichError('config', `${path} at ${ref} is not an Avro record`);
 }
 
 function reportOnStream(
@@ -136,30 +109,21 @@ async function reportsOnRegistry(
   options: CheckOptions,
 ): Promise<ContractReport[]> {
   const registry = openSchemaRegistry(config);
-  const { url } = config.registry;
-  const ask = async (): Promise<ContractReport[]> => {
+  return askRegistry(config, options, async () => {
     const reports = [await askOfStream(registry, { config, contract: contracts.stream }, options)];
     for (const dimension of config.dimensions) {
       const contract = contractOf(contracts.dimensions, dimension);
       reports.push(await askOfDimension(registry, dimension, contract));
     }
     return reports;
-  };
-  try {
-    return await look(`the schema registry at ${url}`, ask());
-  } catch (cause) {
-    if (!isUnavailable(cause)) throw cause;
-    const message =
-      `the schema registry at ${url} cannot be asked: start it, mend registry.url in ${options.config}, or compare ` +
-      'with what git has: --against git:main';
-    throw new EnrichError('config', message, { cause });
-  }
+  });
 }
 
-async function askOfStream(
+/** What the stream's contract breaks that is registered; without a mode the subject's own level counts. */
+export async function askOfStream(
   registry: Registry,
   of: { config: PipelineConfig; contract: Contract },
-  { mode }: CheckOptions,
+  { mode }: { mode?: CompatibilityLevel },
 ): Promise<ContractReport> {
   const subject = valueSubject(of.config.stream.topic);
   const level = mode ?? levelOr(await registry.compatibility(subject));

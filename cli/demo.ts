@@ -7,7 +7,7 @@ import type { Report } from '../verify/report.ts';
 import { openTrino } from '../verify/trino.ts';
 import type { Trino } from '../verify/trino.ts';
 import { applyConnectorFile } from './connectors.ts';
-import { registerStreamContract } from './contract.ts';
+import { registerStreamContract } from './contract-register.ts';
 import { addressOf, runDirectory, systemClock } from './environment.ts';
 import { EXIT } from './exit-code.ts';
 import { CLICK_LEDGER, generateClicks, generateTables } from './generate.ts';
@@ -132,7 +132,8 @@ async function prepare(options: DemoOptions): Promise<void> {
   );
   await generateTables({ seed: SEED, ...ROWS });
   await applyConnectorFile({});
-  await registerStreamContract(options);
+  if (await registerStreamContract(options)) return;
+  throw new EnrichError('config', 'the demo needs the contracts as they are shipped');
 }
 
 async function startPipeline(

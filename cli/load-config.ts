@@ -38,7 +38,14 @@ export async function loadConfig(options: ConfigOptions): Promise<LoadedConfig> 
 }
 
 async function loadPipelineFile(file: string): Promise<Extract<PipelineFile, { kind: 'valid' }>> {
-  const text = await readConfigFile(file, '--config');
+  return parsePipelineText(file, await readConfigFile(file, '--config'));
+}
+
+/** A pipeline file that stands elsewhere than on disk; `file` names it in what is told. Errors: `config`. */
+export function parsePipelineText(
+  file: string,
+  text: string,
+): Extract<PipelineFile, { kind: 'valid' }> {
   const parsed = parsePipelineFile(text, environment(), readSecretFile);
   if (parsed.kind === 'valid') return parsed;
   throw new EnrichError('config', formatIssues(file, parsed.issues));

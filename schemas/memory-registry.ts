@@ -28,6 +28,8 @@ export function createMemoryRegistry(): Registry {
       versions.push(registered);
       return registered;
     },
+    find: async (subject, avroSchema) =>
+      subjects.get(subject)?.find((known) => isDeepStrictEqual(known.avroSchema, avroSchema)),
     latest: async (subject) => subjects.get(subject)?.at(-1),
     versions: async (subject) => [...(subjects.get(subject) ?? [])],
     compatibility: async (subject) => levels.get(subject) ?? 'NONE',

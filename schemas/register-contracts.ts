@@ -1,13 +1,10 @@
 import type { Contract } from './contract.ts';
-import type { Registry } from './registry.ts';
+import type { RegisteredSchema, Registry } from './registry.ts';
 
-export type Registration = {
+export type Registration = RegisteredSchema & {
   subject: string;
-  schemaId: number;
-  version: number;
+  /** `unchanged`: a version of the subject has this schema already. */
   outcome: 'registered' | 'unchanged';
-  /** For people: `clicks-value: registered as id 7 version 2`. */
-  message: string;
 };
 
 /** The subject of a topic's values, as serialisers name it unless told otherwise. */
@@ -16,34 +13,16 @@ export function valueSubject(topic: string): string {
 }
 
 /**
- * Registers a contract for the values of each topic; a second call changes nothing and says so.
- * Topics that Debezium writes are left to its converter. Errors: those of `Registry`.
+ * Registers a contract for the values of a topic, unless a version has it already. Topics that Debezium writes are left
+ * to its converter. Errors: those of `Registry`.
  */
-export async function registerContracts(
+export async function registerContract(
   registry: Registry,
-  contracts: readonly { topic: string; contract: Contract }[],
-): Promise<Registration[]> {
-  const registrations: Registration[] = [];
-  for (const { topic, contract } of contracts) {
-    registrations.push(await registerContract(registry, valueSubject(topic), contract));
-  }
-  return registrations;
-}
-
-async function registerContract(
-  registry: Registry,
-  subject: string,
-  contract: Contract,
+  { topic, contract }: { topic: string; contract: Contract },
 ): Promise<Registration> {
-  const before = await registry.latest(subject);
-  const { schemaId, version } = await registry.register(subject, contract.avroSchema);
-  const outcome = before?.schemaId === schemaId ? 'unchanged' : 'registered';
-  const what = outcome === 'unchanged' ? 'unchanged,' : 'registered as';
-  return {
-    subject,
-    schemaId,
-    version,
-    outcome,
-    message: `${subject}: ${what} id ${schemaId} version ${version}`,
-  };
+  const subject = valueSubject(topic);
+  const found = await registry.find(subject, contract.avroSchema);
+  if (found !== undefined) return { ...found, subject, outcome: 'unchanged' };
+  const registered = await registry.register(subject, contract.avroSchema);
+  return { ...registered, subject, outcome: 'registered' };
 }

@@ -20,8 +20,8 @@ type Body = Readonly<Record<string, unknown>>;
 
 /** Requests to a registry, each retried while the registry is unavailable. */
 export type RegistryHttp = {
-  /** GET; undefined where the registry says, in its own words, that there is no such thing. */
-  find(path: string): Promise<Body | undefined>;
+  /** GET, or POST of a body; undefined where the registry says, in its own words, that there is no such thing. */
+  find(path: string, body?: unknown): Promise<Body | undefined>;
   send(method: string, path: string, body: unknown): Promise<Body>;
   retry<T>(attempt: () => Promise<T>): Promise<T>;
 };
@@ -47,7 +47,7 @@ export function createHttp(options: RegistryOptions): RegistryHttp {
     retry(() => requestOnce({ base, method, path, headers, body }));
   return {
     retry,
-    find: (path) => request('GET', path),
+    find: (path, body) => request(body === undefined ? 'GET' : 'POST', path, body),
     async send(method, path, body) {
       const answer = await request(method, path, body);
       if (answer !== undefined) return answer;

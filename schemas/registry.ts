@@ -25,6 +25,8 @@ export interface Registry {
   schemaById(schemaId: number): Promise<AvroObject | 'unknown'>;
   /** Registers under the subject and returns its id; the same schema gives the same id again. */
   register(subject: string, avroSchema: AvroObject): Promise<RegisteredSchema>;
+  /** The version of a subject that has this schema, by the registry's own judgement; undefined where none has. */
+  find(subject: string, avroSchema: AvroObject): Promise<RegisteredSchema | undefined>;
   /** Newest version of a subject; undefined for an unknown subject. */
   latest(subject: string): Promise<RegisteredSchema | undefined>;
   /** All versions of a subject, the oldest first; empty for an unknown subject. */
@@ -50,13 +52,16 @@ export function openRegistry(options: RegistryOptions): Registry {
     readCompatibility(http, subject);
   return {
     schemaById: (schemaId) => readSchema(http, schemaId),
+    find: (subject, avroSchema) => findVersion(http, subject, avroSchema),
     latest,
     versions: (subject) => readVersions(http, subject),
     compatibility,
     async register(subject, avroSchema) {
       const level = await compatibility(subject);
       const { id } = await http.retry(() => registerOnce(client, { subject, avroSchema, level }));
-      return { schemaId: id, version: await versionOf(http, subject, avroSchema), avroSchema };
+      const found = await findVersion(http, subject, avroSchema);
+      if (found !== undefined) return { ...found, schemaId: id };
+      throw new ContractError('config', `the schema registry lost what it registered: ${subject}`);
     },
     async setCompatibility(subject, level) {
       await http.send('PUT', `/config/${encodeURIComponent(subject)}`, { compatibility: level });
@@ -129,15 +134,16 @@ async function readVersions(http: RegistryHttp, subject: string): Promise<Regist
   return versions;
 }
 
-async function versionOf(
+async function findVersion(
   http: RegistryHttp,
   subject: string,
   avroSchema: AvroObject,
-): Promise<number> {
-  const body = await http.send('POST', `/subjects/${encodeURIComponent(subject)}`, {
+): Promise<RegisteredSchema | undefined> {
+  const body = await http.find(`/subjects/${encodeURIComponent(subject)}`, {
     schema: JSON.stringify(avroSchema),
   });
-  return Number(body['version']);
+  if (body === undefined) return undefined;
+  return { schemaId: Number(body['id']), version: Number(body['version']), avroSchema };
 }
 
 async function readCompatibility(http: RegistryHttp, subject: string): Promise<CompatibilityLevel> {

@@ -110,7 +110,8 @@ export function skipTo(
   countFiltered(batch, partition, nextOffset - from);
 }
 
-function frameFailure(length: number, schemaId: number): DecodeFailure {
+/** Why a value that names no schema, or one that the registry lacks, is a reject; `length` is -1 for none. */
+export function frameFailure(length: number, schemaId: number): DecodeFailure {
   if (length < 0) return { kind: 'null-value', message: 'the record has no value' };
   if (schemaId < 0) {
     return {

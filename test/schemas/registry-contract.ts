@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { registerContracts } from '../../schemas/register-contracts.ts';
+import { registerContract } from '../../schemas/register-contracts.ts';
 import type { Registry } from '../../schemas/registry.ts';
 import { contractOf } from './avro-encoding.ts';
 
@@ -65,19 +65,25 @@ export function registryContract(open: () => Registry, prefix: string): void {
     expect((await registry.register(subject, second.avroSchema)).version).toBe(2);
   });
 
-  it('registers contracts once and says what changed', async () => {
+  it('finds the version that has a schema, not the newest alone', async () => {
+    const registry = open();
+    const subject = `${prefix}.f-value`;
+    expect(await registry.find(subject, first.avroSchema)).toBeUndefined();
+    const { schemaId } = await registry.register(subject, first.avroSchema);
+    expect(await registry.find(subject, second.avroSchema)).toBeUndefined();
+    await registry.register(subject, second.avroSchema);
+    expect(await registry.find(subject, first.avroSchema)).toMatchObject({ schemaId, version: 1 });
+  });
+
+  it('registers a contract once and says what changed', async () => {
     const registry = open();
     const topic = `${prefix}.clicks`;
-    const register = async (contract: typeof first): Promise<string[]> =>
-      (await registerContracts(registry, [{ topic, contract }])).map(({ message }) => message);
-    expect(await register(first)).toEqual([
-      expect.stringMatching(/clicks-value: registered as id \d+ version 1$/),
-    ]);
-    expect(await register(first)).toEqual([
-      expect.stringMatching(/clicks-value: unchanged, id \d+ version 1$/),
-    ]);
-    expect(await register(second)).toEqual([
-      expect.stringMatching(/clicks-value: registered as id \d+ version 2$/),
-    ]);
+    const register = (contract: typeof first) => registerContract(registry, { topic, contract });
+    const subject = `${topic}-value`;
+    const registered = await register(first);
+    expect(registered).toMatchObject({ subject, version: 1, outcome: 'registered' });
+    expect(await register(first)).toEqual({ ...registered, outcome: 'unchanged' });
+    expect(await register(second)).toMatchObject({ version: 2, outcome: 'registered' });
+    expect(await register(first)).toEqual({ ...registered, outcome: 'unchanged' });
   });
 }

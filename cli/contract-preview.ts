@@ -1,0 +1,208 @@
+import { basename, dirname } from 'node:path';
+import { newTableMetadata } from '@iceberg-js/rest-client-shim/spec/new-table.ts';
+import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
+import { createRecordTrial } from '../enrich/dead-letters/record-trial.ts';
+import type { TrialResult } from '../enrich/dead-letters/record-trial.ts';
+import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
+import { EnrichError } from '../enrich/error.ts';
+import { isUnavailable } from '../enrich/pipeline/retry.ts';
+import { eventFields } from '../enrich/pipeline/tables.ts';
+import { readNewestRecords } from '../enrich/source/newest-records.ts';
+import type { Contract } from '../schemas/contract.ts';
+import { formerColumnNames } from '../schemas/former-names.ts';
+import { planEvolution } from '../schemas/plan-evolution.ts';
+import type { EvolutionWish } from '../schemas/plan-evolution.ts';
+import { valueSubject } from '../schemas/register-contracts.ts';
+import { contractAtRef } from './against.ts';
+import type { Against } from './against.ts';
+import { systemClock } from './environment.ts';
+import { EXIT } from './exit-code.ts';
+import { readAtRef } from './git-file.ts';
+import { openToolLog } from './lag.ts';
+import { loadConfig, parsePipelineText } from './load-config.ts';
+import type { ConfigOptions, LoadedConfig } from './load-config.ts';
+import { look, lookAtCatalog, tellProgress } from './look.ts';
+import { openCatalog, openSchemaRegistry } from './open-lake.ts';
+import { previewNewTable, previewTable } from './preview-table.ts';
+import type { TablePreview } from './preview-table.ts';
+import { isRefusing, renderMarkdown, renderPreview } from './preview-text.ts';
+import type { Preview } from './preview-text.ts';
+import { terminal } from './terminal.ts';
+
+type PreviewOptions = ConfigOptions & {
+  against: Against;
+  records: number;
+  /** Against git alone. */
+  offline?: boolean;
+  json?: boolean;
+  markdown?: boolean;
+};
+
+/**
+ * Tells what the contracts would do to the table, and to the newest records of the topic; changes nothing. Exit code 1
+ * where something is refused. Errors: `config`, also for what is away.
+ */
+export async function previewContracts(options: PreviewOptions): Promise<void> {
+  const loaded = await loadConfig(options);
+  const { against, offline } = options;
+  const preview = await orAway(
+    offline === true && against.kind === 'git'
+      ? previewOffline(loaded, options, against.ref)
+      : previewLive(loaded, options),
+  );
+  if (options.json === true) terminal.print(JSON.stringify(preview, null, 2));
+  else terminal.print(options.markdown === true ? renderMarkdown(preview) : renderPreview(preview));
+  if (isRefusing(preview)) process.exitCode = EXIT.failedCheck;
+}
+
+/** What is away keeps the command from telling anything, which is no verdict on the contracts. */
+async function orAway<T>(action: Promise<T>): Promise<T> {
+  try {
+    return await action;
+  } catch (cause) {
+    if (!isUnavailable(cause)) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `${reason}; without the network: --offline --against git:main`;
+    throw new EnrichError('config', message, { cause });
+  }
+}
+
+async function previewLive(loaded: LoadedConfig, options: PreviewOptions): Promise<Preview> {
+  const { config } = loaded;
+  const { namespace, name } = config.table;
+  const find = async () =>
+    (await openCatalog(config, { look: true })).loadTable({ namespace, name });
+  const found = await lookAtCatalog(config, find());
+  const table = previewOf(loaded, found?.metadata, 'the catalog');
+  if (options.records === 0) return { table };
+  return { table, records: await tryRecords(loaded, options) };
+}
+
+/** The table as the pipeline file and the contracts of a ref would have made it. */
+async function previewOffline(
+  loaded: LoadedConfig,
+  options: ConfigOptions,
+  ref: string,
+): Promise<Preview> {
+  const older = await configAtRef(options, ref);
+  const metadata = older === undefined ? undefined : tableOf(older);
+  return { table: previewOf(loaded, metadata, `git ${ref}`) };
+}
+
+function previewOf(
+  { config, contracts }: LoadedConfig,
+  metadata: TableMetadata | undefined,
+  from: string,
+): TablePreview {
+  const { namespace, name } = config.table;
+  const table = [...namespace, name].join('.');
+  const columns = eventFields({ config, ...contracts });
+  if (metadata === undefined) return previewNewTable({ table, from, columns });
+  const plan = planEvolution({
+    table: metadata,
+    columns,
+    formerNames: formerNames({ config, contracts }),
+    allows: allowedBy(config),
+  });
+  return previewTable({ table, from, metadata, columns, plan });
+}
+
+function formerNames({ config, contracts }: LoadedConfig) {
+  const dimensions = config.dimensions.flatMap(({ name, prefix, columns }) => {
+    const contract = contracts.dimensions.get(name);
+    return contract === undefined ? [] : [{ name, prefix, columns, contract }];
+  });
+  return formerColumnNames({ streamContract: contracts.stream, dimensions });
+}
+
+/** A dimension says what becomes of the columns that it brings, the stream of all others. */
+function allowedBy({ stream, dimensions }: PipelineConfig): EvolutionWish['allows'] {
+  const owners = new Map(
+    dimensions.flatMap(({ name, prefix, columns, evolution }) =>
+      [`_${name}_match`, ...columns.map((column) => `${prefix}${column}`)].map(
+        (column) => [column, evolution] as const,
+      ),
+    ),
+  );
+  return (column, kind) => (owners.get(column) ?? stream.evolution).allow.has(kind);
+}
+
+async function configAtRef(options: ConfigOptions, ref: string): Promise<LoadedConfig | undefined> {
+  const [directory, file] = [dirname(options.config), basename(options.config)];
+  const text = await readAtRef({ directory, file, ref });
+  if (text === undefined) return undefined;
+  const { config } = parsePipelineText(`${options.config} at ${ref}`, text);
+  const contractOf = (name: string) => contractAtRef({ directory: options.contracts, name, ref });
+  const stream = await contractOf(config.stream.contract);
+  if (stream === undefined) return undefined;
+  const dimensions = new Map<string, Contract>();
+  for (const { name, contract } of config.dimensions) {
+    const found = await contractOf(contract);
+    if (found !== undefined) dimensions.set(name, found);
+  }
+  return { config, contracts: { stream, dimensions } };
+}
+
+/** Ids are given as catalogs give them; only that counts here. */
+function tableOf({ config, contracts }: LoadedConfig): TableMetadata {
+  const { namespace, name } = config.table;
+  const request = {
+    identifier: { namespace, name },
+    schema: { schemaId: 0, fields: eventFields({ config, ...contracts }) },
+    partitionSpec: { specId: 0, fields: [] },
+    sortOrder: { orderId: 0, fields: [] },
+    properties: {},
+  };
+  return newTableMetadata(request, { location: '', tableUuid: '', nowMs: 0 });
+}
+
+async function tryRecords(
+  { config, contracts }: LoadedConfig,
+  options: PreviewOptions,
+): Promise<TrialResult & { topic: string; older?: string }> {
+  const { topic } = config.stream;
+  const older = await olderContract({ config, contracts }, options);
+  const trial = createRecordTrial({
+    registry: openSchemaRegistry(config),
+    contract: contracts.stream,
+    ...(older === undefined ? {} : { older: older.contract }),
+    elapsedMs: systemClock.elapsedMs,
+  });
+  const kafka = `Kafka at ${config.kafka.brokers.join(', ')}`;
+  const log = await look(kafka, openToolLog(config));
+  try {
+    if ((await look(kafka, log.describeTopic(topic))) !== undefined) {
+      await tellProgress(`the newest records of ${topic}`, { quiet: false }, async (tell) => {
+        await readNewestRecords(log, { topic, recordsMax: options.records }, async (records) => {
+          await trial.add(records);
+          tell(`${trial.result().records} of ${options.records} records decoded`);
+        });
+      });
+    }
+  } finally {
+    await log.close();
+  }
+  return { topic, ...(older === undefined ? {} : { older: older.label }), ...trial.result() };
+}
+
+/** What records are held against today: the newest version in the registry, or the contract at a ref. */
+async function olderContract(
+  { config, contracts: { stream } }: LoadedConfig,
+  { against, contracts: directory }: PreviewOptions,
+): Promise<{ label: string; contract: Contract } | undefined> {
+  const { name } = stream;
+  if (against.kind === 'git') {
+    const { ref } = against;
+    const contract = await contractAtRef({ directory, name, ref });
+    return contract === undefined ? undefined : { label: `git ${ref}`, contract };
+  }
+  const subject = valueSubject(config.stream.topic);
+  const latest = await look(
+    `the schema registry at ${config.registry.url}`,
+    openSchemaRegistry(config).latest(subject),
+  );
+  if (latest === undefined) return undefined;
+  const { version, avroSchema } = latest;
+  const contract = { name, avroSchema: { ...avroSchema, fields: avroSchema.fields ?? [] } };
+  return { label: `version ${version} of ${subject}`, contract };
+}
