@@ -55,11 +55,9 @@ export type DecodeFailure = {
   message: string;
 };
 
-/** Bound of one bytes column: offsets are 32-bit. Callers flush by size before it is reached. */
+/** Bound of one bytes column, and of the rows within lists and maps: offsets are 32-bit. Callers flush by size before. */
 export const columnBytesMax = 1 << 30;
 
-/** Bound of the rows within a list or a map: each was a byte of a record at least. */
-const innerRowsMax = columnBytesMax;
 const innerRowsInitial = 1024;
 
 /** What a bytes column starts with: this, or so much for each row where that is less. */
@@ -80,13 +78,21 @@ export function createRowBuffer(contract: Contract, rowsMax: number): RowBuffer 
   };
 }
 
-/** Makes room for `bytesNeeded` in a bytes column and returns its new memory. */
-export function growColumn(column: BytesColumn, bytesNeeded: number): Uint8Array {
-  if (bytesNeeded > columnBytesMax) {
-    throw new Error(
-      `column ${column.name} is full: expected a flush below ${columnBytesMax} bytes, got ${bytesNeeded}`,
+/**
+ * A record needs more of a column than a column may have. Only what stands in lists and maps can: an item of one byte may
+ * be a long symbol, or bring long defaults.
+ */
+export class ColumnFull extends Error {
+  constructor(column: string) {
+    super(
+      `its ${column} would be longer than a column can be, which is ${columnBytesMax} bytes or rows`,
     );
   }
+}
+
+/** Makes room for `bytesNeeded` in a bytes column and returns its new memory. Throws `ColumnFull`. */
+export function growColumn(column: BytesColumn, bytesNeeded: number): Uint8Array {
+  if (bytesNeeded > columnBytesMax) throw new ColumnFull(column.name);
   const grown = new Uint8Array(
     Math.min(columnBytesMax, Math.max(bytesNeeded, column.bytes.length * 2)),
   );
@@ -95,14 +101,10 @@ export function growColumn(column: BytesColumn, bytesNeeded: number): Uint8Array
   return grown;
 }
 
-/** Makes room for so many rows in what a list or a map holds. */
+/** Makes room for so many rows in what a list or a map holds. Throws `ColumnFull`. */
 export function growRows(column: BufferColumn, rowsNeeded: number): void {
-  if (rowsNeeded > innerRowsMax) {
-    throw new Error(
-      `column ${column.name} is full: expected a flush below ${innerRowsMax} rows, got ${rowsNeeded}`,
-    );
-  }
-  resize(column, Math.min(innerRowsMax, Math.max(rowsNeeded, column.valid.length * 2)));
+  if (rowsNeeded > columnBytesMax) throw new ColumnFull(column.name);
+  resize(column, Math.min(columnBytesMax, Math.max(rowsNeeded, column.valid.length * 2)));
 }
 
 function resize(column: BufferColumn, rows: number): void {

@@ -7,7 +7,7 @@ import type { AvroObject, Contract } from './contract.ts';
 import { failureOf, failures } from './decode-failure.ts';
 import { generateDecoder } from './generate-decoder.ts';
 import type { GeneratedDecoder } from './generate-decoder.ts';
-import { growRows } from './row-buffer.ts';
+import { ColumnFull, growRows } from './row-buffer.ts';
 import type { DecodeFailure, RowBuffer } from './row-buffer.ts';
 
 /** Decodes records of one writer schema into the columns of one contract. */
@@ -61,8 +61,13 @@ function compile(generated: GeneratedDecoder, columnCount: number): RowDecoder {
   return {
     append(bytes, start, end, into) {
       assertRoom(into, columnCount);
-      const code = decode(bytes, start, end, into);
-      return code === 0 ? undefined : failureOf(code, generated.paths);
+      try {
+        const code = decode(bytes, start, end, into);
+        return code === 0 ? undefined : failureOf(code, generated.paths);
+      } catch (error) {
+        if (!(error instanceof ColumnFull)) throw error;
+        return { kind: 'out-of-range', message: `the record: ${error.message}` };
+      }
     },
   };
 }

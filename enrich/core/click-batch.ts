@@ -72,6 +72,16 @@ export function batchBytes(batch: ClickBatch): number {
   );
 }
 
+/** Whether there are lists or maps among the columns, or within them. */
+export function hasItems(columns: readonly BufferColumn[]): boolean {
+  return columns.some(
+    (column) =>
+      column.kind === 'list' ||
+      column.kind === 'map' ||
+      (column.kind === 'struct' && hasItems(column.fields)),
+  );
+}
+
 /** What a column and all that it is made of hold in so many rows. */
 function columnBytes(column: BufferColumn, rowCount: number): number {
   switch (column.kind) {

@@ -4,7 +4,7 @@ import { readSchemaId } from '../../schemas/row-decoder.ts';
 import type { RowDecoder } from '../../schemas/row-decoder.ts';
 import type { DecodeFailure } from '../../schemas/row-buffer.ts';
 import type { RecordColumns } from '../source/log.ts';
-import { recordCount } from './click-batch.ts';
+import { batchBytes, hasItems, recordCount } from './click-batch.ts';
 import type { ClickBatch } from './click-batch.ts';
 
 /** Schema ids that are asked for at once; damaged records can name any number of them. */
@@ -19,6 +19,8 @@ export type TakeOptions = {
   batch: ClickBatch;
   codecs: CodecCache;
   rowsMax: number;
+  /** No record is taken once the batch holds so many bytes; of flat records only the callers look. */
+  bytesMax: number;
 };
 
 export type TakeResult = {
@@ -33,7 +35,7 @@ export type TakeResult = {
  * full or where a schema id is met whose decoder must be loaded first.
  */
 export function takeRecords(options: TakeOptions): TakeResult {
-  const { records, batch, codecs, rowsMax, partition } = options;
+  const { records, batch, codecs, rowsMax, bytesMax, partition } = options;
   const baseOffset = Number(records.baseOffset);
   const first = Number(options.nextOffset);
   let next = first;
@@ -42,11 +44,13 @@ export function takeRecords(options: TakeOptions): TakeResult {
   let decoderId = -1;
   let decoder: RowDecoder | 'unknown' | undefined;
   const { rows, partitions, offsetWords } = batch;
+  // A few bytes of an item may be many in its columns, so that one record batch could be far more than its size.
+  const growsByItems = hasItems(rows.columns);
   const { bytes, offsetDelta, valueStart, valueLength } = records;
   for (let i = 0; i < records.count; i++) {
     const offset = baseOffset + at(offsetDelta, i);
     if (offset < next) continue;
-    if (recordCount(batch) >= rowsMax) {
+    if (recordCount(batch) >= rowsMax || (growsByItems && batchBytes(batch) >= bytesMax)) {
       stopped = 'full';
       break;
     }

@@ -164,6 +164,7 @@ export class ClickIntake {
       batch,
       codecs: this.#codecs,
       rowsMax: batchRowsMax(this.#limits),
+      bytesMax: this.#limits.bytesMax,
     });
     this.#next.set(partition, result.nextOffset);
     if (result.stopped !== undefined) stopped.set(partition, result.stopped);

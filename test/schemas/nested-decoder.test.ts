@@ -203,3 +203,23 @@ it('a recursive type of the writer is read as deep as the contract goes', () => 
   const value = { a: { x: 1, next: { x: 2, next: { x: 3, next: null } } } };
   expect(decode(wanted, written, value).row).toEqual({ a: { next: { x: 2n } } });
 });
+
+it(
+  'a record whose items are more than a column can hold is a reject, and the next one is a row',
+  { timeout: 60_000 },
+  () => {
+    // 280 items of one byte each, 4 MiB as text.
+    const symbols = ['S'.repeat(4 * 1024 ** 2), 'T'];
+    const fields = listOf({ type: 'enum', name: 'E', symbols });
+    const contract = contractOf(fields);
+    const decoder = createRowDecoder(contract, recordOf(fields));
+    const buffer = createRowBuffer(contract, 2);
+    const tooMany = Uint8Array.of(0xb0, 0x04, ...Array.from({ length: 280 }, () => 0), 0);
+    expect(decoder.append(tooMany, 0, tooMany.length, buffer)).toMatchObject({
+      kind: 'out-of-range',
+    });
+    const few = Uint8Array.of(2, 2, 0);
+    expect(decoder.append(few, 0, few.length, buffer)).toBeUndefined();
+    expect([buffer.rowCount, rowOf(buffer, 0)]).toEqual([1, { a: [text('T')] }]);
+  },
+);

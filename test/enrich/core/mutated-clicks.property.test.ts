@@ -88,6 +88,7 @@ class Taker {
         batch,
         codecs: codecs.codecs,
         rowsMax: ROWS_MAX,
+        bytesMax: Number.POSITIVE_INFINITY,
       });
       next = result.nextOffset;
       if (result.stopped === undefined) break;

@@ -1,7 +1,7 @@
 import avsc from 'avsc';
 import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { clearClickBatch, createClickBatch } from '../../../enrich/core/click-batch.ts';
+import { batchBytes, clearClickBatch, createClickBatch } from '../../../enrich/core/click-batch.ts';
 import type { ClickBatch } from '../../../enrich/core/click-batch.ts';
 import { skipTo, takeRecords } from '../../../enrich/core/take-records.ts';
 import type { RecordColumns } from '../../../enrich/source/log.ts';
@@ -56,6 +56,7 @@ function take(columns: RecordColumns, nextOffset: bigint, rowsMax = ROWS_MAX) {
     batch,
     codecs: createCodecCache({ schemas, contract }),
     rowsMax,
+    bytesMax: 1,
   });
 }
 
@@ -192,5 +193,52 @@ describe('taking records', () => {
     expect(take(columns, first.nextOffset, 2).nextOffset).toBe(13n);
     expect(offsetsOfRows()).toEqual([12n]);
     expectAccounted();
+  });
+});
+
+describe('records with lists', () => {
+  const listed: Contract = {
+    name: 'listed',
+    avroSchema: {
+      type: 'record',
+      name: 'Listed',
+      fields: [{ name: 'items', type: { type: 'array', items: 'long' } }],
+    },
+  };
+  const encoder = avsc.Type.forSchema(listed.avroSchema as avsc.Schema);
+  const items = Array.from({ length: 1_000 }, () => 1);
+  const bytesMax = 20_000;
+
+  it('fill a batch by what they hold: no more are taken, and the next batch goes on there', async () => {
+    const cache = createSchemaCache({
+      registry: { schemaById: async () => listed.avroSchema },
+      elapsedMs: () => 0,
+    });
+    await cache.load(7);
+    const frame = Buffer.alloc(5);
+    frame.writeInt32BE(7, 1);
+    const value = Buffer.concat([frame, encoder.toBuffer({ items })]);
+    const columns = records(Array.from({ length: 10 }, (_, at) => [at, value] as const));
+    const lists = createClickBatch(createRowBuffer(listed, ROWS_MAX), ROWS_MAX);
+    const taken: number[] = [];
+    for (let nextOffset = 0n; nextOffset < 10n;) {
+      const result = takeRecords({
+        topic: 'clicks',
+        partition: 3,
+        records: columns,
+        nextOffset,
+        batch: lists,
+        codecs: createCodecCache({ schemas: cache, contract: listed }),
+        rowsMax: ROWS_MAX,
+        bytesMax,
+      });
+      expect(result.stopped).toBe(result.nextOffset < 10n ? 'full' : undefined);
+      expect(batchBytes(lists)).toBeLessThan(2 * bytesMax);
+      expect(result.nextOffset - nextOffset).toBe(BigInt(lists.rows.rowCount));
+      taken.push(lists.rows.rowCount);
+      nextOffset = result.nextOffset;
+      clearClickBatch(lists);
+    }
+    expect(taken).toEqual([3, 3, 3, 1]);
   });
 });
