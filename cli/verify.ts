@@ -258,6 +258,7 @@ async function checkJoins(config: PipelineConfig, source: TableSource): Promise<
   const { registry, dimensions, pipeline } = config;
   return verifyJoins({
     events: source.events,
+    deadLetter: source.deadLetter,
     pipeline,
     dimensions,
     readRows: source.readRows,

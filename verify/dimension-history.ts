@@ -23,6 +23,8 @@ export type DimensionShape = {
  */
 export type DimensionHistory = {
   take(change: ReplayedChange, place: Place): void;
+  /** The join keys that the row of a change has had so far, and would have by it. */
+  joinKeysOf(change: ReplayedChange): string[];
   /** The row that answers for the join key at this position: lowest primary key; undefined is a miss. */
   at(joinKey: string, next: ReadonlyMap<number, bigint>): readonly Canonical[] | undefined;
   readonly rowCount: number;
@@ -85,6 +87,12 @@ export function openDimensionHistory(shape: DimensionShape): DimensionHistory {
       const keys = keysByJoinKey.get(normal) ?? new Set<string>();
       keysByJoinKey.set(normal, keys);
       keys.add(rowKey);
+    },
+    joinKeysOf({ rowKey, row }) {
+      const earlier = (changes.get(rowKey) ?? []).map((change) => change.row?.[joinKeyAt]);
+      return [...earlier, row?.get(shape.joinKey)].flatMap((joinKey) =>
+        joinKey === null || joinKey === undefined ? [] : [shape.normalise(joinKey)],
+      );
     },
     at: answer,
     get rowCount() {

@@ -28,6 +28,8 @@ type VerifiedDimension = {
 
 export type VerifyJoinsOptions = {
   events: TableMetadata;
+  /** Undefined where no dead-letter table exists. */
+  deadLetter: TableMetadata | undefined;
   pipeline: string;
   dimensions: readonly VerifiedDimension[];
   readRows: ReadRows;
@@ -45,13 +47,16 @@ type ReplayedDimension = VerifiedDimension & {
   uncertain: ReadonlySet<number>;
   /** Records of the topic that are no changes. */
   undecodable: number;
+  /** Join keys of rows of which a change stands among the dead letters. */
+  refusedKeys: ReadonlySet<string>;
 };
 
 /**
  * Joins every row a second time, by another way (INVARIANTS.md 7): replays the change topics up to the dimension
  * positions that each commit recorded, and compares match status and every carried column. Rows whose
  * commit has expired, or has seen another topic of the dimension than the newest one, cannot be compared, and rows
- * that differ where compaction may have removed the change they saw are counted apart. Memory: all versions of all dimension rows.
+ * that differ where compaction may have removed the change they saw are counted apart. So are those of which a change
+ * was refused: it has no part in the replay, but a state that was built again since may have taken it. Memory: all versions of all dimension rows.
  * Errors: `config`, `corrupt`, `unavailable`, those of the readers.
  */
 export async function verifyJoins(options: VerifyJoinsOptions): Promise<Report> {
@@ -59,9 +64,10 @@ export async function verifyJoins(options: VerifyJoinsOptions): Promise<Report> 
   if (commits.length === 0) {
     throw new VerifyError('config', `no snapshot of pipeline "${options.pipeline}" is left`);
   }
+  const refused = await refusedChanges(options);
   const dimensions: ReplayedDimension[] = [];
   for (const dimension of options.dimensions) {
-    dimensions.push(await replayDimension(options, dimension, commits));
+    dimensions.push(await replayDimension({ ...options, refused }, dimension, commits));
   }
   const findings = openFindings();
   const isAlone = recordedPipelines(options.events).length === 1;
@@ -73,6 +79,7 @@ export async function verifyJoins(options: VerifyJoinsOptions): Promise<Report> 
     hits: 0,
     repaired: 0,
     uncertain: 0,
+    refused: 0,
     elsewhere: 0,
   };
   const commitOf = openCommitLookup(commits);
@@ -85,26 +92,6 @@ export async function verifyJoins(options: VerifyJoinsOptions): Promise<Report> 
     checkBlock(block, { dimensions, commitOf, findings, seen });
     options.log(`${seen.compared} rows joined again`);
   }
-  const notes = [
-    ...(seen.others > 0
-      ? [`${seen.others} rows are, or may be, of another pipeline in this table: not compared`]
-      : []),
-    ...(seen.expired > 0 ? [`the commits of ${seen.expired} rows have expired: not compared`] : []),
-    ...(seen.elsewhere > 0
-      ? [
-          `${seen.elsewhere} joins saw a topic before it was recreated, or came before their dimension: not compared`,
-        ]
-      : []),
-    ...(seen.uncertain > 0
-      ? [`${seen.uncertain} differences where compaction may have removed what the join saw`]
-      : []),
-    ...dimensions
-      .filter(({ undecodable }) => undecodable > 0)
-      .map(
-        ({ topic, undecodable }) =>
-          `${undecodable} records of ${topic} are no changes: passed over`,
-      ),
-  ];
   const rows = dimensions.map(({ name, history }) => [`rows of ${name}`, history.rowCount]);
   return {
     title: 'every join gives what an independent replay gives',
@@ -119,8 +106,37 @@ export async function verifyJoins(options: VerifyJoinsOptions): Promise<Report> 
       ...(Object.fromEntries(rows) as Record<string, number>),
     },
     findings: findings.list(),
-    notes,
+    notes: notesOf(seen, dimensions),
   };
+}
+
+function notesOf(
+  seen: Checking['seen'] & { others: number },
+  dimensions: readonly ReplayedDimension[],
+): string[] {
+  return [
+    ...(seen.others > 0
+      ? [`${seen.others} rows are, or may be, of another pipeline in this table: not compared`]
+      : []),
+    ...(seen.expired > 0 ? [`the commits of ${seen.expired} rows have expired: not compared`] : []),
+    ...(seen.elsewhere > 0
+      ? [
+          `${seen.elsewhere} joins saw a topic before it was recreated, or came before their dimension: not compared`,
+        ]
+      : []),
+    ...(seen.uncertain > 0
+      ? [`${seen.uncertain} differences where compaction may have removed what the join saw`]
+      : []),
+    ...(seen.refused > 0
+      ? [`${seen.refused} differences of rows of which a change stands among the dead letters`]
+      : []),
+    ...dimensions
+      .filter(({ undecodable }) => undecodable > 0)
+      .map(
+        ({ topic, undecodable }) =>
+          `${undecodable} records of ${topic} are no changes: passed over`,
+      ),
+  ];
 }
 
 function columnsOf(dimensions: readonly ReplayedDimension[]): string[] {
@@ -132,8 +148,31 @@ function columnsOf(dimensions: readonly ReplayedDimension[]): string[] {
   return [...names];
 }
 
+const placeOf = (topic: unknown, partition: unknown, offset: unknown): string =>
+  `${String(topic)} ${String(partition)} ${String(offset)}`;
+
+/** Places of the records that the dead-letter table holds of the dimensions' topics. */
+async function refusedChanges({
+  deadLetter,
+  dimensions,
+  readRows,
+}: VerifyJoinsOptions): Promise<ReadonlySet<string>> {
+  const places = new Set<string>();
+  if (deadLetter === undefined) return places;
+  const topics = new Set(dimensions.map(({ topic }) => topic));
+  const names = ['_kafka_topic', '_kafka_partition', '_kafka_offset'] as const;
+  for await (const block of readRows(deadLetter, names)) {
+    const [topic, partition, offset] = names.map((name) => block.column(name));
+    for (let row = 0; row < block.rowCount; row += 1) {
+      if (!topics.has(String(topic?.[row]))) continue;
+      places.add(placeOf(topic?.[row], partition?.[row], offset?.[row]));
+    }
+  }
+  return places;
+}
+
 async function replayDimension(
-  options: VerifyJoinsOptions,
+  options: VerifyJoinsOptions & { refused: ReadonlySet<string> },
   dimension: VerifiedDimension,
   commits: readonly RecordedCommit[],
 ): Promise<ReplayedDimension> {
@@ -154,6 +193,7 @@ async function replayDimension(
   const expectedNext = new Map<number, bigint>();
   const known = new Set<string>();
   const pasts = new Map<number, bigint>();
+  const refusedKeys = new Set<string>();
   let undecodable = 0;
   const onRecord = async (record: TopicRecord): Promise<void> => {
     const { partition, offset, timestampMs, key, value } = record;
@@ -163,6 +203,10 @@ async function replayDimension(
     const change = await decodeOrSkip(() => decoder.decode(key, value));
     if (change === 'undecodable') undecodable++;
     if (change === 'undecodable') return;
+    if (options.refused.has(placeOf(topic, partition, offset))) {
+      for (const own of history.joinKeysOf(change)) refusedKeys.add(own);
+      return;
+    }
     history.take(withUuids(change, uuidCells), { partition, offset, timestampMs });
     // The first change that is left of a row, and not its first ever: that one stood in the hole.
     if (hasHoles && !change.startsRow && !known.has(change.rowKey)) pasts.set(partition, offset);
@@ -178,7 +222,7 @@ async function replayDimension(
       return sawAll ? [] : [commit];
     }),
   );
-  return { ...dimension, history, normalise, positions, uncertain, undecodable };
+  return { ...dimension, history, normalise, positions, uncertain, undecodable, refusedKeys };
 }
 
 /** Columns of the table that hold uuids, which are read as their bytes. */
@@ -245,7 +289,10 @@ type Checking = {
   dimensions: readonly ReplayedDimension[];
   commitOf: (partition: number, offset: bigint) => number | undefined;
   findings: Findings;
-  seen: Record<'compared' | 'expired' | 'hits' | 'repaired' | 'uncertain' | 'elsewhere', number>;
+  seen: Record<
+    'compared' | 'expired' | 'hits' | 'repaired' | 'uncertain' | 'refused' | 'elsewhere',
+    number
+  >;
 };
 
 function checkBlock(block: RowBlock, { dimensions, commitOf, findings, seen }: Checking): void {
@@ -280,6 +327,7 @@ function checkBlock(block: RowBlock, { dimensions, commitOf, findings, seen }: C
       if (found.status === 'repaired') seen.repaired += 1;
       if (difference === undefined) continue;
       if (dimension.uncertain.has(commit)) seen.uncertain += 1;
+      else if (joinKey !== null && dimension.refusedKeys.has(joinKey)) seen.refused += 1;
       else {
         const at = `partition ${partition}, offset ${offset}, key ${joinKey}`;
         findings.add('wrong joins', () => `${dimension.name}, ${at}: ${difference}`);

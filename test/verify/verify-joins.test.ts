@@ -116,6 +116,34 @@ const faults = ({ findings }: Report): number => {
 const CREATED = record(0, { id: 5, lsn: 10, url: PAGE, title: 'one', op: 'c' });
 const RETITLED = record(1, { id: 5, lsn: 11, url: PAGE, title: 'two' });
 
+/** The pipeline has refused the change of the title. */
+async function withRefused(clicks: Parameters<typeof report>[1]): Promise<Report> {
+  const bench = await createTableBench();
+  const reject = { partition: 0, offset: 1, _kafka_topic: 'app.public.urls', error_kind: 'x' };
+  await bench.commit({ ranges: { 9: [0, 1] }, rejects: [reject] });
+  return report([CREATED, RETITLED], clicks, bench);
+}
+
+describe('a change that stands among the dead letters', () => {
+  it('has no part in the replay', async () => {
+    const found = await withRefused([{ seen: 2, row: click(0, PAGE, 'hit', 'one') }]);
+    expect(found.findings).toEqual([]);
+    expect(found.notes).toEqual([]);
+  });
+
+  it('may have been taken by a state that was built again: that is told and no violation', async () => {
+    const found = await withRefused([{ seen: 2, row: click(0, PAGE, 'hit', 'two') }]);
+    expect(found.findings).toEqual([]);
+    expect(found.notes).toEqual([expect.stringMatching(/^1 differences .* dead letters/)]);
+  });
+
+  it('excuses no other row', async () => {
+    const other = 'https://a.example/other';
+    const found = await withRefused([{ seen: 2, row: click(0, other, 'hit', 'two') }]);
+    expect(faults(found)).toBe(1);
+  });
+});
+
 describe('joins are judged at the dimension position of their own commit (INVARIANTS.md 7)', () => {
   it('before a row, with it, and after a change of it', async () => {
     const found = await report(
