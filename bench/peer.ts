@@ -7,7 +7,7 @@ import { loadConfig } from '../cli/load-config.ts';
 import { openCatalog } from '../cli/open-lake.ts';
 import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { partitionField } from '../enrich/pipeline/table-layout.ts';
-import { eventFields } from '../enrich/pipeline/tables.ts';
+import { eventFields } from '../enrich/pipeline/event-fields.ts';
 import { runBench, tell } from './command.ts';
 import { compareRows } from './compare-rows.ts';
 import {

@@ -1,7 +1,7 @@
 import { yamlText } from '../configuration/yaml-text.ts';
 import type { DimensionConfig, PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { partitionField } from '../enrich/pipeline/table-layout.ts';
-import { eventFields } from '../enrich/pipeline/tables.ts';
+import { eventFields } from '../enrich/pipeline/event-fields.ts';
 import { parseAvroType } from '../schemas/avro-type.ts';
 import type { Contract } from '../schemas/contract.ts';
 import { odcsOfColumn, odcsOfField } from '../schemas/odcs-property.ts';

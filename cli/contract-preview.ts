@@ -6,7 +6,7 @@ import type { TrialResult } from '../enrich/dead-letters/record-trial.ts';
 import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { EnrichError } from '../enrich/error.ts';
 import { isUnavailable } from '../enrich/pipeline/retry.ts';
-import { eventFields } from '../enrich/pipeline/tables.ts';
+import { eventFields } from '../enrich/pipeline/event-fields.ts';
 import { readNewestRecords } from '../enrich/source/newest-records.ts';
 import type { Contract } from '../schemas/contract.ts';
 import { formerColumnNames } from '../schemas/former-names.ts';

@@ -292,6 +292,7 @@ function judged({ config, contracts }: LoadedConfig) {
   const problemOf = createJudge({
     registry,
     contract: contracts.stream,
+    evolution: config.stream.evolution,
     streamTopic: config.stream.topic,
     elapsedMs: systemClock.elapsedMs,
   });

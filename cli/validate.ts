@@ -1,6 +1,6 @@
 import { typeText } from '@iceberg-js/rest-client-shim/spec/type-text.ts';
 import type { Command } from 'commander';
-import { eventFields } from '../enrich/pipeline/tables.ts';
+import { eventFields } from '../enrich/pipeline/event-fields.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions } from './load-config.ts';
 import { renderTable, terminal } from './terminal.ts';

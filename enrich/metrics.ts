@@ -48,6 +48,17 @@ function flowMetrics(registers: Registry[]) {
       labelNames: ['topic'] as const,
       registers,
     }),
+    schemasPaused: new Gauge({
+      name: 'tributary_schemas_paused',
+      help: 'Schema ids whose records wait for a contract or a policy that takes them',
+      registers,
+    }),
+    schemaChanges: new Counter({
+      name: 'tributary_schema_changes_total',
+      help: 'Differences between the contract and schemas that records were met of, by kind and outcome',
+      labelNames: ['kind', 'outcome'] as const,
+      registers,
+    }),
     fetchErrors: new Counter({
       name: 'tributary_fetch_errors_total',
       help: 'Polls of the log that failed and were tried again',

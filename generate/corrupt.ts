@@ -4,7 +4,7 @@ import { FRAME_BYTES, writeFrame, type AvroEncoder } from './avro.ts';
 import type { Random } from './random.ts';
 
 /** Why the pipeline has to reject a record that was made wrong on purpose. */
-export type CorruptKind = DecodeFailure['kind'];
+export type CorruptKind = Exclude<DecodeFailure['kind'], 'schema-change'>;
 
 export const CORRUPT_KINDS: readonly CorruptKind[] = [
   'null-value',

@@ -1,5 +1,5 @@
-import type { Contract } from './contract.ts';
-import { createRowDecoder } from './row-decoder.ts';
+import type { AvroObject, Contract } from './contract.ts';
+import { createRowDecoder, rejectAll } from './row-decoder.ts';
 import type { RowDecoder } from './row-decoder.ts';
 import type { SchemaCache } from './schema-cache.ts';
 
@@ -14,7 +14,10 @@ export type CodecCache = {
 
 /** Decoders to one contract by the registry's schema id, generated once for each schema. */
 export function createCodecCache(options: {
-  schemas: Pick<SchemaCache, 'resolve' | 'isUnknown'>;
+  schemas: Pick<SchemaCache, 'resolve' | 'isUnknown'> & {
+    /** Why records of a schema are refused, whatever they hold. */
+    refusal?: (avroSchema: AvroObject) => string | undefined;
+  };
   contract: Contract;
 }): CodecCache {
   const { schemas, contract } = options;
@@ -26,7 +29,11 @@ export function createCodecCache(options: {
       if (avroSchema === undefined) return schemas.isUnknown(schemaId) ? 'unknown' : undefined;
       const made = decoders.get(avroSchema);
       if (made !== undefined) return made;
-      const decoder = createRowDecoder(contract, avroSchema);
+      const refusal = schemas.refusal?.(avroSchema);
+      const decoder =
+        refusal === undefined
+          ? createRowDecoder(contract, avroSchema)
+          : rejectAll('schema-change', refusal);
       decoders.set(avroSchema, decoder);
       return decoder;
     },

@@ -7,10 +7,7 @@ import type {
   PrimitiveType,
 } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import { isPromotion } from '@iceberg-js/rest-client-shim/spec/type-promotion.ts';
-
-/** How one schema differs from another in a way that a column of the table feels. */
-type SchemaChangeKind =
-  'add-field' | 'widen-type' | 'make-optional' | 'drop-field' | 'rename-field' | 'change-type';
+import type { SchemaChangeKind } from './schema-change-kind.ts';
 
 /** `column` names the field with those that it stands in: `address.city`, `tags[]` for items, `labels{}` for values. */
 type ColumnPath = { column: string };

@@ -51,7 +51,8 @@ export type DecodeFailure = {
     | 'malformed'
     | 'invalid-utf8'
     | 'out-of-range'
-    | 'contract-violation';
+    | 'contract-violation'
+    | 'schema-change';
   message: string;
 };
 
@@ -140,7 +141,8 @@ function copyInto<T extends { set(source: T): void }>(target: T, source: T): T {
   return target;
 }
 
-function createColumn(field: ContractField, rowsMax: number): BufferColumn {
+/** An empty column with room for so many rows. */
+export function createColumn(field: ContractField, rowsMax: number): BufferColumn {
   const { name } = field;
   const valid = new Uint8Array(rowsMax);
   const innerRows = Math.min(rowsMax, innerRowsInitial);

@@ -36,11 +36,12 @@ export function createRowDecoder(readerContract: Contract, writerSchema: AvroObj
   try {
     writer = parseAvroType(writerSchema);
   } catch (cause) {
-    return rejectAll((cause as Error).message);
+    return rejectAll(unreadable, (cause as Error).message);
   }
-  if (writer.kind !== 'record') return rejectAll(`the writer's schema is a ${writer.kind}`);
+  if (writer.kind !== 'record')
+    return rejectAll(unreadable, `the writer's schema is a ${writer.kind}`);
   const generated = generateDecoder(fields, writer);
-  if ('violation' in generated) return rejectAll(generated.violation);
+  if ('violation' in generated) return rejectAll(unreadable, generated.violation);
   return compile(generated, fields.length);
 }
 
@@ -81,8 +82,11 @@ function assertRoom(into: RowBuffer, columnCount: number): void {
   );
 }
 
-function rejectAll(message: string): RowDecoder {
-  const failure: DecodeFailure = { kind: failures.unreadable.kind, message };
+const unreadable = failures.unreadable.kind;
+
+/** A decoder that takes no record. */
+export function rejectAll(kind: DecodeFailure['kind'], message: string): RowDecoder {
+  const failure: DecodeFailure = { kind, message };
   return { append: () => failure };
 }
 

@@ -1,6 +1,7 @@
 import type { Catalog, TableIdentifier } from '../rest/catalog.ts';
 import type { ObjectStore } from '../store/object-store.ts';
-import type { TableMetadata } from '../spec/table-metadata.ts';
+import type { TableMetadata, TableRequirement, TableUpdate } from '../spec/table-metadata.ts';
+import type { TableSchema } from '../spec/table-schema.ts';
 import type { DataFile } from '../manifest/data-file.ts';
 
 /**
@@ -13,11 +14,24 @@ export type AppendVerdict =
       kind: 'append';
       summary: Readonly<Record<string, string>>;
       properties: Readonly<Record<string, string>>;
+      /** What becomes of the table's schema in the same request. */
+      evolution?: SchemaEvolution | undefined;
     }
+  /** The table's schema has moved: the files are to be written again, with other field ids. */
+  | { kind: 'rewrite' }
   /** Our own commit is in this table already. */
   | { kind: 'landed' }
   /** The append must not land (a duplicate, a zombie, a gap): give it up; its files become orphans. */
   | { kind: 'drop'; reason: string };
+
+/** A schema that goes out with the rows that need it. Every file must have been written for it. */
+export type SchemaEvolution = {
+  /** With the id that the catalog will give it, which the snapshot names. */
+  tableSchema: TableSchema;
+  /** What must still be so of the schema that it was derived from. */
+  requirements: readonly TableRequirement[];
+  updates: readonly TableUpdate[];
+};
 
 export type AppendOptions = {
   catalog: Catalog;
@@ -60,4 +74,6 @@ export type AppendOutcome =
   | { kind: 'committed'; metadata: TableMetadata; snapshotId: bigint; attempts: number }
   /** Found in the table after an unknown outcome or by an identical resend. */
   | { kind: 'landed'; metadata: TableMetadata; attempts: number }
-  | { kind: 'dropped'; metadata: TableMetadata; reason: string };
+  | { kind: 'dropped'; metadata: TableMetadata; reason: string }
+  /** Not in the table: `decide` wants other files, and what was sent before is void or bears the same commit id. */
+  | { kind: 'rewrite'; metadata: TableMetadata };

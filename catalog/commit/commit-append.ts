@@ -104,6 +104,7 @@ function outcomeOf(
   metadata: TableMetadata,
 ): AppendOutcome {
   if (verdict.kind === 'landed') return landed(run, metadata);
+  if (verdict.kind === 'rewrite') return { kind: 'rewrite', metadata };
   tell(run, 'dropped', verdict.reason, { snapshotId: metadata.currentSnapshotId });
   return { kind: 'dropped', metadata, reason: verdict.reason };
 }
@@ -127,7 +128,9 @@ async function stage(
       parent: metadata.currentSnapshotId,
     });
   }
-  run.newManifests ??= await whileUnavailable(options, () => writeManifests(options, metadata));
+  run.newManifests ??= await whileUnavailable(options, () =>
+    writeManifests(options, metadata, verdict.evolution),
+  );
   const { newManifests, attempt, serverAheadMs } = run;
   const parts = { metadata, verdict, newManifests, attempt, serverAheadMs };
   return whileUnavailable(options, () => stageAppend(options, parts));

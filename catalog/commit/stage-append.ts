@@ -10,7 +10,7 @@ import { headSnapshot } from '../spec/snapshot-walk.ts';
 import type { PartitionSpec, Snapshot, TableMetadata } from '../spec/table-metadata.ts';
 import type { TableSchema } from '../spec/table-schema.ts';
 import type { ObjectStore } from '../store/object-store.ts';
-import type { AppendOptions, AppendVerdict } from './append.ts';
+import type { AppendOptions, AppendVerdict, SchemaEvolution } from './append.ts';
 import { appendSummary } from './snapshot-summary.ts';
 
 /** How many names are tried for a new object before something must be wrong. */
@@ -41,6 +41,7 @@ export type StagedAppend = {
 export async function writeManifests(
   options: Pick<AppendOptions, 'store' | 'commitId' | 'dataFiles' | 'clock'>,
   metadata: TableMetadata,
+  evolution?: SchemaEvolution,
 ): Promise<readonly NewManifest[]> {
   if (metadata.formatVersion !== 2) {
     throw new CatalogError(
@@ -54,7 +55,7 @@ export async function writeManifests(
   const call = Math.floor(options.clock.random() * 2 ** 32).toString(16);
   for (const [specId, dataFiles] of Map.groupBy(options.dataFiles, (file) => file.specId)) {
     const partitionSpec = specOf(metadata, specId);
-    const tableSchema = schemaOf(metadata, partitionSpec);
+    const tableSchema = schemaOf(evolved(metadata, evolution), partitionSpec);
     const bytes = encodeManifest({ tableSchema, partitionSpec, dataFiles });
     const first = written.length;
     const location = await putFresh(
@@ -134,9 +135,9 @@ export async function stageAppend(
       dataFiles: options.dataFiles,
       parent,
     }),
-    schemaId: metadata.currentSchemaId,
+    schemaId: verdict.evolution?.tableSchema.schemaId ?? metadata.currentSchemaId,
   };
-  const commit = prepareCommit(options, snapshot, verdict.properties);
+  const commit = prepareCommit(options, snapshot, verdict);
   return { snapshotId, parentSnapshotId: parent?.snapshotId, commit };
 }
 
@@ -163,11 +164,11 @@ export async function readManifestList(
   return decodeManifestList(await store.get(snapshot.manifestList));
 }
 
-/** Rows and position in one request: no state has one without the other (INVARIANTS.md 2). */
+/** Schema, rows and position in one request: no state has one without the others (INVARIANTS.md 2). */
 function prepareCommit(
   options: AppendOptions,
   snapshot: Snapshot,
-  properties: Readonly<Record<string, string>>,
+  { properties, evolution }: Extract<AppendVerdict, { kind: 'append' }>,
 ): PreparedCommit {
   const { snapshotId, parentSnapshotId } = snapshot;
   return options.catalog.prepareCommit({
@@ -175,8 +176,10 @@ function prepareCommit(
     requirements: [
       { type: 'assert-table-uuid', uuid: options.tableUuid },
       { type: 'assert-ref-snapshot-id', ref: 'main', snapshotId: parentSnapshotId ?? null },
+      ...(evolution?.requirements ?? []),
     ],
     updates: [
+      ...(evolution?.updates ?? []),
       { action: 'add-snapshot', snapshot },
       { action: 'set-snapshot-ref', refName: 'main', ref: { snapshotId, type: 'branch' } },
       ...(Object.keys(properties).length === 0
@@ -239,8 +242,21 @@ function specOf(metadata: TableMetadata, specId: number): PartitionSpec {
   return spec;
 }
 
+/** The schemas of a table once the evolution has landed. */
+function evolved(
+  { schemas, currentSchemaId }: TableMetadata,
+  evolution: SchemaEvolution | undefined,
+): Pick<TableMetadata, 'schemas' | 'currentSchemaId'> {
+  if (evolution === undefined) return { schemas, currentSchemaId };
+  const { tableSchema } = evolution;
+  return { schemas: [...schemas, tableSchema], currentSchemaId: tableSchema.schemaId };
+}
+
 /** The current schema, or the newest that still has the columns of a spec that outlived them. */
-function schemaOf(metadata: TableMetadata, spec: PartitionSpec): TableSchema {
+function schemaOf(
+  metadata: Pick<TableMetadata, 'schemas' | 'currentSchemaId'>,
+  spec: PartitionSpec,
+): TableSchema {
   const newestFirst = metadata.schemas.toSorted((a, b) => rank(b) - rank(a));
   const found = newestFirst.find((candidate) => {
     const columns = fieldsById(candidate);
@@ -248,7 +264,7 @@ function schemaOf(metadata: TableMetadata, spec: PartitionSpec): TableSchema {
   });
   if (found === undefined) {
     throw new CatalogError('corrupt', `no schema has the columns of spec ${spec.specId}`, {
-      context: { specId: spec.specId, tableUuid: metadata.tableUuid },
+      context: { specId: spec.specId },
     });
   }
   return found;

@@ -5,7 +5,7 @@ import { contractFields, isScalarField } from '../../schemas/contract-field.ts';
 import type { ContractField } from '../../schemas/contract-field.ts';
 import type { Contract } from '../../schemas/contract.ts';
 import { partitionField, sortField } from '../pipeline/table-layout.ts';
-import { eventFields } from '../pipeline/tables.ts';
+import { eventFields } from '../pipeline/event-fields.ts';
 import type { DimensionConfig, PipelineConfig } from './pipeline-config.ts';
 
 /** The contracts of a pipeline: its stream's, and one for each dimension by the dimension's name. */

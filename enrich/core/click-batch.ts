@@ -15,6 +15,8 @@ export type ClickBatch = {
   ranges: Map<number, OffsetRange>;
   rejects: Reject[];
   rejectBytes: number;
+  /** The schema ids that its rows were written with. */
+  schemaIds: Set<number>;
   /** Offsets by partition that are no records: control batches, aborted transactions, compacted away. */
   filtered: Map<number, bigint>;
   /** When the first record came in, by `Clock.elapsedMs`; undefined while the batch is empty. */
@@ -34,6 +36,7 @@ export function createClickBatch(rows: RowBuffer, rowsMax: number): ClickBatch {
     ranges: new Map(),
     rejects: [],
     rejectBytes: 0,
+    schemaIds: new Set(),
     filtered: new Map(),
     openedAtMs: undefined,
     dueNow: false,
@@ -47,6 +50,7 @@ export function clearClickBatch(batch: ClickBatch): void {
   batch.ranges.clear();
   batch.rejects = [];
   batch.rejectBytes = 0;
+  batch.schemaIds.clear();
   batch.filtered.clear();
   batch.openedAtMs = undefined;
   batch.dueNow = false;

@@ -5,7 +5,6 @@ import type {
 } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
 import { renumberCodes } from '@iceberg-js/rest-client-shim/parquet/renumber-codes.ts';
 import type { IcebergType } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
-import { pathWithin } from '../../schemas/contract-field.ts';
 import type { BufferColumn, NestedColumn, RowBuffer } from '../../schemas/row-buffer.ts';
 import { EnrichError } from '../error.ts';
 import { normaliseSlices } from '../state/normalise.ts';
@@ -20,14 +19,17 @@ type JoinDimension = {
   streamField: string;
   normaliser: NormaliserName;
   projection: Projection;
-  /** In the order of the projection's columns; `fieldId` and `type` are the table's. */
-  columns: readonly { fieldId: number; type: IcebergType }[];
+  /** In the order of the projection's columns. */
+  columns: readonly TableColumn[];
   matchFieldId: number;
 };
 
-/** Field ids of the table by path, for the stream's fields, nested ones too, and the bookkeeping columns. */
+/** Field id and type of a column, as the table has them. */
+export type TableColumn = { id: number; type: IcebergType };
+
 export type JoinTarget = {
-  fieldIds: ReadonlyMap<string, number>;
+  /** The columns of the stream's fields and of the bookkeeping, by name. Fields without one are left out. */
+  columns: ReadonlyMap<string, TableColumn>;
   dimensions: readonly JoinDimension[];
 };
 
@@ -70,10 +72,8 @@ export function joinBatch(
   const rowCount = clicks.rows.rowCount;
   const columns = new Map<number, Column>();
   for (const column of clicks.rows.columns) {
-    columns.set(
-      idOf(target, column.name),
-      streamColumn(column, rowCount, { target, path: column.name }),
-    );
+    const wanted = target.columns.get(column.name);
+    if (wanted !== undefined) columns.set(wanted.id, streamColumn(column, rowCount, wanted.type));
   }
   columns.set(idOf(target, '_kafka_partition'), {
     kind: 'int32',
@@ -92,13 +92,9 @@ export function joinBatch(
   for (const dimension of target.dimensions) {
     const { name, projection } = dimension;
     const sequence = projection.sequence();
-    try {
-      probe(dimension, clicks.rows, slots);
-      hits.set(name, carry(dimension, slots, { columns, budget }));
-    } finally {
-      // Also after an error: what is half one thing and half another may be anything.
-      assertUnchanged(name, sequence, projection.sequence());
-    }
+    probe(dimension, clicks.rows, slots);
+    hits.set(name, carry(dimension, slots, { columns, budget }));
+    assertUnchanged(name, sequence, projection.sequence());
   }
   return { batch: { rowCount, columns }, hits };
 }
@@ -111,29 +107,49 @@ function assertUnchanged(dimension: string, before: number, after: number): void
   );
 }
 
-function idOf(target: JoinTarget, path: string): number {
-  const id = target.fieldIds.get(path);
-  if (id === undefined) throw new EnrichError('config', `the table has no column "${path}"`);
-  return id;
+function idOf(target: JoinTarget, name: string): number {
+  const column = target.columns.get(name);
+  if (column === undefined) throw new EnrichError('config', `the table has no column "${name}"`);
+  return column.id;
 }
 
-type Place = { target: JoinTarget; path: string };
-
-/** A view of the buffered column over the rows it holds, and of what it is made of over theirs. */
-function streamColumn(column: BufferColumn, rowCount: number, place: Place): Column {
+/**
+ * The buffered column over the rows it holds, as a view where it is of the table's width. It is not where the table was
+ * widened by others, or where no row is wider yet than the table: what does not change is exact.
+ */
+function streamColumn(column: BufferColumn, rowCount: number, type: IcebergType): Column {
   const valid = column.valid.subarray(0, rowCount);
   switch (column.kind) {
     case 'struct':
     case 'list':
     case 'map':
-      return nestedColumn(column, rowCount, place);
+      return nestedColumn(column, rowCount, type);
     case 'int32':
+      if (type === 'long') {
+        const wide = BigInt64Array.from(column.values.subarray(0, rowCount), BigInt);
+        return { kind: 'int64', values: wide, valid };
+      }
       return { kind: 'int32', values: column.values.subarray(0, rowCount), valid };
     case 'int64':
+      if (type === 'int') {
+        const narrow = Int32Array.from(
+          { length: rowCount },
+          (_, row) => column.words[2 * row] ?? 0,
+        );
+        return { kind: 'int32', values: narrow, valid };
+      }
       return { kind: 'int64', values: asInt64(column.words, rowCount), valid };
     case 'float32':
+      if (type === 'double') {
+        const wide = Float64Array.from(column.values.subarray(0, rowCount));
+        return { kind: 'float64', values: wide, valid };
+      }
       return { kind: 'float32', values: column.values.subarray(0, rowCount), valid };
     case 'float64':
+      if (type === 'float') {
+        const narrow = Float32Array.from(column.values.subarray(0, rowCount));
+        return { kind: 'float32', values: narrow, valid };
+      }
       return { kind: 'float64', values: column.values.subarray(0, rowCount), valid };
     case 'boolean':
       return { kind: 'boolean', values: column.values.subarray(0, rowCount), valid };
@@ -146,30 +162,44 @@ function streamColumn(column: BufferColumn, rowCount: number, place: Place): Col
   }
 }
 
-function nestedColumn(column: NestedColumn, rowCount: number, { target, path }: Place): Column {
+/** What a column is made of goes by the ids of the table's type; fields that it lacks are left out. */
+function nestedColumn(column: NestedColumn, rowCount: number, type: IcebergType): Column {
   const valid = column.valid.subarray(0, rowCount);
-  const inner = (child: BufferColumn, rows: number): Column =>
-    streamColumn(child, rows, { target, path: pathWithin(path, column.kind, child.name) });
-  switch (column.kind) {
-    case 'struct': {
-      const fields = column.fields.map((field) => {
-        const id = idOf(target, pathWithin(path, 'struct', field.name));
-        return [id, inner(field, rowCount)] as const;
-      });
-      return { kind: 'struct', fields: new Map(fields), valid };
-    }
-    case 'list': {
-      const offsets = column.offsets.subarray(0, rowCount + 1);
-      const rows = column.offsets[rowCount] ?? 0;
-      return { kind: 'list', offsets, element: inner(column.element, rows), valid };
-    }
-    case 'map': {
-      const offsets = column.offsets.subarray(0, rowCount + 1);
-      const rows = column.offsets[rowCount] ?? 0;
-      const [key, value] = [inner(column.key, rows), inner(column.value, rows)];
-      return { kind: 'map', offsets, key, value, valid };
-    }
+  if (column.kind === 'struct' && isNested(type, 'struct')) {
+    const byName = new Map(type.fields.map((field) => [field.name, field]));
+    const fields = column.fields.flatMap((child) => {
+      const field = byName.get(child.name);
+      return field === undefined
+        ? []
+        : [[field.id, streamColumn(child, rowCount, field.type)] as const];
+    });
+    return { kind: 'struct', fields: new Map(fields), valid };
   }
+  if (column.kind === 'list' && isNested(type, 'list')) {
+    const offsets = column.offsets.subarray(0, rowCount + 1);
+    const element = streamColumn(column.element, column.offsets[rowCount] ?? 0, type.element);
+    return { kind: 'list', offsets, element, valid };
+  }
+  if (column.kind === 'map' && isNested(type, 'map')) {
+    const offsets = column.offsets.subarray(0, rowCount + 1);
+    const rows = column.offsets[rowCount] ?? 0;
+    const key = streamColumn(column.key, rows, type.key);
+    return {
+      kind: 'map',
+      offsets,
+      key,
+      value: streamColumn(column.value, rows, type.value),
+      valid,
+    };
+  }
+  throw new Error(`assert: expected a ${column.kind} of the table for column ${column.name}`);
+}
+
+function isNested<Kind extends NestedColumn['kind']>(
+  type: IcebergType,
+  kind: Kind,
+): type is Extract<IcebergType, { type: Kind }> {
+  return typeof type !== 'string' && type.type === kind;
 }
 
 function asInt64(words: Int32Array, count: number): BigInt64Array {
@@ -237,9 +267,9 @@ function carry(
   });
   const codes = dimension.columns.map(() => new Int32Array(slots.length));
   dimension.projection.gatherCodes(slots, codes);
-  for (const [index, { fieldId, type }] of dimension.columns.entries()) {
+  for (const [index, { id, type }] of dimension.columns.entries()) {
     const view = dimension.projection.dictionary(index);
-    columns.set(fieldId, carriedColumn({ codes: codes[index] as Int32Array, view, type, budget }));
+    columns.set(id, carriedColumn({ codes: codes[index] as Int32Array, view, type, budget }));
   }
   return hits;
 }

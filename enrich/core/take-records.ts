@@ -42,6 +42,8 @@ export function takeRecords(options: TakeOptions): TakeResult {
   let filtered = 0;
   let stopped: TakeResult['stopped'];
   let decoderId = -1;
+  /** The schema id of the last row. */
+  let rowId = -1;
   let decoder: RowDecoder | 'unknown' | undefined;
   const { rows, partitions, offsetWords } = batch;
   // A few bytes of an item may be many in its columns, so that one record batch could be far more than its size.
@@ -73,6 +75,8 @@ export function takeRecords(options: TakeOptions): TakeResult {
         ? frameFailure(length, schemaId)
         : decoder.append(bytes, start + frameBytes, start + length, rows);
     if (failure === undefined) {
+      if (schemaId !== rowId) batch.schemaIds.add(schemaId);
+      rowId = schemaId;
       partitions[row] = partition;
       offsetWords[2 * row] = offset | 0;
       offsetWords[2 * row + 1] = Math.floor(offset / 0x1_0000_0000);

@@ -1,26 +1,28 @@
 import { frameBytes } from '../../connectors/framing.ts';
-import { createCodecCache } from '../../schemas/codec-cache.ts';
-import type { Contract } from '../../schemas/contract.ts';
+import type { AvroObject, Contract } from '../../schemas/contract.ts';
 import type { Registry } from '../../schemas/registry.ts';
 import { createRowBuffer } from '../../schemas/row-buffer.ts';
-import { readSchemaId } from '../../schemas/row-decoder.ts';
+import { createRowDecoder, readSchemaId } from '../../schemas/row-decoder.ts';
 import { createSchemaCache } from '../../schemas/schema-cache.ts';
+import type { EvolutionConfig } from '../config/pipeline-config.ts';
+import { changeText, judgeSchema } from '../core/judge-schema.ts';
 import type { RawDeadLetter } from './read-dead-letters.ts';
 
 /**
- * Says why a dead letter cannot become a row of the stream with the registry and the contract as they are
+ * Says why a dead letter cannot become a row of the stream with the registry, the contract and the policy as they are
  * now; undefined where it can. One sentence for each cause, so that records can be counted by it.
  * Errors: those of the registry.
  */
 export function createJudge(options: {
   registry: Pick<Registry, 'schemaById'>;
   contract: Contract;
+  evolution: EvolutionConfig;
   streamTopic: string;
   elapsedMs: () => number;
 }): (letter: RawDeadLetter) => Promise<string | undefined> {
-  const { registry, contract, streamTopic, elapsedMs } = options;
+  const { registry, streamTopic, elapsedMs } = options;
   const schemas = createSchemaCache({ registry, elapsedMs });
-  const codecs = createCodecCache({ schemas, contract });
+  const readers = new WeakMap<AvroObject, Reader>();
   return async ({ topic, value }) => {
     if (topic !== streamTopic) {
       return (
@@ -31,12 +33,36 @@ export function createJudge(options: {
     if (value === null) return 'it has no value, so there is nothing to send';
     const schemaId = readSchemaId(value, 0, value.length);
     if (schemaId < 0) return 'it is not framed by a zero byte and a schema id: send it anew';
-    if (codecs.decoder(schemaId) === undefined) await schemas.load(schemaId);
-    const decoder = codecs.decoder(schemaId);
-    if (decoder === undefined || decoder === 'unknown') {
-      return 'the registry still has no schema with its id';
-    }
-    const rows = createRowBuffer(contract, 1);
+    if (schemas.resolve(schemaId) === undefined) await schemas.load(schemaId);
+    const avroSchema = schemas.resolve(schemaId);
+    if (avroSchema === undefined) return 'the registry still has no schema with its id';
+    const reader = readers.get(avroSchema) ?? createReader(options, avroSchema);
+    readers.set(avroSchema, reader);
+    return reader(value);
+  };
+}
+
+type Reader = (value: Uint8Array) => string | undefined;
+
+/** Reads as the pipeline would that meets the schema first. */
+function createReader(
+  { contract, evolution }: { contract: Contract; evolution: EvolutionConfig },
+  writer: AvroObject,
+): Reader {
+  const verdict = judgeSchema({
+    base: contract,
+    current: contract,
+    writer,
+    evolution,
+    misfit: () => undefined,
+  });
+  if (verdict.kind !== 'read') {
+    const problem = `schema-change: ${verdict.changes.map(changeText).join('; ')}`;
+    return () => problem;
+  }
+  const decoder = createRowDecoder(verdict.contract, writer);
+  return (value) => {
+    const rows = createRowBuffer(verdict.contract, 1);
     const failure = decoder.append(value, frameBytes, value.length, rows);
     return failure === undefined ? undefined : `${failure.kind}: ${failure.message}`;
   };

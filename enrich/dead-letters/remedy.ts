@@ -15,6 +15,7 @@ const ofStream: Record<DecodeFailure['kind'], string> = {
   'out-of-range':
     'A time is outside the years 1 to 9999, or a decimal has more digits than its precision. Mend the producer and send the event anew; a decimal fits once the contract allows more digits.',
   'contract-violation': `The record is sound, and the contract does not take it. Mend the contract (let the field be null, give it a default, take the writer's type), let the table's column be null too where the field may now be (alter table … alter column … drop not null, in Trino), and restart the pipeline; ${replayIt}.`,
+  'schema-change': `The record is sound, and its schema differs from the contract in a way that the stream's evolution policy refuses. Change the contract, or allow the change under stream.evolution in pipeline.yaml, and restart the pipeline; ${replayIt}.`,
 };
 
 const ofChanges =

@@ -10,7 +10,7 @@ import type { LakeContext } from './append-to-table.ts';
 import { deadLetterOwner } from './forgotten-commits.ts';
 import { retryUntilAvailable } from './retry.ts';
 import { reloadTable } from './tables.ts';
-import type { TableHandle } from './tables.ts';
+import type { FixedTableHandle } from './tables.ts';
 
 const SETTLE_EVERY_MS = 5_000;
 /** While more rejects than this, or more bytes, wait for the dead-letter table, no changes are taken. */
@@ -52,7 +52,7 @@ export class ChangeRejects {
   async run(
     context: LakeContext & {
       pipeline: string;
-      table: TableHandle;
+      table: FixedTableHandle;
       topics: ReadonlyMap<string, TopicDescription>;
     },
     signal: AbortSignal,
@@ -77,7 +77,7 @@ export class ChangeRejects {
 
 type SettleContext = LakeContext & {
   pipeline: string;
-  table: TableHandle;
+  table: FixedTableHandle;
   dimension: string;
   topic: TopicDescription;
 };

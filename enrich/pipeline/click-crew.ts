@@ -6,6 +6,7 @@ import type { Position } from '../source/log.ts';
 import type { ClickWorker, Fill, LogBounds, SealedBatch } from '../worker/click-worker.ts';
 import { isUnavailable } from './retry.ts';
 import type { SchemaLoads } from './schema-loads.ts';
+import type { StreamEvolution } from './stream-evolution.ts';
 
 const POLL_BACKOFF_MS = 500;
 const EMPTY: Fill = {
@@ -22,6 +23,7 @@ export type SealedPart = { worker: ClickWorker; name: string; batch: SealedBatch
 
 type CrewContext = {
   schemas: Pick<SchemaLoads, 'resolve' | 'isUnknown' | 'isLoading' | 'load' | 'assertSound'>;
+  evolution: Pick<StreamEvolution, 'lessonOf' | 'forgetPauses'>;
   clock: Clock;
   logger: Logger;
   metrics: Metrics;
@@ -65,6 +67,7 @@ export class ClickCrew {
   /** Starts over at these offsets with nothing taken. */
   async assign(position: Position, bounds: LogBounds): Promise<void> {
     const { length } = this.#posts;
+    this.#context.evolution.forgetPauses();
     await Promise.all(
       this.#posts.map(async (post, index) => {
         const isOwn = ([partition]: readonly [number, unknown]) => partition % length === index;
@@ -164,9 +167,9 @@ export class ClickCrew {
     }
   }
 
-  /** Loads schemas, waiting a moment at most, and tells the worker those that are known by then. */
+  /** Loads schemas, waiting a moment at most, and tells the worker those that are known by then and may be read. */
   async #teach(worker: ClickWorker, missing: readonly number[]): Promise<void> {
-    const { schemas } = this.#context;
+    const { schemas, evolution } = this.#context;
     const answerTo = (id: number) =>
       schemas.resolve(id) ?? (schemas.isUnknown(id) ? 'unknown' : undefined);
     const unasked = missing.filter((id) => answerTo(id) === undefined && !schemas.isLoading(id));
@@ -176,7 +179,8 @@ export class ClickCrew {
       const answer = answerTo(id);
       if (answer !== undefined) known.set(id, answer);
     }
-    if (known.size > 0) await worker.learn(known);
+    const lesson = evolution.lessonOf(known);
+    if (lesson.avroSchemas.size > 0) await worker.learn(lesson);
   }
 
   #note(post: Post, fill: Fill): void {

@@ -14,6 +14,8 @@ const WAIT_TURN_MS_MAX = 10_000;
 const REVOKE_WAIT_MS_MAX = 15_000;
 /** After a lost race, the most that the next flush comes early, as a share of the interval. */
 const HASTE_SHARE_MAX = 0.5;
+/** Kinds of error about what comes next in the log; what was taken before it is as good as ever. */
+const LEAVES_WHAT_IS_BEFORE: ReadonlySet<string> = new Set(['corrupt', 'schema-change']);
 const EMPTY_LOG = { startOffset: 0n, endOffset: 0n };
 
 /** What was sealed, on its way into the table. */
@@ -63,7 +65,7 @@ export class ClickLoop {
 
   /**
    * Runs until the signal, then commits what it holds, waiting at most `drainWaitMsMax`; likewise before a
-   * damaged batch of the log, so that nothing that lies before it depends on what becomes of it.
+   * damaged batch of the log and a schema that stops it, so that nothing that lies before depends on what becomes of it.
    */
   async run(signal: AbortSignal, drainWaitMsMax: number): Promise<void> {
     try {
@@ -71,7 +73,8 @@ export class ClickLoop {
         try {
           await this.#turn(signal);
         } catch (error) {
-          if (errorKind(error) === 'corrupt') await this.#tryToDrain(drainWaitMsMax);
+          if (LEAVES_WHAT_IS_BEFORE.has(errorKind(error) ?? ''))
+            await this.#tryToDrain(drainWaitMsMax);
           // What was being waited for when the signal came is no failure.
           if (!isCutShort(error, signal)) throw error;
         }
@@ -275,7 +278,9 @@ export class ClickLoop {
     try {
       await this.#drain(waitMsMax);
     } catch (error) {
-      this.#context.logger.error('what lies before the damage was not committed', { error });
+      this.#context.logger.error('what lies before what stops the pipeline was not committed', {
+        error,
+      });
     }
   }
 

@@ -66,9 +66,13 @@ export class PipelineStatus implements Health {
     this.#troubles.delete(what);
   }
 
-  /** What an operator should see though clicks are joined, until the loops turn anew. */
+  /** What an operator should see though clicks are joined, until it is withdrawn or the loops turn anew. */
   note(what: string, message: string): void {
     this.#notes.set(what, message);
+  }
+
+  withdraw(what: string): void {
+    this.#notes.delete(what);
   }
 
   notes(): readonly string[] {

@@ -29,6 +29,7 @@ import { isCutShort, retryUntilAvailable } from './retry.ts';
 import { openKeptSchemas } from './kept-schemas.ts';
 import { SchemaLoads } from './schema-loads.ts';
 import { SourceSchemas } from './source-schemas.ts';
+import { StreamEvolution } from './stream-evolution.ts';
 import { openTables } from './tables.ts';
 import { workerSpecs } from './worker-specs.ts';
 import { SnapshotCompletion } from './snapshot-completion.ts';
@@ -155,6 +156,7 @@ type OpenedPipeline = {
   schemas: SchemaLoads;
   completion: SnapshotCompletion;
   rejects: ChangeRejects;
+  evolution: StreamEvolution;
   feed: DimensionFeed;
 };
 
@@ -188,9 +190,11 @@ async function openPipeline(
   };
   const schemas = await openSchemas(options, stream, signal);
   const completion = new SnapshotCompletion(state, topics);
+  const { status } = options;
+  const evolution = new StreamEvolution({ ...options, ...ports, table: tables.events, status });
   const rejects = new ChangeRejects(state, [...topics.keys()]);
   const feed = await openFeed(options, { topics, rejects, schemas, completion });
-  return { stream, topics, tables, lake, schemas, completion, rejects, feed };
+  return { stream, topics, tables, lake, schemas, completion, rejects, evolution, feed };
 }
 
 /** The registry's schemas, known ids also while it is away and after a restart. */
@@ -341,7 +345,7 @@ async function takeClicks(
 /** Opens the workers; where one fails for good, closes the others. */
 async function openCrew(
   { config, ports, contracts, status }: PipelineOptions,
-  { stream, tables, schemas }: OpenedPipeline,
+  { stream, tables, schemas, evolution }: OpenedPipeline,
   signal: AbortSignal,
 ): Promise<ClickCrew> {
   const { clock, logger, metrics, openWorker } = ports;
@@ -367,7 +371,7 @@ async function openCrew(
   );
   const settled = await Promise.allSettled(opening);
   const workers = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-  const crew = new ClickCrew(workers, { schemas, clock, logger, metrics });
+  const crew = new ClickCrew(workers, { schemas, evolution, clock, logger, metrics });
   if (workers.length < specs.length) {
     await crew.close();
     await Promise.all(opening);
@@ -389,7 +393,7 @@ async function memberName({ state, clock }: PipelinePorts): Promise<string> {
 
 function flushContext(
   { config, ports }: PipelineOptions,
-  { stream, tables, lake }: OpenedPipeline,
+  { stream, tables, lake, evolution }: OpenedPipeline,
 ): FlushContext {
   const { state } = ports;
   const { clusterId, topic, topicId } = stream;
@@ -400,6 +404,7 @@ function flushContext(
     tables,
     dimensionNames: config.dimensions.map(({ name }) => name),
     state,
+    evolution,
     settled: new Set(),
   };
 }

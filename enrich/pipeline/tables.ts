@@ -1,31 +1,37 @@
-import type { Catalog, TableIdentifier } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
+import type {
+  Catalog,
+  LoadedTable,
+  TableIdentifier,
+} from '@iceberg-js/rest-client-shim/rest/catalog.ts';
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import type { NestedField } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import type { Contract } from '../../schemas/contract.ts';
 import {
   deriveDeadLetterSchema,
-  deriveTableSchema,
   reconcileFieldIds,
   topicIdColumn,
 } from '../../schemas/table-schema.ts';
 import { EnrichError } from '../error.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
+import { eventFields } from './event-fields.ts';
+import { planTable } from './plan-table.ts';
 import { partitionField, sortField } from './table-layout.ts';
 
 /** A table that the pipeline appends to. `metadata` is the newest that we have seen. */
 export type TableHandle = {
   identifier: TableIdentifier;
   metadata: TableMetadata;
-  /** Field ids, as the table assigned them, by column name. */
-  fieldIds: ReadonlyMap<string, number>;
-  fieldsByName: ReadonlyMap<string, NestedField>;
 };
 
-export type PipelineTables = { events: TableHandle; deadLetter: TableHandle };
+/** A table whose columns stay as they are; field ids, as the table assigned them, by column name. */
+export type FixedTableHandle = TableHandle & { fieldIds: ReadonlyMap<string, number> };
+
+export type PipelineTables = { events: TableHandle; deadLetter: FixedTableHandle };
 
 /**
  * Loads the events table and the dead-letter table, creating what is missing from the contracts and
- * pipeline.yaml. A table that lacks a column we write, or has it in another type, is `config`.
+ * pipeline.yaml. A table that lacks a column we write, or has it in another type, is `config`, unless the events table may be
+ * evolved: then the first commit does.
  */
 export async function openTables(options: {
   catalog: Catalog;
@@ -34,46 +40,62 @@ export async function openTables(options: {
   dimensions: ReadonlyMap<string, Contract>;
 }): Promise<PipelineTables> {
   const { catalog, config } = options;
-  const { namespace, name, deadLetterName } = config.table;
+  const { namespace, name } = config.table;
   await catalog.ensureNamespace(namespace);
-  const derived = eventFields(options);
-  const events = await openTable(catalog, {
-    identifier: { namespace, name },
-    fields: derived,
+  const identifier = { namespace, name };
+  const { metadata } = await openTable(catalog, {
+    identifier,
+    fields: eventFields(options),
     partition: config.table.partition,
     sort: config.table.sort,
     properties: tableProperties(config),
     ...(config.table.location === undefined ? {} : { location: config.table.location }),
   });
-  const deadLetter = await openTable(catalog, {
-    identifier: { namespace, name: deadLetterName },
-    fields: deriveDeadLetterSchema(),
-    mayLack: [topicIdColumn],
+  const { refused } = planTable({ ...options, metadata });
+  const reasons = refused.map(({ column, reason }) => `column ${column} ${reason}`);
+  if (reasons.length > 0) throw unfit(identifier, reasons);
+  return { events: { identifier, metadata }, deadLetter: await openDeadLetters(options) };
+}
+
+async function openDeadLetters({
+  catalog,
+  config,
+}: {
+  catalog: Catalog;
+  config: PipelineConfig;
+}): Promise<FixedTableHandle> {
+  const { namespace, deadLetterName } = config.table;
+  const identifier = { namespace, name: deadLetterName };
+  const fields = deriveDeadLetterSchema();
+  const { metadata } = await openTable(catalog, {
+    identifier,
+    fields,
     partition: ['day(_ingested_at)'],
     sort: [],
     properties: tableProperties(config),
   });
-  return { events, deadLetter };
+  const tableSchema = metadata.schemas.find(
+    ({ schemaId }) => schemaId === metadata.currentSchemaId,
+  );
+  if (tableSchema === undefined) throw unfit(identifier, ['it has no current schema']);
+  const present = new Set(tableSchema.fields.map(({ name }) => name));
+  const written = fields.filter(({ name }) => present.has(name) || name !== topicIdColumn);
+  const table = [...namespace, deadLetterName].join('.');
+  const { fieldIds, differences } = reconcileFieldIds(written, tableSchema, table);
+  if (differences.length > 0) throw unfit(identifier, differences);
+  return { identifier, metadata, fieldIds };
 }
 
-/** The columns that this configuration writes, with the ids that a new table would give them. */
-export function eventFields(options: {
-  config: PipelineConfig;
-  stream: Contract;
-  dimensions: ReadonlyMap<string, Contract>;
-}): readonly NestedField[] {
-  const { config, stream, dimensions } = options;
-  return deriveTableSchema({
-    streamContract: stream,
-    eventTimeField: config.stream.eventTime,
-    dimensions: config.dimensions.map(({ name, prefix, columns }) => {
-      const contract = dimensions.get(name);
-      if (contract === undefined) {
-        throw new EnrichError('config', `no contract was loaded for dimension ${name}`);
-      }
-      return { name, prefix, columns, contract };
-    }),
-  });
+/** `config`: the table is not what is written to it; says what to do. */
+export function unfit(
+  { namespace, name }: TableIdentifier,
+  reasons: readonly string[],
+): EnrichError {
+  return new EnrichError(
+    'config',
+    `table ${[...namespace, name].join('.')} does not fit pipeline.yaml and the contracts: ` +
+      `${reasons.join('; ')}. Alter the table, allow the change under evolution, or name another table in pipeline.yaml`,
+  );
 }
 
 /** Takes the table's newest metadata. Errors: `fenced` where it was dropped or recreated since it was opened. */
@@ -113,18 +135,14 @@ function tableProperties(config: PipelineConfig): Record<string, string> {
 type TableWish = {
   identifier: TableIdentifier;
   fields: readonly NestedField[];
-  /** Columns that an existing table need not have. */
-  mayLack?: readonly string[];
   partition: readonly string[];
   sort: readonly string[];
   properties: Record<string, string>;
   location?: string;
 };
 
-async function openTable(catalog: Catalog, wish: TableWish): Promise<TableHandle> {
-  const existing = await catalog.loadTable(wish.identifier);
-  const loaded = existing ?? (await createOrLoad(catalog, wish));
-  return handleOf(wish, loaded.metadata);
+async function openTable(catalog: Catalog, wish: TableWish): Promise<LoadedTable> {
+  return (await catalog.loadTable(wish.identifier)) ?? createOrLoad(catalog, wish);
 }
 
 async function createOrLoad(catalog: Catalog, wish: TableWish) {
@@ -150,28 +168,4 @@ async function createOrLoad(catalog: Catalog, wish: TableWish) {
     if (loaded === undefined) throw error;
     return loaded;
   }
-}
-
-function handleOf(wish: TableWish, metadata: TableMetadata): TableHandle {
-  const tableSchema = metadata.schemas.find(
-    ({ schemaId }) => schemaId === metadata.currentSchemaId,
-  );
-  const qualified = [...wish.identifier.namespace, wish.identifier.name].join('.');
-  if (tableSchema === undefined) {
-    throw new EnrichError('config', `table ${qualified} has no current schema`);
-  }
-  const present = new Set(tableSchema.fields.map(({ name }) => name));
-  const written = wish.fields.filter(
-    ({ name }) => present.has(name) || wish.mayLack?.includes(name) !== true,
-  );
-  const { fieldIds, differences } = reconcileFieldIds(written, tableSchema, qualified);
-  if (differences.length > 0) {
-    throw new EnrichError(
-      'config',
-      `table ${qualified} does not fit pipeline.yaml and the contracts: ${differences.join('; ')}. ` +
-        'Alter the table, or name another one in pipeline.yaml',
-    );
-  }
-  const fieldsByName = new Map(tableSchema.fields.map((field) => [field.name, field]));
-  return { identifier: wish.identifier, metadata, fieldIds, fieldsByName };
 }

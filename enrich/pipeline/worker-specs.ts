@@ -1,14 +1,13 @@
 import type { Contract } from '../../schemas/contract.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
 import { CARRIED_BYTES_MAX } from '../core/join.ts';
-import { EnrichError } from '../error.ts';
 import type { TopicDescription } from '../source/log.ts';
 import type { BatchLimits, WorkerSpec } from '../worker/click-worker.ts';
 import type { PipelineTables } from './tables.ts';
 
 /**
  * What each worker of a pipeline is told, once. What a commit may hold is divided among them, so that memory is
- * bounded as configured, however many there are (INVARIANTS.md 12). Errors: `config` for a column that the table lacks.
+ * bounded as configured, however many there are (INVARIANTS.md 12).
  */
 export function workerSpecs(options: {
   config: PipelineConfig;
@@ -25,8 +24,7 @@ export function workerSpecs(options: {
     contract,
     limits: shareOf(config.commit, workers),
     carriedBytesMax: Math.floor(CARRIED_BYTES_MAX / workers),
-    fieldIds: events.fieldIds,
-    dimensions: joinDimensions(config, tables),
+    dimensions: joinDimensions(config),
     deadLetterFieldIds: deadLetter.fieldIds,
     location: events.metadata.location,
   };
@@ -41,23 +39,12 @@ function shareOf({ rowsMax, bytesMax, intervalMs }: BatchLimits, workers: number
   };
 }
 
-function joinDimensions(
-  config: PipelineConfig,
-  { events }: PipelineTables,
-): WorkerSpec['dimensions'] {
-  const fieldOf = (name: string) => {
-    const field = events.fieldsByName.get(name);
-    if (field === undefined) throw new EnrichError('config', `the table has no column "${name}"`);
-    return field;
-  };
-  return config.dimensions.map(({ name, streamField, normaliser, columns, prefix }) => ({
+function joinDimensions({ dimensions }: PipelineConfig): WorkerSpec['dimensions'] {
+  return dimensions.map(({ name, streamField, normaliser, columns, prefix }) => ({
     name,
     streamField,
     normaliser,
-    columns: columns.map((column) => {
-      const { id, type } = fieldOf(`${prefix}${column}`);
-      return { fieldId: id, type };
-    }),
-    matchFieldId: fieldOf(`_${name}_match`).id,
+    columns: columns.map((column) => `${prefix}${column}`),
+    matchColumn: `_${name}_match`,
   }));
 }

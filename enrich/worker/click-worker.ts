@@ -1,8 +1,9 @@
 import type { DataFile } from '@iceberg-js/rest-client-shim/manifest/data-file.ts';
 import type { TableLayout } from '@iceberg-js/rest-client-shim/write/write-data-files.ts';
 import type { AvroObject, Contract } from '../../schemas/contract.ts';
-import type { JoinTarget } from '../core/join.ts';
+import type { TableColumn } from '../core/join.ts';
 import type { LogIdentity, OffsetRange } from '../core/position.ts';
+import type { NormaliserName } from '../config/pipeline-config.ts';
 import type { Position } from '../source/log.ts';
 import type { ProjectionMemory } from '../state/hash-projection.ts';
 
@@ -36,16 +37,35 @@ export type WorkerSpec = {
   /** From 0; part of the names of its files. */
   index: number;
   identity: LogIdentity;
+  /** What records are read by, until a lesson has another. */
   contract: Contract;
   /** Its share of what a commit may hold. */
   limits: BatchLimits;
   /** Bytes of distinct dimension values that one batch of it may carry. */
   carriedBytesMax: number;
-  fieldIds: JoinTarget['fieldIds'];
-  dimensions: readonly Omit<JoinTarget['dimensions'][number], 'projection'>[];
+  dimensions: readonly WorkerDimension[];
   deadLetterFieldIds: ReadonlyMap<string, number>;
   /** Where the files of its tables go: what the store is opened for. */
   location: string;
+};
+
+/** A dimension, with the names of its columns in the table: those carried in the order of the projection's. */
+type WorkerDimension = {
+  name: string;
+  streamField: string;
+  normaliser: NormaliserName;
+  columns: readonly string[];
+  matchColumn: string;
+};
+
+/** What a worker is told of schemas that it has met. */
+export type Lesson = {
+  /** What records are read by from now on: the contract, as far as it has grown. */
+  contract: Contract;
+  /** Schemas by registry id; `unknown` where the registry has none, which counts for a while. */
+  avroSchemas: ReadonlyMap<number, AvroObject | 'unknown'>;
+  /** Ids of those whose records are dead letters, and why. */
+  refused: ReadonlyMap<number, string>;
 };
 
 /** How far the batch is that fills. */
@@ -67,6 +87,8 @@ export type SealedBatch = {
   id: number;
   ranges: ReadonlyMap<number, OffsetRange>;
   rows: number;
+  /** What the rows were written with. */
+  schemaIds: ReadonlySet<number>;
   /** Counts by partition. */
   rejects: ReadonlyMap<number, bigint>;
   filtered: ReadonlyMap<number, bigint>;
@@ -82,6 +104,8 @@ export type JoinWish = {
   id: number;
   /** What its rows and rejects say, epoch ms. */
   ingestedAtMs: number;
+  /** The table's columns by name; what the batch has beside them is left out. */
+  columns: ReadonlyMap<string, TableColumn>;
   /** By dimension. */
   projections: ReadonlyMap<string, ProjectionMemory>;
 };
@@ -121,13 +145,13 @@ export interface ClickWorker {
    * most. Errors: those of the log by kind; what was taken before them stays taken.
    */
   take(waitMsMax: number): Promise<Fill>;
-  /** Schemas by registry id; `unknown` where the registry has none, which counts for a while. */
-  learn(avroSchemas: ReadonlyMap<number, AvroObject | 'unknown'>): Promise<void>;
+  /** Goes on with what waits for these schemas. The batch that fills goes on too, with columns for what is new. */
+  learn(lesson: Lesson): Promise<void>;
   /** Closes the batch that fills and opens the other, which must be done with or given up. */
   seal(): Promise<SealedBatch>;
   /**
    * Joins the sealed batch to the projections, which nobody may change meanwhile; resolves to its hits by dimension.
-   * Errors: `config`.
+   * It may be joined again, for other columns. Errors: `config`.
    */
   join(wish: JoinWish): Promise<ReadonlyMap<string, number>>;
   /** Writes and uploads the files of the joined batch, once. Errors: those of the store; the call may be repeated. */

@@ -1,14 +1,17 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { DataFileWriter } from '@iceberg-js/rest-client-shim/parquet/data-file-writer.ts';
 import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
-import type { AvroObject } from '../../schemas/contract.ts';
+import type { Contract } from '../../schemas/contract.ts';
 import { createCodecCache } from '../../schemas/codec-cache.ts';
+import type { CodecCache } from '../../schemas/codec-cache.ts';
+import { extendRows } from '../../schemas/extend-rows.ts';
 import { createRowBuffer } from '../../schemas/row-buffer.ts';
 import type { Clock } from '../clock.ts';
 import { assertSameLog } from '../core/acceptance.ts';
 import { batchBytes, clearClickBatch, createClickBatch, isEmpty } from '../core/click-batch.ts';
 import type { ClickBatch } from '../core/click-batch.ts';
 import { joinBatch } from '../core/join.ts';
-import type { JoinResult, JoinTarget } from '../core/join.ts';
+import type { JoinResult, JoinTarget, TableColumn } from '../core/join.ts';
 import { EnrichError } from '../error.ts';
 import { batchRowsMax, ClickIntake } from './click-intake.ts';
 import type { Log, LogReader, Position } from '../source/log.ts';
@@ -17,6 +20,7 @@ import type {
   ClickWorker,
   Fill,
   JoinWish,
+  Lesson,
   LogBounds,
   SealedBatch,
   WorkerSpec,
@@ -56,6 +60,8 @@ class LocalClickWorker implements ClickWorker {
   readonly #reader: LogReader;
   readonly #schemas: ToldSchemas;
   readonly #intake: ClickIntake;
+  #contract: Contract;
+  #codecs: CodecCache;
   #filling: ClickBatch;
   #sealed: ClickBatch;
   /** Of the sealed batch; another one once that was given up. */
@@ -73,10 +79,12 @@ class LocalClickWorker implements ClickWorker {
     this.#ports = ports;
     this.#reader = reader;
     this.#schemas = new ToldSchemas(ports.clock.elapsedMs);
+    this.#contract = contract;
+    this.#codecs = createCodecCache({ schemas: this.#schemas, contract });
     this.#intake = new ClickIntake({
       log: ports.log,
       reader,
-      codecs: createCodecCache({ schemas: this.#schemas, contract }),
+      codecs: { decoder: (schemaId) => this.#codecs.decoder(schemaId) },
       schemas: this.#schemas,
       clock: ports.clock,
       topic: identity.topic,
@@ -89,6 +97,7 @@ class LocalClickWorker implements ClickWorker {
   assign(position: Position, bounds: LogBounds): Promise<void> {
     return this.#inTurn(async () => {
       clearClickBatch(this.#filling);
+      this.#schemas.forgetMissing();
       this.#intake.assign(position, bounds);
     });
   }
@@ -100,14 +109,21 @@ class LocalClickWorker implements ClickWorker {
     });
   }
 
-  learn(avroSchemas: ReadonlyMap<number, AvroObject | 'unknown'>): Promise<void> {
-    return this.#inTurn(() => this.#schemas.learn(avroSchemas));
+  learn({ contract, ...lesson }: Lesson): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#schemas.learn(lesson);
+      if (isDeepStrictEqual(contract, this.#contract)) return;
+      this.#contract = contract;
+      this.#codecs = createCodecCache({ schemas: this.#schemas, contract });
+      this.#extend(this.#filling);
+    });
   }
 
   seal(): Promise<SealedBatch> {
     return this.#inTurn(async () => {
       const next = this.#sealed;
       clearClickBatch(next);
+      this.#extend(next);
       this.#sealed = this.#filling;
       this.#filling = next;
       this.#joined = undefined;
@@ -194,7 +210,12 @@ class LocalClickWorker implements ClickWorker {
 
   #createBatch(): ClickBatch {
     const rowsMax = batchRowsMax(this.#spec.limits);
-    return createClickBatch(createRowBuffer(this.#spec.contract, rowsMax), rowsMax);
+    return createClickBatch(createRowBuffer(this.#contract, rowsMax), rowsMax);
+  }
+
+  /** Columns for all that the contract has by now. */
+  #extend({ rows }: ClickBatch): void {
+    extendRows(rows, this.#contract, batchRowsMax(this.#spec.limits));
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -211,13 +232,25 @@ class LocalClickWorker implements ClickWorker {
 }
 
 /** Projections are attached to anew each time, which costs nothing: they may have been built anew. */
-function joinTarget({ fieldIds, dimensions }: WorkerSpec, { projections }: JoinWish): JoinTarget {
+function joinTarget({ dimensions }: WorkerSpec, { columns, projections }: JoinWish): JoinTarget {
+  const columnOf = (name: string): TableColumn => {
+    const column = columns.get(name);
+    if (column !== undefined) return column;
+    throw new EnrichError('config', `the table has no column "${name}"`);
+  };
   return {
-    fieldIds,
+    columns,
     dimensions: dimensions.map((dimension) => {
       const memory = projections.get(dimension.name);
-      if (memory !== undefined) return { ...dimension, projection: attachProjection(memory) };
-      throw new Error(`assert: expected a projection of ${dimension.name}, got none`);
+      if (memory === undefined) {
+        throw new Error(`assert: expected a projection of ${dimension.name}, got none`);
+      }
+      return {
+        ...dimension,
+        projection: attachProjection(memory),
+        columns: dimension.columns.map(columnOf),
+        matchFieldId: columnOf(dimension.matchColumn).id,
+      };
     }),
   };
 }

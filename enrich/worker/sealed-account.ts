@@ -13,6 +13,7 @@ export function sealedAccount(id: number, batch: ClickBatch): SealedBatch {
     id,
     ranges: new Map([...batch.ranges].map(([partition, range]) => [partition, { ...range }])),
     rows: batch.rows.rowCount,
+    schemaIds: new Set(batch.schemaIds),
     rejects,
     filtered: new Map(batch.filtered),
     rejectKinds,
@@ -31,6 +32,7 @@ export function accountOfAll(parts: readonly SealedBatch[]): Omit<SealedBatch, '
   return {
     ranges: new Map(parts.flatMap(({ ranges }) => [...ranges])),
     rows: parts.reduce((sum, { rows }) => sum + rows, 0),
+    schemaIds: new Set(parts.flatMap(({ schemaIds }) => [...schemaIds])),
     rejects: new Map(parts.flatMap(({ rejects }) => [...rejects])),
     filtered: new Map(parts.flatMap(({ filtered }) => [...filtered])),
     rejectKinds,

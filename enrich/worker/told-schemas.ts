@@ -1,5 +1,6 @@
 import type { AvroObject } from '../../schemas/contract.ts';
 import { createSchemaCache } from '../../schemas/schema-cache.ts';
+import type { Lesson } from './click-worker.ts';
 
 /**
  * The schemas that a worker was told, and the ids that it has to ask for. Kept as long and in such numbers as
@@ -8,6 +9,7 @@ import { createSchemaCache } from '../../schemas/schema-cache.ts';
 export class ToldSchemas {
   readonly #told = new Map<number, AvroObject | 'unknown'>();
   readonly #cache: ReturnType<typeof createSchemaCache>;
+  readonly #refusals = new WeakMap<AvroObject, string>();
   /** Asked for by a reader, and not told since. */
   readonly #missing = new Set<number>();
 
@@ -17,13 +19,20 @@ export class ToldSchemas {
     this.#cache = createSchemaCache({ registry: { schemaById }, elapsedMs });
   }
 
-  async learn(avroSchemas: ReadonlyMap<number, AvroObject | 'unknown'>): Promise<void> {
+  async learn({ avroSchemas, refused }: Omit<Lesson, 'contract'>): Promise<void> {
     for (const [schemaId, avroSchema] of avroSchemas) {
       this.#told.set(schemaId, avroSchema);
       await this.#cache.load(schemaId);
       this.#told.delete(schemaId);
+      const known = this.#cache.resolve(schemaId);
+      const reason = refused.get(schemaId);
+      if (known !== undefined && reason !== undefined) this.#refusals.set(known, reason);
       this.#missing.delete(schemaId);
     }
+  }
+
+  refusal(avroSchema: AvroObject): string | undefined {
+    return this.#refusals.get(avroSchema);
   }
 
   resolve(schemaId: number): AvroObject | undefined {
@@ -36,6 +45,11 @@ export class ToldSchemas {
 
   isLoading(schemaId: number): boolean {
     return this.#missing.has(schemaId);
+  }
+
+  /** Nothing is waited for any more. */
+  forgetMissing(): void {
+    this.#missing.clear();
   }
 
   /** Takes note of what is missing: whoever drives the worker loads it. */

@@ -9,6 +9,7 @@ describe('the exit code', () => {
     [new EnrichError('fenced', 'x'), 78],
     [new EnrichError('corrupt', 'rebuild it'), 78],
     [new EnrichError('unavailable', 'x'), 1],
+    [new EnrichError('schema-change', 'x'), 1],
     [new CatalogError('unauthorized', 'x'), 1],
     [new CatalogError('commit-unknown', 'x'), 1],
     [new TypeError('a bug of ours'), 70],

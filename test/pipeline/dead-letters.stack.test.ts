@@ -40,6 +40,7 @@ let writers: Map<number, Writer>;
 
 beforeAll(async () => {
   lake = await openLake('dead_letters');
+  await lake.setEvolution({ policy: 'ignore' });
   contract = await loadContract('schemas', 'click');
   const user = await loadContract('schemas', 'user');
   const idOf = async (subject: string, avroSchema: AvroObject): Promise<number> =>

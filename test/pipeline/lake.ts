@@ -113,6 +113,12 @@ export async function openLake(purpose: string) {
     /** A command that goes on; the configuration is not added. */
     start,
     ...tables,
+    /** For pipelines that are started from now on: what becomes of schemas that differ from the contract. */
+    setEvolution: async (evolution: { policy: string; allow?: string[] }): Promise<void> => {
+      const document = parseDocument(await readFile(files.pipeline, 'utf8'));
+      document.setIn(['stream', 'evolution'], document.createNode(evolution));
+      await writeFile(files.pipeline, document.toString());
+    },
     /** `./tributary run` on a free port. */
     startPipeline: async (env: Environment = {}, ...flags: string[]): Promise<Pipeline> => {
       const port = env['HTTP_PORT'] ?? String(await freePort());

@@ -2,6 +2,7 @@ import type { Snapshot, TableMetadata } from '@iceberg-js/rest-client-shim/spec/
 import { normaliseUrl } from '../../verify/normal-form.ts';
 import { topicOf } from '../enrich/pipeline/records.ts';
 import type { DimensionName } from '../enrich/pipeline/records.ts';
+import { checkEvolution, checkValues } from './schema-checks.ts';
 import type { LiveRows, StateModel } from './state-model.ts';
 import { readPosition, sameNext, toNumbers } from './table-model.ts';
 import type { CommitSummary, NamedRow, PipelineState, TableModel } from './table-model.ts';
@@ -100,6 +101,7 @@ export function checkEventsCommit(around: Surroundings, landed: Landed): Pipelin
   }
   const rows = addedFiles.flatMap((location) => around.events.named(location));
   checkOffsets(around, summary, rows);
+  checkEvolution(clicksOf(around, stream, ranges), { before, after });
   const sender = around.senderOf(commitId);
   if (sender !== undefined) checkJoins(around, { summary, rows, sender });
   return { commitId, stream, next };
@@ -154,6 +156,20 @@ function checkOffsets(
   }
 }
 
+/** The clicks that a commit has taken. */
+function clicksOf(
+  around: Surroundings,
+  stream: string,
+  ranges: CommitSummary['ranges'],
+): (StreamEntry & { kind: 'click' })[] {
+  return entriesOf(ranges).flatMap(([partition, [start, end]]) =>
+    around.truth
+      .stream(stream, partition)
+      .slice(start, end)
+      .filter((entry) => entry.kind === 'click'),
+  );
+}
+
 function checkRow(
   places: Map<string, NamedRow>,
   place: string,
@@ -170,6 +186,7 @@ function checkRow(
     row['url'] === click.url &&
     row['event_time'] === BigInt(click.eventTimeMs) * 1000n;
   if (!isThis) throw new Violation(5, `the row ${place} is not the click that stands there`);
+  checkValues(place, row, click);
 }
 
 /** Rejects that this commit has decided on, or that the dead-letter table has from before a roll-back. */

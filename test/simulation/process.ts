@@ -24,7 +24,8 @@ import {
 } from './ports.ts';
 import { SentCommits } from './sent-commits.ts';
 import { Violation } from './violation.ts';
-import { contracts, registry } from './world.ts';
+import { registry } from './click-schemas.ts';
+import { contracts } from './world.ts';
 import type { World } from './world.ts';
 
 /** So few that projections are saved again and again. */

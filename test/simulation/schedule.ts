@@ -2,6 +2,7 @@ import type { DataFileWriter } from '@iceberg-js/rest-client-shim/parquet/data-f
 import { openRandom } from '../../generate/random.ts';
 import type { Random } from '../../generate/random.ts';
 import type { DimensionName } from '../enrich/pipeline/records.ts';
+import type { ClickSchemaName } from './click-schemas.ts';
 import { deliverAll, endSchedule } from './ending.ts';
 import { DEVICE_IDS, URL_VARIANTS, URLS, USER_IDS, VALUES } from './keys.ts';
 import { maintain, rollBack } from './others.ts';
@@ -27,6 +28,19 @@ const MAINTENANCE: readonly Maintenance[] = [
   'expire',
   'add-column',
 ];
+
+/** Of schedules, and what their producers switch to. */
+const EVOLVING_SHARE = 0.2;
+const SWITCHES: readonly (readonly ClickSchemaName[])[] = [
+  ['tag'],
+  ['score'],
+  ['wide'],
+  ['both'],
+  ['contract', 'tag'],
+  ['tag', 'score'],
+  ['contract', 'score', 'both', 'wide'],
+];
+const TAGS = ['red', 'blue'] as const;
 
 type Action = { weight: number; play: () => Promise<void> | void };
 
@@ -76,6 +90,9 @@ class Schedule {
   readonly #supervisor: Supervisor;
   #actions: readonly Action[] = [];
   #stream = '';
+  #isEvolving = false;
+  /** What the producers write with, each click with one of them. */
+  #schemas: readonly ClickSchemaName[] = ['contract'];
 
   constructor(world: World, random: Random) {
     this.#world = world;
@@ -89,7 +106,9 @@ class Schedule {
     this.#actions = this.#drawActions();
     this.#drawWeather();
     for (let n = this.#random.below(4); n > 0; n -= 1) this.#change(true);
-    if (this.#random.chance(0.2)) await world.createTableByHand();
+    if (this.#random.chance(0.2)) {
+      await world.createTableByHand(this.#random.chance(0.3) ? 'referrer' : undefined);
+    }
     if (this.#random.chance(0.8)) world.notify('COMPLETED');
     else world.notify('STARTED');
     const slots = this.#random.chance(0.4) ? 2 : 1;
@@ -99,7 +118,10 @@ class Schedule {
   /** Each schedule has its own mixture: what all of them do a little, none does much. */
   #drawActions(): Action[] {
     const often = (weight: number): number => (this.#random.chance(0.7) ? weight : 0);
+    const evolving = this.#random.chance(EVOLVING_SHARE) ? 4 : 0;
+    this.#isEvolving = evolving > 0;
     return [
+      { weight: evolving, play: () => this.#switchSchemas() },
       { weight: 8, play: () => this.#clicks() },
       { weight: often(2), play: () => this.#rejects() },
       { weight: often(1), play: () => this.#invisible() },
@@ -152,9 +174,43 @@ class Schedule {
     this.#world.click(partition, clicks, this.#stream);
   }
 
+  /** Producers are rolled out, some of them, all of them, or back. */
+  async #switchSchemas(): Promise<void> {
+    this.#schemas = this.#pick(SWITCHES);
+    this.#world.tell(`producers write with ${this.#schemas.join(', ')}`);
+    const world = this.#world;
+    // The commit that changes the table is on its way while somebody else changes it.
+    const isMet = this.#random.chance(0.4);
+    if (isMet) world.weather.arm('commit', 'late');
+    for (let n = this.#random.below(3); n >= 0; n -= 1) this.#clicks();
+    if (!isMet) return;
+    await world.run(world.size.intervalMs + this.#random.below(200));
+    await maintain(world, 'add-column');
+  }
+
+  #valuesOf(schema: ClickSchemaName): Record<string, string | number | null> {
+    const small = this.#random.chance(0.5) ? this.#random.below(1_000) - 500 : null;
+    const large = this.#random.chance(0.5) ? 2 ** 40 + this.#random.below(1_000) : 7;
+    switch (schema) {
+      case 'contract':
+        return { duration_ms: small };
+      case 'tag':
+        return { tag: this.#pick(TAGS) };
+      case 'score':
+        return { score: small };
+      case 'both':
+        return { tag: this.#pick(TAGS), score: large };
+      case 'wide':
+        return { duration_ms: large };
+    }
+  }
+
   #aClick(): StreamEntry & { kind: 'click' } {
+    const schema = this.#pick(this.#schemas);
     return {
       kind: 'click',
+      schema,
+      values: schema === 'contract' && !this.#isEvolving ? {} : this.#valuesOf(schema),
       userId: this.#pick(USER_IDS),
       deviceId: this.#pick(DEVICE_IDS),
       url: this.#pick([...URLS, ...URL_VARIANTS]),
@@ -165,6 +221,9 @@ class Schedule {
   #rejects(): void {
     const partition = this.#random.below(this.#world.size.streamPartitions);
     const values = [null, Buffer.from('no frame'), Buffer.from([0, 0, 0, 3, 231, 1])];
+    // A damaged id names a schema that no producer has begun to use.
+    if (this.#isEvolving)
+      values.push(Buffer.from([0, 0, 0, 0, 2, 1]), Buffer.from([0, 0, 0, 0, 5, 1]));
     const count = 1 + this.#random.below(2);
     const drawn = Array.from({ length: count }, () => this.#pick(values));
     this.#world.reject(partition, drawn, this.#stream);

@@ -183,11 +183,11 @@ export class TableModel {
     }
   }
 
-  /** An id means one column of one type, for ever (INVARIANTS.md 11). */
+  /** An id means one column for ever, of one type or of a wider one (INVARIANTS.md 11). */
   #noteFields({ schemas }: TableMetadata): void {
     for (const { fields } of schemas) {
       for (const { id, name, type } of fields) {
-        const meaning = `${name} ${JSON.stringify(type)}`;
+        const meaning = `${name} ${JSON.stringify(type === 'long' ? 'int' : type)}`;
         const known = this.#fields.get(id);
         if (known !== undefined && known !== meaning) {
           throw new Violation(11, `field ${id} was ${known} and is ${meaning}`);

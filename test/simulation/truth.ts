@@ -1,8 +1,18 @@
 import type { DimensionName } from '../enrich/pipeline/records.ts';
+import type { ClickSchemaName } from './click-schemas.ts';
 
 /** What stands at one offset of the stream. */
 export type StreamEntry =
-  | { kind: 'click'; userId: number; deviceId: string; url: string; eventTimeMs: number }
+  | {
+      kind: 'click';
+      userId: number;
+      deviceId: string;
+      url: string;
+      eventTimeMs: number;
+      /** What its producer writes with, and the fields in which that differs from the contract. */
+      schema: ClickSchemaName;
+      values: Readonly<Record<string, string | number | null>>;
+    }
   | { kind: 'reject' }
   | { kind: 'invisible' };
 

@@ -9,6 +9,8 @@ const COMMIT = 'catalog/commit/commit-append.ts';
 const ACCEPTANCE = 'enrich/core/acceptance.ts';
 const POSITION = 'enrich/core/position.ts';
 const FLUSH = 'enrich/pipeline/flush.ts';
+const PLAN = 'enrich/pipeline/plan-table.ts';
+const EVOLUTION = 'enrich/pipeline/stream-evolution.ts';
 const LOOP = 'enrich/pipeline/click-loop.ts';
 const WORKER = 'enrich/worker/open-click-worker.ts';
 const DIMENSION = 'enrich/state/dimension.ts';
@@ -384,9 +386,81 @@ export const VARIANTS: readonly Variant[] = [
     breaks: 'columns go by the ids of a new table, not by those of this one',
     edits: [
       {
-        file: 'schemas/table-schema.ts',
-        find: 'if (tableField !== undefined) into.fieldIds.set(pathOf(field), tableField.id);',
-        put: 'if (tableField !== undefined) into.fieldIds.set(pathOf(field), field.id);',
+        file: PLAN,
+        find: 'columns: new Map(written.map(({ id, name, type }) => [name, { id, type }])),',
+        put: `columns: new Map(written.map(({ name, type }) =>
+      [name, { id: 1 + columns.findIndex((one) => one.name === name), type }])),`,
+      },
+    ],
+  },
+  {
+    name: 'column-in-a-commit-of-its-own',
+    breaks: 'the schema goes out in a request before the rows that need it',
+    edits: [
+      {
+        file: STAGE,
+        find: '  const { snapshotId, parentSnapshotId } = snapshot;\n  return options.catalog',
+        put: `  const { snapshotId, parentSnapshotId } = snapshot;
+  const { catalog, identifier } = options;
+  const { requirements = [], updates = [] } = evolution ?? {};
+  const first = catalog.prepareCommit({ identifier, requirements, updates });
+  const second = prepareRows();
+  if (updates.length === 0) return second;
+  return { send: async () => (await first.send(), second.send()) };
+  function prepareRows() { return options.catalog`,
+      },
+      { file: STAGE, find: '      ...(evolution?.requirements ?? []),\n', put: '' },
+      { file: STAGE, find: '      ...(evolution?.updates ?? []),\n', put: '' },
+      {
+        file: STAGE,
+        find: `        : [{ action: 'set-properties', updates: properties } as const]),
+    ],
+  });
+}`,
+        put: `        : [{ action: 'set-properties', updates: properties }]),
+    ],
+  });
+}}`,
+      },
+    ],
+  },
+  {
+    name: 'schema-requirements-left-out',
+    breaks: 'a schema replaces whatever schema the table has by then',
+    edits: [{ file: STAGE, find: '      ...(evolution?.requirements ?? []),\n', put: '' }],
+  },
+  {
+    name: 'files-not-written-again',
+    breaks: 'files keep the ids of a plan that others have overtaken',
+    edits: [
+      {
+        file: PLAN,
+        find: '  if (one.columns.size !== other.columns.size) return false;\n',
+        put: '  if (one.columns.size >= 0) return true;\n',
+      },
+    ],
+  },
+  {
+    name: 'column-for-a-record-that-is-none',
+    breaks: 'a schema that was only met changes the table',
+    edits: [
+      {
+        file: EVOLUTION,
+        find: '[...schemaIds].flatMap(',
+        put: '[...this.#carries.keys()].flatMap(',
+      },
+    ],
+  },
+  {
+    name: 'half-full-batch-without-its-columns',
+    breaks: 'a batch that is half full goes on without what is new',
+    edits: [
+      {
+        file: 'schemas/extend-rows.ts',
+        find: '    const fresh = createColumn(field, rowsMax);\n',
+        put: `    const fresh = createColumn(field, rowsMax);
+    if (rows.rowCount > 0) fresh.valid.fill(1, 0, rows.rowCount);
+`,
       },
     ],
   },

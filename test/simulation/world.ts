@@ -12,7 +12,7 @@ import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-meta
 import type { ContractSet } from '../../enrich/config/check-contracts.ts';
 import { parsePipelineFile } from '../../enrich/config/load-pipeline.ts';
 import type { PipelineConfig } from '../../enrich/config/pipeline-config.ts';
-import { eventFields } from '../../enrich/pipeline/tables.ts';
+import { eventFields } from '../../enrich/pipeline/event-fields.ts';
 import { MemoryLog } from '../../enrich/source/memory-log.ts';
 import type { KeyValueStore } from '../../enrich/state/key-value-store.ts';
 import { openMemoryStore } from '../../enrich/state/memory-store.ts';
@@ -20,22 +20,17 @@ import type { ProjectionFiles } from '../../enrich/state/projection-files.ts';
 import { openMemoryFiles } from '../enrich/state/crashing-state.ts';
 import type { Random } from '../../generate/random.ts';
 import { loadContract } from '../../schemas/load-contracts.ts';
-import { createMemoryRegistry } from '../../schemas/memory-registry.ts';
-import {
-  clickSchema,
-  encodeChange,
-  encodeClick,
-  encodeNotification,
-  topicOf,
-} from '../enrich/pipeline/records.ts';
+import { encodeChange, encodeNotification, topicOf } from '../enrich/pipeline/records.ts';
 import type { DimensionName } from '../enrich/pipeline/records.ts';
 import { nextTurn, VirtualTime } from '../enrich/pipeline/virtual-time.ts';
+import { encodeEntry } from './click-schemas.ts';
 import {
   checkDeadLetterCommit,
   checkEventsCommit,
   checkPositions,
   checkPropertiesUntouched,
 } from './commit-checks.ts';
+import { checkSchemaByOthers } from './schema-checks.ts';
 import type { Sender, Surroundings } from './commit-checks.ts';
 import { createTwinWriter, recordRows } from './file-rows.ts';
 import type { FileRows, FileRowsRecorder } from './file-rows.ts';
@@ -63,9 +58,6 @@ export const contracts: ContractSet = {
     ['urls', await loadContract('schemas', 'url')],
   ]),
 };
-
-export const registry = createMemoryRegistry();
-const { schemaId: clickSchemaId } = await registry.register('clicks-value', clickSchema);
 
 const baseConfig = ((): PipelineConfig => {
   const parsed = parsePipelineFile(readFileSync('pipeline.yaml', 'utf8'), {}, () => '');
@@ -305,6 +297,7 @@ export class World {
     const summary = added === undefined ? undefined : readSummary(added);
     if (added === undefined || summary === undefined) {
       checkPropertiesUntouched(before, after);
+      checkSchemaByOthers(before, after);
       this.tell(`${name}: commit by others, head ${String(after.currentSnapshotId)}`);
     } else {
       this.commits += 1;
@@ -329,7 +322,7 @@ export class World {
     stream: string,
   ): void {
     const timestampMs = this.time.nowMs();
-    const values = clicks.map((click) => encodeClick(clickSchemaId, click));
+    const values = clicks.map(encodeEntry);
     this.log.append(
       'clicks',
       partition,
@@ -422,9 +415,10 @@ export class World {
     this.truth.change(dimension, partition).push(...entries);
   }
 
-  /** An operator makes the table before the pipeline does, with its columns in another order. */
-  async createTableByHand(): Promise<void> {
-    const fields = eventFields({ config: this.config, ...contracts }).toReversed();
+  /** An operator makes the table before the pipeline does, with its columns in another order, or without one. */
+  async createTableByHand(without?: string): Promise<void> {
+    const all = eventFields({ config: this.config, ...contracts }).toReversed();
+    const fields = all.filter(({ name }) => name !== without);
     const eventTime = fields.find(({ name }) => name === 'event_time')?.id ?? 0;
     await this.catalog.ensureNamespace(EVENTS.namespace);
     await this.catalog.createTable({

@@ -30,14 +30,14 @@ beforeEach(async () => {
     upsert(2, { user_id: 2n, name: '€'.repeat(20), score: null }),
   );
   target = {
-    fieldIds: new Map(BOOKKEEPING),
+    columns: new Map(BOOKKEEPING.map(([name, id]) => [name, { id, type: 'long' }])),
     dimensions: [
       {
         name: 'users',
         streamField: 'user_id',
         normaliser: 'none',
         projection: state.projection('users'),
-        columns: [{ fieldId: NAME, type: 'string' }],
+        columns: [{ id: NAME, type: 'string' }],
         matchFieldId: 12,
       },
     ],

@@ -80,11 +80,11 @@ it.each(cases)('a click joins on a $joinKeyType', async ({ joinKeyType, avro, ..
     streamField: 'user_id',
     normaliser: 'none' as const,
     projection: state.projection('users'),
-    columns: [{ fieldId: 10, type: 'string' as const }],
+    columns: [{ id: 10, type: 'string' as const }],
     matchFieldId: 11,
   };
-  const fieldIds = new Map(BOOKKEEPING.map((name, id) => [name, id]));
-  const { batch } = joinBatch(clicks, { fieldIds, dimensions: [dimension] }, 0);
+  const columns = new Map(BOOKKEEPING.map((name, id) => [name, { id, type: 'string' as const }]));
+  const { batch } = joinBatch(clicks, { columns, dimensions: [dimension] }, 0);
   const name = batch.columns.get(10);
   expect(name?.kind === 'dictionary' && [...name.codes]).toEqual([-1, 0, -1]);
 });

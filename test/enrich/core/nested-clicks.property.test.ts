@@ -13,7 +13,7 @@ import { joinBatch } from '../../../enrich/core/join.ts';
 import type { Contract } from '../../../schemas/contract.ts';
 import { createRowBuffer } from '../../../schemas/row-buffer.ts';
 import { createRowDecoder } from '../../../schemas/row-decoder.ts';
-import { deriveTableSchema, reconcileFieldIds } from '../../../schemas/table-schema.ts';
+import { deriveTableSchema } from '../../../schemas/table-schema.ts';
 import { avscType } from '../../schemas/avro-encoding.ts';
 
 const day = 86_400_000;
@@ -87,7 +87,7 @@ const derived = deriveTableSchema({
 /** A table that has the columns in another order, and under other ids. */
 const fields: NestedField[] = derived.toReversed();
 const tableSchema = { schemaId: 0, fields };
-const { fieldIds } = reconcileFieldIds(derived, tableSchema, 't');
+const columns = new Map(fields.map(({ id, name, type }) => [name, { id, type }]));
 const at = fields.find(({ name }) => name === 'at')?.id ?? 0;
 const target = {
   tableSchema,
@@ -130,7 +130,7 @@ describe('nested clicks', () => {
           expect(failure === undefined).toBe(!isCut);
         }
         const taken = all.filter(({ isCut }) => !isCut).map(({ order: one }) => one);
-        const { batch } = joinBatch(clicks, { fieldIds, dimensions: [] }, 0);
+        const { batch } = joinBatch(clicks, { columns, dimensions: [] }, 0);
         const found: string[][] = [];
         for (const { partitionTuple, rows: part } of splitBatch(target, batch)) {
           // DuckDB keeps what it has read of a name.

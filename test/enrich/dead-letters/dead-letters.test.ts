@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import type { EvolutionConfig } from '../../../enrich/config/pipeline-config.ts';
 import { createJudge } from '../../../enrich/dead-letters/judge-record.ts';
 import {
   readDeadLetters,
@@ -275,10 +276,33 @@ describe('a record is judged by the registry and the contract of now', () => {
     const judge = createJudge({
       registry: { schemaById: async (id) => (id === 1 ? contract.avroSchema : 'unknown') },
       contract,
+      evolution: { policy: 'ignore', allow: new Set() },
       streamTopic: 'clicks',
       elapsedMs: () => 0,
     });
     const value = encodeClick(1, { userId: 1, url: 'https://a/', deviceId: 'd' });
     expect(String(await judge(letterAt(1, { value, ...more })))).toMatch(problem);
+  });
+
+  it('and by the policy: what it refuses is not sent again, what it allows is', async () => {
+    const contract = await loadContract('schemas', 'click');
+    const wider = { ...contract.avroSchema.fields[0], name: 'extra', type: 'int' };
+    const fields = [...contract.avroSchema.fields, wider];
+    const value = Buffer.concat([
+      encodeClick(1, { userId: 1, url: 'https://a/', deviceId: 'd' }),
+      Buffer.of(2),
+    ]);
+    const judgedBy = (evolution: EvolutionConfig) =>
+      createJudge({
+        registry: { schemaById: async () => ({ ...contract.avroSchema, fields }) },
+        contract,
+        evolution,
+        streamTopic: 'clicks',
+        elapsedMs: () => 0,
+      })(letterAt(1, { value }));
+    expect(await judgedBy({ policy: 'reject', allow: new Set() })).toMatch(
+      /^schema-change: field extra is not in the contract/,
+    );
+    expect(await judgedBy({ policy: 'reject', allow: new Set(['add-field']) })).toBeUndefined();
   });
 });

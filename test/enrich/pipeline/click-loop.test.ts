@@ -114,7 +114,7 @@ describe('the click loop', () => {
     world.click(0, [{}]);
     await world.run(5_000);
     expect(process.ended()).toMatchObject({ error: { kind: 'corrupt', message: 'damaged' } });
-    const told = process.lines.find(({ message }) => String(message).includes('before the damage'));
+    const told = process.lines.find(({ message }) => String(message).includes('was not committed'));
     expect(JSON.stringify(told)).toContain('fenced');
   });
 

@@ -11,7 +11,7 @@ import { readDataFile } from '@iceberg-js/rest-client-shim/read/read-columns.ts'
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import { parsePipelineFile } from '../../../enrich/config/load-pipeline.ts';
 import type { ContractSet } from '../../../enrich/config/check-contracts.ts';
-import type { PipelineConfig } from '../../../enrich/config/pipeline-config.ts';
+import type { EvolutionConfig, PipelineConfig } from '../../../enrich/config/pipeline-config.ts';
 import { createJsonLogger } from '../../../enrich/log.ts';
 import { createMetrics } from '../../../enrich/metrics.ts';
 import type { Metrics } from '../../../enrich/metrics.ts';
@@ -87,6 +87,11 @@ export function pipelineConfig(): PipelineConfig {
     ...parsed.config,
     commit: { intervalMs: INTERVAL_MS, rowsMax: ROWS_MAX, bytesMax: 1024 ** 2 },
   };
+}
+
+/** The stream as configured, with another policy. */
+export function evolving(evolution: EvolutionConfig): Pick<StartOptions, 'config'> {
+  return { config: { stream: { ...pipelineConfig().stream, evolution } } };
 }
 
 export type StartOptions = {

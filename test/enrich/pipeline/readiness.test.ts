@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { QUIET_MS, World } from './harness.ts';
+import { evolving, QUIET_MS, World } from './harness.ts';
 import type { Process } from './harness.ts';
 import { expectExactlyOnce } from './model.ts';
 
@@ -160,7 +160,7 @@ describe('a pipeline does not start', () => {
       sortOrder: { orderId: 0, fields: [] },
       properties: {},
     });
-    const process = await world.start();
+    const process = await world.start(evolving({ policy: 'ignore', allow: new Set() }));
     await world.run(2_000);
     expect(process.ended()).toMatchObject({
       error: {

@@ -45,11 +45,11 @@ function join({ memory }: JoinThreadRequest): JoinThreadAnswer {
     const { batch, hits } = joinBatch(
       clicks,
       {
-        fieldIds: new Map([
-          ['user_id', 1],
-          ['_kafka_partition', 2],
-          ['_kafka_offset', 3],
-          ['_ingested_at', 4],
+        columns: new Map([
+          ['user_id', { id: 1, type: 'long' }],
+          ['_kafka_partition', { id: 2, type: 'int' }],
+          ['_kafka_offset', { id: 3, type: 'long' }],
+          ['_ingested_at', { id: 4, type: 'timestamptz' }],
         ]),
         dimensions: [
           {
@@ -58,8 +58,8 @@ function join({ memory }: JoinThreadRequest): JoinThreadAnswer {
             normaliser: 'none',
             projection,
             columns: [
-              { fieldId: NAME, type: 'string' },
-              { fieldId: NOTE, type: 'string' },
+              { id: NAME, type: 'string' },
+              { id: NOTE, type: 'string' },
             ],
             matchFieldId: 7,
           },

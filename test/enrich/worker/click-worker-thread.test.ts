@@ -43,7 +43,11 @@ describe('a click worker in a thread', () => {
       ranges: new Map([[3, { start: 0n, end: 2n ** 60n }]]),
     });
     await worker.abandon();
-    await worker.learn(new Map([[1, 'unknown']]));
+    await worker.learn({
+      contract: { name: 'click', avroSchema: { type: 'record', fields: [] } },
+      avroSchemas: new Map([[1, 'unknown']]),
+      refused: new Map(),
+    });
   });
 
   it('fails a call with the error of its thread: class, kind, context and causes', async () => {

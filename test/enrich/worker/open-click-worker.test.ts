@@ -1,8 +1,9 @@
 import { createMemoryStore } from '@iceberg-js/rest-client-shim/memory/memory-store.ts';
 import { describe, expect, it } from 'vitest';
 import { MemoryLog } from '../../../enrich/source/memory-log.ts';
-import type { ClickWorker } from '../../../enrich/worker/click-worker.ts';
+import type { ClickWorker, Lesson } from '../../../enrich/worker/click-worker.ts';
 import { openClickWorker } from '../../../enrich/worker/open-click-worker.ts';
+import type { AvroObject } from '../../../schemas/contract.ts';
 import { loadContract } from '../../../schemas/load-contracts.ts';
 import { clickSchema, encodeClick } from '../pipeline/records.ts';
 import { VirtualTime } from '../pipeline/virtual-time.ts';
@@ -11,6 +12,11 @@ const contract = await loadContract('schemas', 'click');
 const limits = { rowsMax: 5, bytesMax: 1024 ** 2, intervalMs: 1_000 };
 const SCHEMA_ID = 1;
 const AT_START = new Map([[0, 0n]]);
+const columns = new Map();
+
+function lesson(avroSchema: AvroObject | 'unknown'): Lesson {
+  return { contract, avroSchemas: new Map([[SCHEMA_ID, avroSchema]]), refused: new Map() };
+}
 
 async function openWorker() {
   const time = new VirtualTime(0);
@@ -23,11 +29,6 @@ async function openWorker() {
     contract,
     limits,
     carriedBytesMax: 1024,
-    fieldIds: new Map(
-      [...(contract.avroSchema.fields ?? []).map(({ name }) => name), '_kafka_partition']
-        .concat('_kafka_offset', '_ingested_at')
-        .map((name, id) => [name, id + 1]),
-    ),
     dimensions: [],
     deadLetterFieldIds: new Map(),
     location: 'memory://lake/clicks',
@@ -58,7 +59,7 @@ async function openWorker() {
 async function started() {
   const world = await openWorker();
   const worker = await world.open();
-  await worker.learn(new Map([[SCHEMA_ID, clickSchema]]));
+  await worker.learn(lesson(clickSchema));
   await worker.assign(AT_START, await world.log.bounds('clicks'));
   /** What a call comes to within so much time; undefined if to nothing. */
   const within = async <T>(ms: number, call: Promise<T>): Promise<T | undefined> => {
@@ -110,7 +111,7 @@ describe('a take', () => {
     const waiting = worker.take(200);
     await time.run(200);
     expect(await waiting, 'it is no news twice').toMatchObject({ missing: [SCHEMA_ID] });
-    await worker.learn(new Map([[SCHEMA_ID, clickSchema]]));
+    await worker.learn(lesson(clickSchema));
     expect(await worker.take(200)).toMatchObject({ rows: 1, missing: [] });
   });
 
@@ -118,7 +119,7 @@ describe('a take', () => {
     const { open, log, click } = await openWorker();
     const worker = await open();
     await worker.assign(AT_START, await log.bounds('clicks'));
-    await worker.learn(new Map([[SCHEMA_ID, 'unknown']]));
+    await worker.learn(lesson('unknown'));
     click(2);
     await worker.take(200);
     expect(await worker.seal()).toMatchObject({
@@ -154,7 +155,7 @@ describe('a sealed batch', () => {
     await within(0, worker.take(200));
     const { id } = await worker.seal();
     await worker.abandon();
-    const wish = { id, ingestedAtMs: 0, projections: new Map() };
+    const wish = { id, ingestedAtMs: 0, columns, projections: new Map() };
     await expect(worker.join(wish)).rejects.toThrow(/given up/);
     click(1);
     await within(0, worker.take(200));
@@ -168,7 +169,7 @@ describe('a sealed batch', () => {
     await within(0, worker.take(200));
     await worker.seal();
     const failed = await worker
-      .join({ id: 99, ingestedAtMs: 0, projections: new Map() })
+      .join({ id: 99, ingestedAtMs: 0, columns, projections: new Map() })
       .catch((error: unknown) => error);
     expect(failed).toBeInstanceOf(Error);
     expect(failed).not.toHaveProperty('kind');

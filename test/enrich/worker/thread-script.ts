@@ -45,6 +45,7 @@ function answering(onFault: (fault: Error) => void): ClickWorker {
       id: 7,
       ranges: new Map([...position].map(([partition, end]) => [partition, { start: 0n, end }])),
       rows: 0,
+      schemaIds: new Set(),
       rejects: new Map(),
       filtered: new Map(),
       rejectKinds: new Map(),

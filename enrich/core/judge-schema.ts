@@ -1,0 +1,99 @@
+import type { AvroObject, Contract } from '../../schemas/contract.ts';
+import { evolveContract, schemaChanges } from '../../schemas/schema-change.ts';
+import type { SchemaChange } from '../../schemas/schema-change.ts';
+import type { EvolutionConfig } from '../config/pipeline-config.ts';
+
+/** What becomes of records of a schema. */
+export type SchemaVerdict =
+  | {
+      kind: 'read';
+      /** The contract that reads them, grown where the schema calls for it. */
+      contract: Contract;
+      /** Fields whose column is another than by the contract of the start, as rows of this schema need it. */
+      carries: ReadonlySet<string>;
+      /** What the table follows for the first time. */
+      followed: readonly SchemaChange[];
+      /** What is read as if it were not so. */
+      ignored: readonly SchemaChange[];
+    }
+  | { kind: 'pause' | 'reject' | 'fail'; changes: readonly SchemaChange[] };
+
+/**
+ * Judges a writer's schema by the policy of its stream. What is allowed and possible makes the contract grow; all else is
+ * for the policy, and then nothing of the schema is followed. A schema of another sort of record is read by the contract
+ * as it stands, which makes dead letters of its records: it must neither change a table nor stop anybody.
+ */
+export function judgeSchema(options: {
+  /** What the pipeline has started with, and what it has grown to. */
+  base: Contract;
+  current: Contract;
+  writer: AvroObject;
+  evolution: EvolutionConfig;
+  /** Why a contract cannot be the table's; undefined where it can. */
+  misfit: (contract: Contract) => string | undefined;
+}): SchemaVerdict {
+  const { base, current, writer, evolution, misfit } = options;
+  const changes = schemaChanges(current, writer);
+  if (changes === undefined) return asItStands(current);
+  let contract = current;
+  const followed: SchemaChange[] = [];
+  const others: SchemaChange[] = [];
+  for (const change of changes) {
+    const grown = evolveContract(contract, [change]);
+    const reason = change.follow === undefined ? undefined : misfit(grown);
+    if (reason !== undefined) others.push({ ...change, what: `${change.what}, and ${reason}` });
+    else if (change.follow === undefined || !evolution.allow.has(change.kind)) others.push(change);
+    else {
+      contract = grown;
+      followed.push(change);
+    }
+  }
+  const { policy } = evolution;
+  if (others.length > 0 && policy !== 'evolve' && policy !== 'ignore') {
+    return { kind: policy, changes: others };
+  }
+  const carries = carriedFields({ base, contract, writer, evolution });
+  return { kind: 'read', contract, carries, followed, ignored: others };
+}
+
+function asItStands(contract: Contract): SchemaVerdict {
+  return { kind: 'read', contract, carries: new Set(), followed: [], ignored: [] };
+}
+
+/** Where the schema differs from the contract of the start, and no more from what that has grown to. */
+function carriedFields(of: {
+  base: Contract;
+  contract: Contract;
+  writer: AvroObject;
+  evolution: EvolutionConfig;
+}): ReadonlySet<string> {
+  const { base, contract, writer, evolution } = of;
+  const left = new Set(schemaChanges(contract, writer)?.map(({ field }) => field));
+  const differing = schemaChanges(base, writer) ?? [];
+  return new Set(
+    differing
+      .filter(({ field, kind }) => evolution.allow.has(kind) && !left.has(field))
+      .map(({ field }) => field),
+  );
+}
+
+/** The contract of the start with these fields, and no others, as they are in what it has grown to. */
+export function withFields(base: Contract, grown: Contract, names: ReadonlySet<string>): Contract {
+  const known = new Set(base.avroSchema.fields.map(({ name }) => name));
+  const fields = grown.avroSchema.fields.filter(({ name }) => names.has(name) || known.has(name));
+  const own = new Map(base.avroSchema.fields.map((field) => [field.name, field]));
+  return {
+    ...base,
+    avroSchema: {
+      ...base.avroSchema,
+      fields: fields.map((field) =>
+        names.has(field.name) ? field : (own.get(field.name) ?? field),
+      ),
+    },
+  };
+}
+
+/** A change in words: what differs, and of which kind. */
+export function changeText({ field, what, kind }: SchemaChange): string {
+  return `field ${field} ${what} (${kind})`;
+}

@@ -1,0 +1,96 @@
+import type { TableLayout } from '@iceberg-js/rest-client-shim/write/write-data-files.ts';
+import { layoutOf } from '@iceberg-js/rest-client-shim/write/write-data-files.ts';
+import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
+import type { NestedField, TableSchema } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
+import { isPromotion } from '@iceberg-js/rest-client-shim/spec/type-promotion.ts';
+import type { Contract } from '../../schemas/contract.ts';
+import { planEvolution } from '../../schemas/plan-evolution.ts';
+import type { TableEvolution } from '../../schemas/plan-evolution.ts';
+import type { PipelineConfig } from '../config/pipeline-config.ts';
+import type { TableColumn } from '../core/join.ts';
+import { eventFields } from './event-fields.ts';
+
+/** How a commit is written to the table as it is, and what becomes of its schema with it. */
+export type TablePlan = {
+  /** The columns that are written, by name, with the table's ids and types. */
+  columns: ReadonlyMap<string, TableColumn>;
+  /** What becomes of the table; undefined where it stays as it is. */
+  evolution: TableEvolution | undefined;
+  /** Columns that the table does not get, and why. */
+  refused: TableEvolution['refused'];
+};
+
+/**
+ * Plans what this configuration writes with a contract of the stream against the newest metadata. A column that is wider in the
+ * table is written as it is there. Errors: `config` for contracts that make no table.
+ */
+export function planTable(options: {
+  config: PipelineConfig;
+  stream: Contract;
+  dimensions: ReadonlyMap<string, Contract>;
+  metadata: TableMetadata;
+}): TablePlan {
+  const { config, metadata } = options;
+  const current = currentSchema(metadata);
+  const columns = eventFields(options).map((field) => asWideAs(current, field));
+  const plan = planEvolution({ table: metadata, columns, allows: allowedBy(config) });
+  const refused = new Set(plan.refused.map(({ column }) => outermost(column)));
+  const wanted = new Set(columns.map(({ name }) => name));
+  const { fields } = plan.tableSchema;
+  const written = fields.filter(({ name }) => wanted.has(name) && !refused.has(name));
+  const isEvolved = plan.updates.length > 0;
+  return {
+    columns: new Map(written.map(({ id, name, type }) => [name, { id, type }])),
+    evolution: isEvolved ? plan : undefined,
+    refused: plan.refused,
+  };
+}
+
+/** How files of the plan look: with the evolved schema as the current one. */
+export function plannedLayout({ evolution }: TablePlan, metadata: TableMetadata): TableLayout {
+  const layout = layoutOf(metadata);
+  if (evolution === undefined) return layout;
+  const { tableSchema } = evolution;
+  const schemas = [...layout.schemas, tableSchema];
+  return { ...layout, schemas, currentSchemaId: tableSchema.schemaId };
+}
+
+/** Whether files of one plan are right under another: each column has the same id and type. */
+export function isSamePlan(one: TablePlan, other: TablePlan): boolean {
+  if (one === other) return true;
+  if (one.columns.size !== other.columns.size) return false;
+  return [...one.columns].every(([name, { id, type }]) => {
+    const column = other.columns.get(name);
+    return column?.id === id && JSON.stringify(column.type) === JSON.stringify(type);
+  });
+}
+
+function currentSchema({ schemas, currentSchemaId }: TableMetadata): TableSchema | undefined {
+  return schemas.find(({ schemaId }) => schemaId === currentSchemaId);
+}
+
+function asWideAs(tableSchema: TableSchema | undefined, field: NestedField): NestedField {
+  const type = tableSchema?.fields.find(({ name }) => name === field.name)?.type;
+  const { type: own } = field;
+  const isWider = typeof type === 'string' && typeof own === 'string' && isPromotion(own, type);
+  return isWider ? { ...field, type } : field;
+}
+
+function outermost(column: string): string {
+  return /^[^.[{]*/.exec(column)?.[0] ?? column;
+}
+
+/** A dimension says what becomes of the columns that it brings, the stream of all others. */
+function allowedBy({
+  stream,
+  dimensions,
+}: PipelineConfig): Parameters<typeof planEvolution>[0]['allows'] {
+  const owners = new Map(
+    dimensions.flatMap(({ name, prefix, columns, evolution }) =>
+      [`_${name}_match`, ...columns.map((column) => `${prefix}${column}`)].map(
+        (column) => [column, evolution] as const,
+      ),
+    ),
+  );
+  return (column, kind) => (owners.get(column) ?? stream.evolution).allow.has(kind);
+}

@@ -1,0 +1,180 @@
+import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
+import type { AvroObject, Contract } from '../../schemas/contract.ts';
+import { ContractError } from '../../schemas/error.ts';
+import type { ContractSet } from '../config/check-contracts.ts';
+import type { PipelineConfig } from '../config/pipeline-config.ts';
+import { changeText, judgeSchema, withFields } from '../core/judge-schema.ts';
+import type { SchemaVerdict } from '../core/judge-schema.ts';
+import { EnrichError } from '../error.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Lesson } from '../worker/click-worker.ts';
+import type { PipelineStatus } from './pipeline-status.ts';
+import { planTable } from './plan-table.ts';
+import type { TablePlan } from './plan-table.ts';
+import { unfit } from './tables.ts';
+import type { TableHandle } from './tables.ts';
+
+type EvolutionContext = {
+  config: PipelineConfig;
+  contracts: ContractSet;
+  /** The events table. */
+  table: Pick<TableHandle, 'identifier' | 'metadata'>;
+  logger: Logger;
+  metrics: Metrics;
+  status: Pick<PipelineStatus, 'note' | 'withdraw'>;
+};
+
+/**
+ * How the contract of the stream grows while the pipeline runs. Each schema that records are met of is judged once, one
+ * after the other, by the policy of pipeline.yaml; what is followed makes the contract larger and never smaller, so that
+ * it reads all that it has read before. The table follows in the commit that first carries rows of such a schema: a record
+ * that cannot be decoded changes nothing.
+ */
+export class StreamEvolution {
+  readonly #context: EvolutionContext;
+  #contract: Contract;
+  readonly #verdicts = new WeakMap<AvroObject, SchemaVerdict>();
+  /** By schema id, where rows of it need other columns than those of the start. */
+  readonly #carries = new Map<number, ReadonlySet<string>>();
+  readonly #paused = new Map<number, string>();
+  #plan: { key: string; plan: TablePlan } | undefined;
+
+  constructor(context: EvolutionContext) {
+    this.#context = context;
+    this.#contract = context.contracts.stream;
+  }
+
+  /**
+   * What a worker is to be told of these schemas; those that wait for a decision of the user are left out. Errors:
+   * `schema-change` where the policy is to stop.
+   */
+  lessonOf(avroSchemas: ReadonlyMap<number, AvroObject | 'unknown'>): Lesson {
+    const told = new Map<number, AvroObject | 'unknown'>();
+    const refused = new Map<number, string>();
+    for (const [schemaId, avroSchema] of avroSchemas) {
+      const verdict = avroSchema === 'unknown' ? undefined : this.#judge(schemaId, avroSchema);
+      switch (verdict?.kind) {
+        case 'pause':
+          this.#pause(schemaId, verdict.changes.map(changeText).join('; '));
+          continue;
+        case 'fail':
+          throw this.#failure(schemaId, verdict.changes.map(changeText).join('; '));
+        case 'reject':
+          refused.set(schemaId, verdict.changes.map(changeText).join('; '));
+          break;
+        case 'read':
+        case undefined:
+      }
+      told.set(schemaId, avroSchema);
+    }
+    return { contract: this.#contract, avroSchemas: told, refused };
+  }
+
+  /** Other partitions are read from here on: what stands still is seen when it is met again. */
+  forgetPauses(): void {
+    for (const what of this.#paused.values()) this.#context.status.withdraw(what);
+    this.#paused.clear();
+    this.#context.metrics.schemasPaused.set(0);
+  }
+
+  /**
+   * How rows of these schemas are written to the table as it is. Errors: `config` where it does not take a column that the
+   * contract had from the start; one that it has grown since and that the table does not take is left out.
+   */
+  plan(schemaIds: ReadonlySet<number>, metadata: TableMetadata): TablePlan {
+    const { config, contracts, table, logger } = this.#context;
+    const names = new Set([...schemaIds].flatMap((id) => [...(this.#carries.get(id) ?? [])]));
+    const key = [metadata.currentSchemaId, metadata.lastColumnId, ...names].join(' ');
+    if (this.#plan?.key === key) return this.#plan.plan;
+    const stream = withFields(contracts.stream, this.#contract, names);
+    const plan = planTable({ config, stream, dimensions: contracts.dimensions, metadata });
+    const own = new Set(contracts.stream.avroSchema.fields.map(({ name }) => name));
+    const isNew = (column: string) => names.has(column) && !own.has(column);
+    const fatal = plan.refused.filter(({ column }) => !isNew(column));
+    const reasons = plan.refused.map(({ column, reason }) => `column ${column} ${reason}`);
+    if (fatal.length > 0) throw unfit(table.identifier, reasons);
+    if (reasons.length > 0) {
+      logger.warn('the table does not take what records bring: it is left out', { reasons });
+    }
+    this.#plan = { key, plan };
+    return plan;
+  }
+
+  #judge(schemaId: number, avroSchema: AvroObject): SchemaVerdict {
+    const before = this.#verdicts.get(avroSchema);
+    if (before !== undefined) return before;
+    const { config, contracts } = this.#context;
+    const verdict = judgeSchema({
+      base: contracts.stream,
+      current: this.#contract,
+      writer: avroSchema,
+      evolution: config.stream.evolution,
+      misfit: (contract) => this.#misfit(contract),
+    });
+    this.#verdicts.set(avroSchema, verdict);
+    if (verdict.kind === 'read') {
+      this.#contract = verdict.contract;
+      if (verdict.carries.size > 0) this.#carries.set(schemaId, verdict.carries);
+    }
+    this.#tell(schemaId, verdict);
+    return verdict;
+  }
+
+  #misfit(stream: Contract): string | undefined {
+    const { config, contracts, table } = this.#context;
+    try {
+      const { dimensions } = contracts;
+      const { refused } = planTable({ config, stream, dimensions, metadata: table.metadata });
+      const byTable = refused.find(({ by }) => by === 'table');
+      return byTable === undefined ? undefined : `it ${byTable.reason}`;
+    } catch (error) {
+      if (error instanceof ContractError) return error.message;
+      throw error;
+    }
+  }
+
+  #tell(schemaId: number, verdict: SchemaVerdict): void {
+    const { logger, metrics, config } = this.#context;
+    const { topic } = config.stream;
+    const count = (outcome: string, changes: readonly { kind: string }[]): void => {
+      for (const { kind } of changes) metrics.schemaChanges.inc({ kind, outcome });
+    };
+    if (verdict.kind !== 'read') {
+      count(verdict.kind, verdict.changes);
+      const changes = verdict.changes.map(changeText);
+      logger.warn(`records of another schema: ${verdict.kind}`, { topic, schemaId, changes });
+      return;
+    }
+    const { followed, ignored } = verdict;
+    count('follow', followed);
+    count('ignore', ignored);
+    if (followed.length + ignored.length === 0) return;
+    logger.info('records of another schema', {
+      topic,
+      schemaId,
+      followed: followed.map(changeText),
+      ignored: ignored.map(changeText),
+    });
+  }
+
+  #pause(schemaId: number, changes: string): void {
+    const { config, status, metrics } = this.#context;
+    const what = `schema ${schemaId} of topic ${config.stream.topic}`;
+    this.#paused.set(schemaId, what);
+    metrics.schemasPaused.set(this.#paused.size);
+    status.note(what, `paused at ${what}: ${changes}. ${REMEDY}`);
+  }
+
+  #failure(schemaId: number, changes: string): EnrichError {
+    const { topic, contract } = this.#context.config.stream;
+    return new EnrichError(
+      'schema-change',
+      `schema ${schemaId} of topic ${topic} differs from contract ${contract}: ${changes}. ${REMEDY}`,
+      { context: { topic, schemaId } },
+    );
+  }
+}
+
+const REMEDY =
+  'Change the contract, or allow the change under stream.evolution in pipeline.yaml, and start the pipeline again';

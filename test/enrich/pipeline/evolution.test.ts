@@ -1,0 +1,479 @@
+import avsc from 'avsc';
+import { describe, expect, it } from 'vitest';
+import type { EvolutionConfig } from '../../../enrich/config/pipeline-config.ts';
+import type { AvroField, AvroObject, AvroType } from '../../../schemas/contract.ts';
+import { evolvableKinds } from '../../../schemas/schema-change-kind.ts';
+import { evolving, INTERVAL_MS, placeOf, QUIET_MS, World } from './harness.ts';
+import type { Process, StartOptions, TableRow } from './harness.ts';
+import { expectExactlyOnce } from './model.ts';
+import { clickSchema, EVENT_TIME_MS, frame } from './records.ts';
+
+const fields = clickSchema.fields ?? [];
+const base = {
+  event_time: EVENT_TIME_MS,
+  user_id: 1,
+  url: 'https://a/',
+  device_id: 'd1',
+  session_id: null,
+  referrer: null,
+  duration_ms: null,
+};
+
+/** The schema of a click with other fields: those of these names replaced, the others added. */
+function clickWith(...others: AvroField[]): AvroObject {
+  const names = new Set(others.map(({ name }) => name));
+  return { ...clickSchema, fields: [...fields.filter(({ name }) => !names.has(name)), ...others] };
+}
+
+const field = (name: string, type: AvroType): AvroField => ({ name, type });
+
+function withPolicy(
+  policy: EvolutionConfig['policy'] = 'evolve',
+  allow: EvolutionConfig['allow'] = new Set(policy === 'evolve' ? evolvableKinds : []),
+): Pick<StartOptions, 'config'> {
+  return evolving({ policy, allow });
+}
+
+/** A producer that writes with another schema; its clicks must become rows. */
+async function producer(world: World, writer: AvroObject) {
+  const { schemaId } = await world.registry.register(`s${JSON.stringify(writer)}`, writer);
+  const type = avsc.Type.forSchema(writer as avsc.Schema);
+  const encode = (values: Record<string, unknown>): Uint8Array =>
+    frame(schemaId, type.toBuffer({ ...base, ...values }));
+  const send = (partition: number, values: Record<string, unknown>): void => {
+    const timestampMs = world.time.nowMs();
+    const offset = world.log.append('clicks', partition, [
+      { key: null, value: encode(values), timestampMs },
+    ]);
+    const click = { userId: 1, url: 'https://a/', deviceId: 'd1' };
+    world.stream.push({ partition, offset, click });
+  };
+  return { schemaId, encode, send };
+}
+
+async function columnsOf(world: World): Promise<string[]> {
+  const { schemas, currentSchemaId } = await world.metadata();
+  const current = schemas.find(({ schemaId }) => schemaId === currentSchemaId);
+  return (current?.fields ?? []).map(
+    ({ id, name, type, required }) => `${id} ${name} ${JSON.stringify(type)}${required ? '' : '?'}`,
+  );
+}
+
+/** Values of a column by `partition/offset`. */
+function valuesOf(rows: readonly TableRow[], column: string): Record<string, unknown> {
+  return Object.fromEntries(rows.map((row) => [placeOf(row), row[column]]));
+}
+
+async function metricOf(process: Process, name: 'schemasPaused'): Promise<number> {
+  return (await process.metrics[name].get()).values[0]?.value ?? 0;
+}
+
+describe('a producer that sends a field more', () => {
+  it('brings its column in the very commit that first carries it', async () => {
+    const { world } = await World.started();
+    world.click(0, [{}]);
+    await world.run(INTERVAL_MS + 500);
+    const before = await columnsOf(world);
+    const { send } = await producer(world, clickWith(field('extra', 'string')));
+    world.click(0, [{}]);
+    send(0, { extra: 'new' });
+    world.click(0, [{}]);
+    await world.run(INTERVAL_MS + 500);
+    world.click(0, [{}]);
+    await world.run(INTERVAL_MS + 500);
+    const { snapshots, schemas, lastColumnId } = await world.metadata();
+    expect(snapshots.map(({ schemaId }) => schemaId)).toEqual([0, 1, 1]);
+    expect(snapshots.map(({ summary }) => summary['added-records'])).toEqual(['1', '3', '1']);
+    expect(schemas).toHaveLength(2);
+    expect(await columnsOf(world)).toEqual([...before, `${lastColumnId} extra "string"?`]);
+    const rows = await expectExactlyOnce(world);
+    expect(valuesOf(rows, 'extra')).toEqual({
+      '0/0': null,
+      '0/1': null,
+      '0/2': 'new',
+      '0/3': null,
+      '0/4': null,
+    });
+  });
+
+  it('of two workers, where only one has met it', async () => {
+    const { world } = await World.started({ config: { workers: 2 } });
+    const { send } = await producer(world, clickWith(field('extra', 'string')));
+    world.click(0, [{}]);
+    send(1, { extra: 'new' });
+    await world.run(INTERVAL_MS + 500);
+    const rows = await expectExactlyOnce(world);
+    expect(valuesOf(rows, 'extra')).toEqual({ '0/0': null, '1/0': 'new' });
+    expect((await world.metadata()).snapshots).toHaveLength(1);
+  });
+
+  it('is not forgotten by the next process, nor added a second time by it', async () => {
+    const { world, process } = await World.started();
+    const { send } = await producer(world, clickWith(field('extra', 'string')));
+    send(0, { extra: 'a' });
+    await world.run(INTERVAL_MS + 500);
+    const before = await columnsOf(world);
+    process.kill();
+    await world.start();
+    world.click(0, [{}]);
+    await world.run(5_000);
+    send(0, { extra: 'b' });
+    await world.run(5_000);
+    expect(await columnsOf(world)).toEqual(before);
+    const rows = await expectExactlyOnce(world);
+    expect(valuesOf(rows, 'extra')).toEqual({ '0/0': 'a', '0/1': null, '0/2': 'b' });
+  });
+});
+
+describe('a producer that changes a field', () => {
+  it('to a wider type or an optional one changes the column, also under a batch that is half full', async () => {
+    const { world } = await World.started(withPolicy());
+    const narrow = await producer(world, clickSchema);
+    const before = await columnsOf(world);
+    const wide = await producer(
+      world,
+      clickWith(field('duration_ms', ['null', 'long']), field('user_id', ['null', 'long'])),
+    );
+    narrow.send(0, { duration_ms: -7 });
+    await world.run(INTERVAL_MS + 500);
+    narrow.send(0, { duration_ms: -8 });
+    await world.run(200);
+    wide.send(0, { duration_ms: 2 ** 40, user_id: 1 });
+    narrow.send(0, { duration_ms: 9 });
+    await world.run(INTERVAL_MS + 500);
+    const rows = await expectExactlyOnce(world);
+    expect(valuesOf(rows, 'duration_ms')).toEqual({
+      '0/0': -7n,
+      '0/1': -8n,
+      '0/2': 2n ** 40n,
+      '0/3': 9n,
+    });
+    expect(await columnsOf(world)).toEqual(
+      before.map((column) =>
+        column
+          .replace('user_id "long"', 'user_id "long"?')
+          .replace('duration_ms "int"', 'duration_ms "long"'),
+      ),
+    );
+  });
+
+  it('to what the column cannot become gets dead letters, and the table stays', async () => {
+    const { world, process } = await World.started(withPolicy());
+    const before = await columnsOf(world);
+    const other = await producer(
+      world,
+      clickWith(field('duration_ms', 'string'), field('extra', 'int')),
+    );
+    world.reject(0, [other.encode({ duration_ms: 'long', extra: 1 })]);
+    world.click(0, [{}]);
+    await world.run(INTERVAL_MS + 500);
+    await expectExactlyOnce(world);
+    expect(await world.deadLetters()).toMatchObject([{ error_kind: 'contract-violation' }]);
+    expect(await columnsOf(world)).toEqual(before);
+    expect(process.lines).toContainEqual(
+      expect.objectContaining({
+        ignored: [expect.stringContaining('field duration_ms is string')],
+      }),
+    );
+  });
+});
+
+describe('a record that cannot be decoded', () => {
+  it('adds no column, whatever schema it names', async () => {
+    const { world } = await World.started(withPolicy());
+    const before = await columnsOf(world);
+    const { encode } = await producer(world, clickWith(field('extra', 'string')));
+    const envelope = { type: 'record', name: 'Envelope', fields: [field('op', 'string')] };
+    const { schemaId } = await world.registry.register('envelope', envelope);
+    world.reject(0, [encode({ extra: 'cut' }).subarray(0, -1), frame(schemaId, Buffer.of(2, 99))]);
+    world.click(0, [{}]);
+    await world.run(INTERVAL_MS + 500);
+    await expectExactlyOnce(world);
+    expect((await world.deadLetters()).map((row) => row['error_kind'])).toEqual([
+      'truncated',
+      'contract-violation',
+    ]);
+    expect(await columnsOf(world)).toEqual(before);
+  });
+
+  it('stops nobody where policies would: its schema is of another sort of record', async () => {
+    for (const policy of ['pause', 'fail', 'reject'] as const) {
+      const { world, process } = await World.started(withPolicy(policy));
+      const envelope = { type: 'record', name: 'Envelope', fields: [field('op', 'string')] };
+      const { schemaId } = await world.registry.register('envelope', envelope);
+      world.reject(0, [frame(schemaId, Buffer.of(2, 99))]);
+      world.click(0, [{}]);
+      await world.run(INTERVAL_MS + 500);
+      await expectExactlyOnce(world);
+      expect(process.ended()).toBeUndefined();
+      expect(await world.deadLetters()).toMatchObject([{ error_kind: 'contract-violation' }]);
+    }
+  });
+});
+
+describe('the policy', () => {
+  const wider = clickWith(field('extra', 'string'));
+
+  it('ignore: the field is skipped', async () => {
+    const { world } = await World.started(withPolicy('ignore'));
+    const before = await columnsOf(world);
+    const { send } = await producer(world, wider);
+    send(0, { extra: 'skipped' });
+    await world.run(INTERVAL_MS + 500);
+    expect(await expectExactlyOnce(world)).toHaveLength(1);
+    expect(await columnsOf(world)).toEqual(before);
+  });
+
+  it('pause: its partition alone waits, seen in status, log and metric, until a restart takes it', async () => {
+    const { world, process } = await World.started(withPolicy('pause'));
+    const { schemaId, send } = await producer(world, wider);
+    send(0, { extra: 'waits' });
+    for (let round = 0; round < 5; round += 1) {
+      world.click(0, [{}]);
+      world.click(1, [{}]);
+      await world.run(2_000);
+    }
+    expect(await world.rows(), 'the other partition').toHaveLength(5);
+    expect(process.status.notes()).toEqual([
+      expect.stringMatching(
+        `^paused at schema ${schemaId} of topic clicks: field extra is not in the contract`,
+      ),
+    ]);
+    expect(await metricOf(process, 'schemasPaused')).toBe(1);
+    const told = process.lines.filter(({ message }) => String(message).includes('another schema'));
+    expect(told).toMatchObject([{ level: 'warn', schemaId }]);
+    process.stop();
+    await world.run(5_000);
+    const next = await world.start(withPolicy());
+    await world.run(QUIET_MS);
+    const rows = await expectExactlyOnce(world);
+    expect(valuesOf(rows, 'extra')).toMatchObject({ '0/0': 'waits', '0/1': null });
+    expect(next.status.notes()).toEqual([]);
+  });
+
+  it('pause: is over for whoever has given the partition away', async () => {
+    const { world, process } = await World.started(withPolicy('pause'));
+    const { send } = await producer(world, wider);
+    world.rebalance({ p1: [0, 1, 2] });
+    send(0, { extra: 'waits' });
+    await world.run(2_000);
+    expect(await metricOf(process, 'schemasPaused')).toBe(1);
+    world.rebalance({ p1: [1, 2] });
+    await world.run(2_000);
+    expect(await metricOf(process, 'schemasPaused')).toBe(0);
+    expect(process.status.notes()).toEqual([]);
+  });
+
+  it('reject: its records are dead letters of their own kind', async () => {
+    const { world, process } = await World.started(withPolicy('reject'));
+    const { encode } = await producer(world, wider);
+    world.reject(0, [encode({ extra: 'later' })]);
+    world.click(0, [{}]);
+    await world.run(INTERVAL_MS + 500);
+    await expectExactlyOnce(world);
+    expect(await world.deadLetters()).toMatchObject([
+      {
+        error_kind: 'schema-change',
+        error_message: 'field extra is not in the contract (add-field)',
+      },
+    ]);
+    expect(process.ended()).toBeUndefined();
+  });
+
+  it('fail: the pipeline commits what lies before and stops, and says what to do', async () => {
+    const { world, process } = await World.started(withPolicy('fail'));
+    const { schemaId, send } = await producer(world, wider);
+    world.click(0, [{}]);
+    send(0, { extra: 'stops' });
+    await world.run(INTERVAL_MS + 500);
+    expect(process.ended()).toMatchObject({
+      error: {
+        kind: 'schema-change',
+        message: expect.stringMatching(
+          `schema ${schemaId} of topic clicks differs from contract click: field extra .*stream.evolution`,
+        ) as string,
+      },
+    });
+    expect(await world.rows()).toHaveLength(1);
+  });
+
+  it.each(['pause', 'reject', 'fail'] as const)(
+    '%s: lets through what is allowed',
+    async (policy) => {
+      const { world, process } = await World.started(withPolicy(policy, new Set(['add-field'])));
+      const { send } = await producer(world, wider);
+      send(0, { extra: 'taken' });
+      await world.run(INTERVAL_MS + 500);
+      expect(valuesOf(await expectExactlyOnce(world), 'extra')).toEqual({ '0/0': 'taken' });
+      expect(process.ended()).toBeUndefined();
+    },
+  );
+
+  it.each(['pause', 'reject', 'fail'] as const)(
+    '%s: lets through what makes no difference',
+    async (policy) => {
+      const { world, process } = await World.started(withPolicy(policy));
+      const same = { ...clickSchema, name: 'Tap', doc: 'another', fields: fields.toReversed() };
+      const { send } = await producer(world, same);
+      send(0, {});
+      await world.run(INTERVAL_MS + 500);
+      expect(await expectExactlyOnce(world)).toHaveLength(1);
+      expect(process.ended()).toBeUndefined();
+    },
+  );
+});
+
+/** A world with two processes, each with partitions of its own. */
+async function two(): Promise<World> {
+  const world = await World.open();
+  for (const name of ['a', 'b']) await world.start({ ...withPolicy(), name, state: name });
+  await world.run(2_000);
+  world.rebalance({ a: [0], b: [1, 2] });
+  await world.run(2_000);
+  return world;
+}
+
+/** A world whose table was made by hand without a column. */
+async function without(name: string): Promise<World> {
+  const { world: other } = await World.started();
+  const { schemas } = await other.metadata();
+  const world = await World.open();
+  const columns = (schemas[0]?.fields ?? []).filter((one) => one.name !== name);
+  await world.catalog.ensureNamespace(['lake']);
+  await world.catalog.createTable({
+    identifier: { namespace: ['lake'], name: 'clicks' },
+    schema: { schemaId: 0, fields: columns },
+    partitionSpec: { specId: 0, fields: [] },
+    sortOrder: { orderId: 0, fields: [] },
+    properties: {},
+  });
+  return world;
+}
+
+describe('a table that lacks a column of the contract', () => {
+  it('gets it with the first rows, where the policy allows that', async () => {
+    const world = await without('referrer');
+    await world.start(withPolicy('ignore', new Set(['add-field'])));
+    world.reject(0, [null]);
+    await world.run(5_000);
+    expect((await world.metadata()).schemas, 'a reject needs no column').toHaveLength(1);
+    world.click(0, [{}]);
+    await world.run(5_000);
+    const { lastColumnId, snapshots } = await world.metadata();
+    expect(await columnsOf(world)).toContain(`${lastColumnId} referrer "string"?`);
+    expect(snapshots.map(({ schemaId }) => schemaId)).toEqual([0, 1]);
+    await expectExactlyOnce(world);
+  });
+
+  it('is refused where the policy does not, and told how', async () => {
+    const world = await without('referrer');
+    const process = await world.start(withPolicy('ignore'));
+    await world.run(2_000);
+    expect(process.ended()).toMatchObject({
+      error: {
+        kind: 'config',
+        message: expect.stringMatching(/referrer .*missing.*evolution/) as string,
+      },
+    });
+  });
+});
+
+describe('two processes that evolve the table at once', () => {
+  it('for one field end with one column', async () => {
+    const world = await two();
+    const before = await columnsOf(world);
+    const { send } = await producer(world, clickWith(field('extra', 'string')));
+    world.faults.commitDelayMs = 500;
+    send(0, { extra: 'a' });
+    send(1, { extra: 'b' });
+    await world.run(QUIET_MS);
+    expect(await columnsOf(world)).toHaveLength(before.length + 1);
+    expect(valuesOf(await expectExactlyOnce(world), 'extra')).toEqual({ '0/0': 'a', '1/0': 'b' });
+  });
+
+  it('for two fields end with both, each with its own values', async () => {
+    const world = await two();
+    const before = await columnsOf(world);
+    const x = await producer(world, clickWith(field('x', 'string')));
+    const y = await producer(world, clickWith(field('y', 'string')));
+    world.faults.commitDelayMs = 500;
+    x.send(0, { x: 'of x' });
+    y.send(1, { y: 'of y' });
+    await world.run(QUIET_MS);
+    const after = await columnsOf(world);
+    expect(after.slice(0, before.length)).toEqual(before);
+    expect(after.slice(before.length).map((column) => column.split(' ')[1])).toHaveLength(2);
+    const rows = await expectExactlyOnce(world);
+    expect(valuesOf(rows, 'x')).toEqual({ '0/0': 'of x', '1/0': null });
+    expect(valuesOf(rows, 'y')).toEqual({ '0/0': null, '1/0': 'of y' });
+  });
+
+  it('for one name and two types end with the first, and lose no row', async () => {
+    const world = await two();
+    const x = await producer(world, clickWith(field('x', 'string')));
+    const y = await producer(world, clickWith(field('x', 'boolean')));
+    world.faults.commitDelayMs = 500;
+    x.send(0, { x: 'text' });
+    y.send(1, { x: true });
+    await world.run(QUIET_MS);
+    const rows = await expectExactlyOnce(world);
+    const values = Object.values(valuesOf(rows, 'x'));
+    expect(values).toHaveLength(2);
+    expect(values.filter((value) => value !== null)).toHaveLength(1);
+  });
+});
+
+describe('an evolving commit', () => {
+  it.each(['fail', 'apply-then-fail', 'apply-twice', 'conflict', 'delay'] as const)(
+    'that meets %s lands once',
+    async (fault) => {
+      const { world } = await World.started();
+      const { send } = await producer(world, clickWith(field('extra', 'string')));
+      let commits = 0;
+      world.faults.commit = () => (commits++ === 0 ? fault : 'apply');
+      send(0, { extra: 'once' });
+      await world.run(10_000);
+      world.catalog.deliverDelayed();
+      world.click(0, [{}]);
+      await world.run(QUIET_MS);
+      const rows = await expectExactlyOnce(world);
+      expect(valuesOf(rows, 'extra')).toEqual({ '0/0': 'once', '0/1': null });
+      const { schemas } = await world.metadata();
+      expect(schemas).toHaveLength(2);
+    },
+  );
+
+  it('is written again where somebody has added a column meanwhile', async () => {
+    const { world } = await World.started();
+    const { send } = await producer(world, clickWith(field('extra', 'string')));
+    const identifier = { namespace: ['lake'], name: 'clicks' };
+    let commits = 0;
+    const alter = async (): Promise<void> => {
+      const { schemas, lastColumnId } = await world.metadata();
+      const id = lastColumnId + 1;
+      const note = { id, name: 'note', type: 'string', required: false } as const;
+      const schema = { schemaId: 0, fields: [...(schemas[0]?.fields ?? []), note] };
+      await world.catalog
+        .prepareCommit({
+          identifier,
+          requirements: [],
+          updates: [
+            { action: 'add-schema', schema, lastColumnId: id },
+            { action: 'set-current-schema', schemaId: -1 },
+          ],
+        })
+        .send();
+    };
+    world.faults.commitDelayMs = 300;
+    world.faults.commit = () => {
+      if (commits++ === 0) void alter();
+      return 'apply';
+    };
+    send(0, { extra: 'kept' });
+    await world.run(QUIET_MS);
+    const rows = await expectExactlyOnce(world);
+    expect(rows).toMatchObject([{ extra: 'kept', note: null }]);
+    const { lastColumnId } = await world.metadata();
+    expect(await columnsOf(world)).toContain(`${lastColumnId} extra "string"?`);
+  });
+});

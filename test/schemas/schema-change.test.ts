@@ -1,0 +1,199 @@
+import { describe, expect, it } from 'vitest';
+import { contractFields } from '../../schemas/contract-field.ts';
+import type { AvroField, AvroObject, AvroType, Contract } from '../../schemas/contract.ts';
+import { createRowBuffer } from '../../schemas/row-buffer.ts';
+import { createRowDecoder } from '../../schemas/row-decoder.ts';
+import { evolveContract, schemaChanges } from '../../schemas/schema-change.ts';
+import { avscType } from './avro-encoding.ts';
+
+const time = { type: 'long', logicalType: 'timestamp-millis' };
+const decimal = (precision: number, scale = 2): AvroObject => ({
+  type: 'bytes',
+  logicalType: 'decimal',
+  precision,
+  scale,
+});
+const colours = (...symbols: string[]): AvroObject => ({ type: 'enum', name: 'Colour', symbols });
+
+function contractOf(...fields: AvroField[]): Contract {
+  const own: AvroField[] = [{ name: 'at', type: time }, ...fields];
+  return { name: 'event', avroSchema: { type: 'record', name: 'Event', fields: own } };
+}
+
+function writerOf(...fields: AvroField[]): AvroObject {
+  return contractOf(...fields).avroSchema;
+}
+
+/** `kind field` of each change; a change that no column can follow is marked. */
+function kinds(contract: Contract, writer: AvroObject): string[] | undefined {
+  return schemaChanges(contract, writer)?.map(
+    ({ kind, field, follow }) => `${kind} ${field}${follow === undefined ? ' (no)' : ''}`,
+  );
+}
+
+function followed(contract: Contract, writer: AvroObject): Contract {
+  return evolveContract(contract, schemaChanges(contract, writer) ?? []);
+}
+
+/** The type of x, with a mark where it may be null. */
+function columnOf(contract: Contract): string {
+  const found = contractFields(contract).find(({ name }) => name === 'x');
+  const type = typeof found?.tableType === 'string' ? found.tableType : 'nested';
+  return `${type}${found?.nullable === true ? '?' : ''}`;
+}
+
+const field = (type: AvroType, more: Partial<AvroField> = {}): AvroField => ({
+  name: 'x',
+  type,
+  ...more,
+});
+
+describe('a difference between a contract and a writer', () => {
+  it.each<[string, AvroField[], AvroField[], string[]]>([
+    ['a field more', [], [field('string')], ['add-field x']],
+    ['a nullable field more', [], [field(['null', 'int'])], ['add-field x']],
+    ['a union more, which is no column', [], [field(['int', 'string'])], ['add-field x (no)']],
+    ['int to long', [field('int')], [field('long')], ['widen-type x']],
+    [
+      'int to nullable long',
+      [field('int')],
+      [field(['null', 'long'])],
+      ['widen-type x', 'make-optional x'],
+    ],
+    [
+      'nullable int to nullable long',
+      [field(['null', 'int'])],
+      [field(['null', 'long'])],
+      ['widen-type x'],
+    ],
+    ['float to double', [field('float')], [field('double')], ['widen-type x']],
+    ['more digits', [field(decimal(5))], [field(decimal(9))], ['widen-type x']],
+    ['more symbols', [field(colours('a'))], [field(colours('a', 'b'))], ['widen-type x']],
+    [
+      'null where the contract has none',
+      [field('int')],
+      [field(['int', 'null'])],
+      ['make-optional x'],
+    ],
+    ['a field less, without a default', [field('int')], [], ['drop-field x']],
+    ['another scale', [field(decimal(5))], [field(decimal(9, 3))], ['change-type x (no)']],
+    ['text for a number', [field('int')], [field('string')], ['change-type x (no)']],
+    ['a number for text', [field('string')], [field('int')], ['change-type x (no)']],
+    ['long to double', [field('long')], [field('double')], ['change-type x (no)']],
+    ['text beside a number', [field('int')], [field(['int', 'string'])], ['change-type x (no)']],
+    [
+      'another name, which has the old one as an alias',
+      [field('int')],
+      [{ name: 'y', type: 'int', aliases: ['x'] }],
+      ['rename-field x'],
+    ],
+    [
+      'another name and another type',
+      [field('int')],
+      [{ name: 'y', type: 'string', aliases: ['x'] }],
+      ['rename-field x (no)'],
+    ],
+  ])('%s', (_, contract, writer, expected) => {
+    expect(kinds(contractOf(...contract), writerOf(...writer))).toEqual(expected);
+  });
+
+  it.each<[string, AvroField[], AvroField[]]>([
+    ['nothing', [field('int')], [field('int')]],
+    ['documentation', [field('int')], [field('int', { doc: 'a number' })]],
+    [
+      'the order',
+      [field('int'), { name: 'y', type: 'int' }],
+      [{ name: 'y', type: 'int' }, field('int')],
+    ],
+    [
+      'an alias that the contract has',
+      [field('int', { aliases: ['y'] })],
+      [{ name: 'y', type: 'int' }],
+    ],
+    [
+      'the name of an enumeration',
+      [field(colours('a'))],
+      [field({ ...colours('a'), name: 'Color' })],
+    ],
+    ['fewer symbols', [field(colours('a', 'b'))], [field(colours('a'))]],
+    [
+      'symbols that the contract has a default for',
+      [field({ ...colours('a'), default: 'a' })],
+      [field(colours('b'))],
+    ],
+    ['a narrower type', [field('long')], [field('int')]],
+    ['fewer digits', [field(decimal(9))], [field(decimal(5))]],
+    ['a required value where null may be', [field(['null', 'int'])], [field('int')]],
+    ['another unit of time', [], []],
+    ['a field less, with a default', [field('int', { default: 1 })], []],
+    ['a field less, with a default of null', [field(['null', 'int'], { default: null })], []],
+  ])('is none: %s', (_, contract, writer) => {
+    expect(kinds(contractOf(...contract), writerOf(...writer))).toEqual([]);
+  });
+
+  it('is none in the unit of a time', () => {
+    const micros = { type: 'long', logicalType: 'timestamp-micros' };
+    const writer = { type: 'record', name: 'Event', fields: [{ name: 'at', type: micros }] };
+    expect(kinds(contractOf(), writer)).toEqual([]);
+  });
+
+  it.each<[string, AvroObject, boolean]>([
+    ['of the same name', { type: 'record', name: 'other.Event', fields: [] }, true],
+    ['that has all that is required', { ...writerOf(field('int')), name: 'Envelope' }, true],
+    [
+      'of another name and other fields',
+      { type: 'record', name: 'Envelope', fields: [field('int')] },
+      false,
+    ],
+    ['that is no record', { type: 'string' }, false],
+    ['that is no schema', { type: 'record', name: 'Event' }, false],
+  ])('is looked for in a schema %s', (_, writer, expected) => {
+    expect(schemaChanges(contractOf(), writer) !== undefined).toBe(expected);
+  });
+});
+
+describe('a contract that follows', () => {
+  it.each<[string, AvroField[], AvroField[], string]>([
+    ['a new field, which rows of before lack', [], [field('string')], 'string?'],
+    ['a wider type', [field('int')], [field('long')], 'long'],
+    [
+      'a wider type of an optional field',
+      [field(['null', 'int'], { default: null })],
+      [field('long')],
+      'long?',
+    ],
+    ['a wider type and null', [field('float')], [field(['null', 'double'])], 'double?'],
+    ['more digits', [field(decimal(5))], [field(decimal(9))], 'decimal(9, 2)'],
+    ['null', [field('int')], [field(['null', 'int'])], 'int?'],
+    ['a field that is gone', [field('int')], [], 'int?'],
+    [
+      'a named type that is defined elsewhere',
+      [],
+      [{ name: 'y', type: colours('a') }, field('Colour')],
+      'string?',
+    ],
+  ])('%s', (_, contract, writer, column) => {
+    const [before, schema] = [contractOf(...contract), writerOf(...writer)];
+    const after = followed(before, schema);
+    expect(columnOf(after)).toBe(column);
+    expect(schemaChanges(after, schema), 'and has nothing left to follow').toEqual([]);
+    expect(schemaChanges(after, before.avroSchema), 'nor from its own').toEqual([]);
+  });
+
+  it('reads a field under its new name into the column of its old one', () => {
+    const writer = writerOf({ name: 'y', type: 'int', aliases: ['x'] });
+    const contract = followed(contractOf(field('int')), writer);
+    const rows = createRowBuffer(contract, 2);
+    for (const [schema, record] of [
+      [writer, { at: 0, y: 7 }],
+      [contractOf(field('int')).avroSchema, { at: 0, x: 8 }],
+    ] as const) {
+      const bytes = avscType(schema).toBuffer(record);
+      expect(
+        createRowDecoder(contract, schema).append(bytes, 0, bytes.length, rows),
+      ).toBeUndefined();
+    }
+    const column = rows.columns[1];
+    expect(column?.kind === 'int32' && [...column.values]).toEqual([7, 8]);
+  });
+});
