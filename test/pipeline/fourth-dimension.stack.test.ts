@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stopCleanly, until } from './command.ts';
@@ -45,6 +45,11 @@ beforeAll(async () => {
     insert into ${name}.urls (url_id, url, title) values (1, 'https://a.example/', 'a')`);
   await source.mustApply();
   defined = await source.definePipeline('clicks');
+  pipeline = await source.startPipeline(defined);
+  await pipeline.ready();
+  await source.sendClicks([{ duration_ms: 0, user_id: 1, device_id: 'd1' }]);
+  await defined.caughtUp();
+  await stopCleanly(pipeline);
 });
 afterAll(() => source.close());
 
@@ -63,10 +68,10 @@ async function addAccounts(): Promise<string> {
       ('${deleted}', 'old', null, null, 1, null),
       ('${moved}', 'moving', 7, '2020-01-01', 2, null)`);
   await writeFile(join(contracts, 'account.avsc'), JSON.stringify(account, null, 2));
-  const clickFile = join(contracts, 'click.avsc');
-  const contract = JSON.parse(await readFile(clickFile, 'utf8')) as { fields: object[] };
-  contract.fields.push({ name: 'account_id', ...optional(uuid) });
-  await writeFile(clickFile, JSON.stringify(contract, null, 2));
+  await source.editContract('click', (fields) => [
+    ...fields,
+    { name: 'account_id', type: ['null', uuid], default: null },
+  ]);
   defined = await source.definePipeline('clicks', (document) => {
     document.addIn(['dimensions'], {
       name: 'accounts',
@@ -76,6 +81,7 @@ async function addAccounts(): Promise<string> {
       stream_field: 'account_id',
       columns: ['plan', 'balance', 'created', 'seats', 'owner'],
       prefix: 'account_',
+      evolution: { allow: ['add-field'] },
     });
   });
   await source.editConnectors((document) => document.addIn(['tables'], `${name}.accounts`));
@@ -139,6 +145,13 @@ it('joins clicks by uuid, however they spell it', async () => {
     ['3', unknown, ...none],
     ['4', null, ...none],
   ]);
+});
+
+it('is null, match and all, in rows from before', async () => {
+  const { rows } = await source.trino.query(
+    `select account_id, _accounts_match, account_plan, _users_match from ${defined.table} where duration_ms = 0`,
+  );
+  expect(rows).toEqual([[null, null, null, 'hit']]);
 });
 
 it('follows updates, deletes, inserts and changes of the key', async () => {

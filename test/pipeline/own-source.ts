@@ -86,6 +86,13 @@ export async function openOwnSource(purpose: string) {
     /** `connectors apply`, whatever comes of it. */
     apply: () => run('connectors', 'apply', '--connectors', connectors),
     mustApply: () => must('connectors', 'apply', '--connectors', connectors),
+    /** Changes the fields of a contract. */
+    editContract: async (contract: string, change: (fields: Field[]) => Field[]): Promise<void> => {
+      const file = join(contracts, `${contract}.avsc`);
+      const avroSchema = JSON.parse(await readFile(file, 'utf8')) as { fields: Field[] };
+      const changed = { ...avroSchema, fields: change(avroSchema.fields) };
+      await writeFile(file, JSON.stringify(changed, null, 2));
+    },
     editConnectors: (change: (document: Document) => void) => edit(connectors, connectors, change),
     /** A pipeline over this source, by a name of its own; `change` edits what is shipped. */
     definePipeline: (variant: string, change: (document: Document) => void = () => undefined) =>
@@ -111,6 +118,8 @@ export async function openOwnSource(purpose: string) {
     },
   };
 }
+
+type Field = { name: string; type: unknown; default?: unknown };
 
 type Project = { name: string; directory: string; contracts: string };
 

@@ -16,10 +16,14 @@ const defined = {} as Record<Policy, Defined>;
 const pipelines = {} as Record<Policy, Pipeline>;
 let round = 0;
 
-async function define(variant: string, policy: string): Promise<Defined> {
+async function define(
+  variant: string,
+  policy: string,
+  allow: readonly string[] = [],
+): Promise<Defined> {
   return source.definePipeline(variant, (document) => {
     for (const index of [0, 1, 2]) {
-      document.setIn(['dimensions', index, 'evolution', 'policy'], policy);
+      document.setIn(['dimensions', index, 'evolution'], { policy, allow });
     }
   });
 }
@@ -201,6 +205,13 @@ describe('ALTER TABLE, through the live Debezium', () => {
   });
 });
 
+it('every join is what a replay gives, whatever the policy', async () => {
+  for (const policy of policies) {
+    const configured = ['--config', defined[policy].config, '--contracts', source.contracts];
+    expect(await source.run(...configured, 'verify', '--joins')).toMatchObject({ code: 0 });
+  }
+});
+
 describe('a start', () => {
   it('under fail ends with 1, and names the field, the schema and what to do', async () => {
     const pipeline = await source.startPipeline(await define('fail', 'fail'));
@@ -225,6 +236,34 @@ describe('a start', () => {
     await alter('select 1');
     const rows = await joined();
     expect(rows.pause).toEqual(rows.ignore);
+  });
+});
+
+describe('a start with the wider type in the contract', () => {
+  it('widens the column of the table, and has the value that was refused', async () => {
+    await stopCleanly(pipelines.ignore);
+    await source.editContract('user', (fields) =>
+      fields.map((field) =>
+        field.name === 'birth_year' ? { ...field, type: ['null', 'long'] } : field,
+      ),
+    );
+    defined.ignore = await define('ignore', 'ignore', ['widen-type']);
+    pipelines.ignore = await source.startPipeline(defined.ignore);
+    await pipelines.ignore.ready();
+    const before = await source.trino.query(`select count(*) from ${defined.ignore.table}`);
+    const rows = await joined();
+    expect(rows.ignore.map((row) => row[1])).toEqual([1991, 3_000_000_000]);
+    const { rows: columns } = await source.trino.query(
+      `select data_type from information_schema.columns
+       where table_schema = 'lake' and table_name = '${defined.ignore.table}' and column_name = 'user_birth_year'`,
+    );
+    expect(columns).toEqual([['bigint']]);
+    const { rows: old } = await source.trino.query(
+      `select user_birth_year from ${defined.ignore.table} where duration_ms = 1 order by session_id`,
+    );
+    expect(old).toEqual([[1990], [1980]]);
+    const after = await source.trino.query(`select count(*) from ${defined.ignore.table}`);
+    expect(Number(after.rows[0]?.[0])).toBe(Number(before.rows[0]?.[0]) + 2);
   });
 });
 

@@ -66,7 +66,8 @@ export type ChangeRecord = {
   row: SourceRow;
 };
 
-const shippedContracts: ContractSet = {
+/** The contracts as shipped. */
+export const shippedContracts: ContractSet = {
   stream: await loadContract('schemas', 'click'),
   dimensions: new Map([
     ['users', await loadContract('schemas', 'user')],
