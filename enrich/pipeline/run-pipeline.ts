@@ -282,7 +282,7 @@ async function openFeed(
     const { topicId } = description;
     const wanted = [...new Set([primaryKey, joinKey, ...columns])];
     const decoder = createChangeDecoder({ resolve, columns: wanted });
-    const options = { dimension, contract, topicId, resolve, state, logger };
+    const options = { dimension, contract, topicId, resolve, state, logger, metrics };
     return [{ name, description, decoder, sourceSchemas: new SourceSchemas(options) }];
   });
   return DimensionFeed.open({

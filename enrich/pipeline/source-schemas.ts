@@ -4,6 +4,7 @@ import type { DimensionConfig } from '../config/pipeline-config.ts';
 import { sourceChanges } from '../config/source-changes.ts';
 import type { SourceChange } from '../config/source-changes.ts';
 import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
 import type { DimensionState, MetaWrite } from '../state/dimension-state.ts';
 
 /** What becomes of the records of one schema; `why` names the schema and each difference, `remedy` what to do. */
@@ -35,6 +36,7 @@ export class SourceSchemas {
   readonly #state: Pick<DimensionState, 'getMeta'>;
   readonly #topicId: string;
   readonly #logger: Logger;
+  readonly #metrics: Pick<Metrics, 'schemaChanges'>;
   readonly #known = new Map<number, { avroSchema: object; schema: SourceSchema | undefined }>();
   /** By partition and column, the lowest offset at which it is known to have been there. */
   readonly #firstSeen: Map<number, Map<string, bigint>>;
@@ -49,6 +51,7 @@ export class SourceSchemas {
     resolve: (schemaId: number) => object | undefined;
     state: Pick<DimensionState, 'getMeta'>;
     logger: Logger;
+    metrics: Pick<Metrics, 'schemaChanges'>;
   }) {
     this.#dimension = options.dimension;
     this.#contract = options.contract;
@@ -56,6 +59,7 @@ export class SourceSchemas {
     this.#state = options.state;
     this.#topicId = options.topicId;
     this.#logger = options.logger;
+    this.#metrics = options.metrics;
     this.#firstSeen = parseSeen(this.#state.getMeta(this.#name));
   }
 
@@ -162,6 +166,8 @@ export class SourceSchemas {
     if (this.#told.has(schemaId)) return;
     this.#told.add(schemaId);
     const { name: dimension, topic, contract } = this.#dimension;
+    const outcome = verdict.kind === 'take' ? 'ignore' : verdict.kind;
+    for (const { kind } of changes) this.#metrics.schemaChanges.inc({ kind, outcome });
     this.#logger.warn(`the source has changed: ${outcomeText[verdict.kind]}`, {
       dimension,
       topic,

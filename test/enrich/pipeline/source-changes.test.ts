@@ -94,6 +94,10 @@ describe('a carried column that is dropped or renamed', () => {
         { dimension: 'users', schemaId, changes: ['column birth_year is gone'] },
       ]);
       expect(process.status.notes()).toEqual([]);
+      const { values } = await process.metrics.schemaChanges.get();
+      expect(values).toMatchObject([
+        { labels: { kind: 'drop-field', outcome: 'ignore' }, value: 1 },
+      ]);
     },
   );
 
