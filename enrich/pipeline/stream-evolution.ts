@@ -12,7 +12,7 @@ import type { Lesson } from '../worker/click-worker.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
 import { planTable } from './plan-table.ts';
 import type { TablePlan } from './plan-table.ts';
-import { unfit } from './tables.ts';
+import { refusalTexts, unfit } from './tables.ts';
 import type { TableHandle } from './tables.ts';
 
 type EvolutionContext = {
@@ -92,7 +92,7 @@ export class StreamEvolution {
     const own = new Set(contracts.stream.avroSchema.fields.map(({ name }) => name));
     const isNew = (column: string) => names.has(column) && !own.has(column);
     const fatal = plan.refused.filter(({ column }) => !isNew(column));
-    const reasons = plan.refused.map(({ column, reason }) => `column ${column} ${reason}`);
+    const reasons = refusalTexts(table.identifier, plan.refused);
     if (fatal.length > 0) throw unfit(table.identifier, reasons);
     if (reasons.length > 0) {
       logger.warn('the table does not take what records bring: it is left out', { reasons });

@@ -15,6 +15,7 @@ import { EnrichError } from '../error.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
 import { eventFields } from './event-fields.ts';
 import { planTable } from './plan-table.ts';
+import type { TablePlan } from './plan-table.ts';
 import { partitionField, sortField } from './table-layout.ts';
 
 /** A table that the pipeline appends to. `metadata` is the newest that we have seen. */
@@ -52,8 +53,7 @@ export async function openTables(options: {
     ...(config.table.location === undefined ? {} : { location: config.table.location }),
   });
   const { refused } = planTable({ ...options, metadata });
-  const reasons = refused.map(({ column, reason }) => `column ${column} ${reason}`);
-  if (reasons.length > 0) throw unfit(identifier, reasons);
+  if (refused.length > 0) throw unfit(identifier, refusalTexts(identifier, refused));
   return { events: { identifier, metadata }, deadLetter: await openDeadLetters(options) };
 }
 
@@ -84,6 +84,19 @@ async function openDeadLetters({
   const { fieldIds, differences } = reconcileFieldIds(written, tableSchema, table);
   if (differences.length > 0) throw unfit(identifier, differences);
   return { identifier, metadata, fieldIds };
+}
+
+/** Why the table does not get columns, in words; with the statement that makes one optional. */
+export function refusalTexts(
+  { namespace, name }: TableIdentifier,
+  refused: TablePlan['refused'],
+): string[] {
+  const table = [...namespace, name].join('.');
+  return refused.map(({ column, kind, by, reason }) => {
+    const isOurs = by === 'policy' && kind === 'make-optional';
+    const statement = `alter table ${table} alter column ${column} drop not null`;
+    return `column ${column} ${reason}${isOurs ? ` (in Trino: ${statement})` : ''}`;
+  });
 }
 
 /** `config`: the table is not what is written to it; says what to do. */

@@ -333,12 +333,14 @@ async function two(): Promise<World> {
   return world;
 }
 
-/** A world whose table was made by hand without a column. */
-async function without(name: string): Promise<World> {
+/** A world whose table was made by hand without a column, or with one more that is required. */
+async function without(name: string, required = ''): Promise<World> {
   const { world: other } = await World.started();
   const { schemas } = await other.metadata();
   const world = await World.open();
-  const columns = (schemas[0]?.fields ?? []).filter((one) => one.name !== name);
+  const columns = (schemas[0]?.fields ?? [])
+    .filter((one) => one.name !== name)
+    .map((one) => (one.name === required ? { ...one, required: true } : one));
   await world.catalog.ensureNamespace(['lake']);
   await world.catalog.createTable({
     identifier: { namespace: ['lake'], name: 'clicks' },
@@ -375,6 +377,33 @@ describe('a table that lacks a column of the contract', () => {
         message: expect.stringMatching(/referrer .*missing.*evolution/) as string,
       },
     });
+  });
+});
+
+describe('a table whose column is required where the contract lets it be null', () => {
+  it('is refused where the policy does not follow, with the statement that mends it', async () => {
+    const world = await without('', 'referrer');
+    const process = await world.start(withPolicy('ignore'));
+    await world.run(2_000);
+    expect(process.ended()).toMatchObject({
+      error: {
+        kind: 'config',
+        message: expect.stringContaining(
+          '(in Trino: alter table lake.clicks alter column referrer drop not null)',
+        ) as string,
+      },
+    });
+  });
+
+  it('becomes optional with the first rows, where it does', async () => {
+    const world = await without('', 'referrer');
+    await world.start(withPolicy('ignore', new Set(['make-optional'])));
+    world.click(0, [{}]);
+    await world.run(5_000);
+    await expectExactlyOnce(world);
+    expect((await columnsOf(world)).filter((column) => column.includes('referrer'))).toEqual([
+      expect.stringMatching(/\?$/),
+    ]);
   });
 });
 
