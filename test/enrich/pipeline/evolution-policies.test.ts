@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest';
+import { INTERVAL_MS, QUIET_MS, World } from './harness.ts';
+import type { Process } from './harness.ts';
+import { expectExactlyOnce } from './model.ts';
+import { clickWith, columnsOf, field, producer, valuesOf, withPolicy } from './producers.ts';
+import { clickSchema } from './records.ts';
+
+async function metricOf(process: Process, name: 'schemasPaused'): Promise<number> {
+  return (await process.metrics[name].get()).values[0]?.value ?? 0;
+}
+
+describe('the policy', () => {
+  const wider = clickWith(field('extra', 'string'));
+
+  it('ignore: the field is skipped', async () => {
+    const { world } = await World.started(withPolicy('ignore'));
+    const before = await columnsOf(world);
+    const { send } = await producer(world, wider);
+    send(0, { extra: 'skipped' });
+    await world.run(INTERVAL_MS + 500);
+    expect(await expectExactlyOnce(world)).toHaveLength(1);
+    expect(await columnsOf(world)).toEqual(before);
+  });
+
+  it('pause: its partition alone waits, seen in status, log and metric, until a restart takes it', async () => {
+    const { world, process } = await World.started(withPolicy('pause'));
+    const { schemaId, send } = await producer(world, wider);
+    send(0, { extra: 'waits' });
+    for (let round = 0; round < 5; round += 1) {
+      world.click(0, [{}]);
+      world.click(1, [{}]);
+      await world.run(2_000);
+    }
+    expect(await world.rows(), 'the other partition').toHaveLength(5);
+    expect(process.status.notes()).toEqual([
+      expect.stringMatching(
+        `^paused at schema ${schemaId} of topic clicks: field extra is not in the contract`,
+      ),
+    ]);
+    expect(await metricOf(process, 'schemasPaused')).toBe(1);
+    const told = process.lines.filter(({ message }) => String(message).includes('another schema'));
+    expect(told).toMatchObject([{ level: 'warn', schemaId }]);
+    process.stop();
+    await world.run(5_000);
+    const next = await world.start(withPolicy());
+    await world.run(QUIET_MS);
+    const rows = await expectExactlyOnce(world);
+    expect(valuesOf(rows, 'extra')).toMatchObject({ '0/0': 'waits', '0/1': null });
+    expect(next.status.notes()).toEqual([]);
+  });
+
+  it('pause: is over for whoever has given the partition away', async () => {
+    const { world, process } = await World.started(withPolicy('pause'));
+    const { send } = await producer(world, wider);
+    world.rebalance({ p1: [0, 1, 2] });
+    send(0, { extra: 'waits' });
+    await world.run(2_000);
+    expect(await metricOf(process, 'schemasPaused')).toBe(1);
+    world.rebalance({ p1: [1, 2] });
+    await world.run(2_000);
+    expect(await metricOf(process, 'schemasPaused')).toBe(0);
+    expect(process.status.notes()).toEqual([]);
+  });
+
+  it('reject: its records are dead letters of their own kind', async () => {
+    const { world, process } = await World.started(withPolicy('reject'));
+    const { encode } = await producer(world, wider);
+    world.reject(0, [encode({ extra: 'later' })]);
+    world.click(0, [{}]);
+    await world.run(INTERVAL_MS + 500);
+    await expectExactlyOnce(world);
+    expect(await world.deadLetters()).toMatchObject([
+      {
+        error_kind: 'schema-change',
+        error_message: 'field extra is not in the contract (add-field)',
+      },
+    ]);
+    expect(process.ended()).toBeUndefined();
+  });
+
+  it('fail: the pipeline commits what lies before and stops, and says what to do', async () => {
+    const { world, process } = await World.started(withPolicy('fail'));
+    const { schemaId, send } = await producer(world, wider);
+    world.click(0, [{}]);
+    send(0, { extra: 'stops' });
+    await world.run(INTERVAL_MS + 500);
+    expect(process.ended()).toMatchObject({
+      error: {
+        kind: 'schema-change',
+        message: expect.stringMatching(
+          `schema ${schemaId} of topic clicks differs from contract click: field extra .*stream.evolution`,
+        ) as string,
+      },
+    });
+    expect(await world.rows()).toHaveLength(1);
+  });
+
+  it.each(['pause', 'reject', 'fail'] as const)(
+    '%s: lets through what is allowed',
+    async (policy) => {
+      const { world, process } = await World.started(withPolicy(policy, new Set(['add-field'])));
+      const { send } = await producer(world, wider);
+      send(0, { extra: 'taken' });
+      await world.run(INTERVAL_MS + 500);
+      expect(valuesOf(await expectExactlyOnce(world), 'extra')).toEqual({ '0/0': 'taken' });
+      expect(process.ended()).toBeUndefined();
+    },
+  );
+
+  it.each(['pause', 'reject', 'fail'] as const)(
+    '%s: lets through what makes no difference',
+    async (policy) => {
+      const { world, process } = await World.started(withPolicy(policy));
+      const same = {
+        ...clickSchema,
+        name: 'Tap',
+        doc: 'another',
+        fields: clickSchema.fields?.toReversed() ?? [],
+      };
+      const { send } = await producer(world, same);
+      send(0, {});
+      await world.run(INTERVAL_MS + 500);
+      expect(await expectExactlyOnce(world)).toHaveLength(1);
+      expect(process.ended()).toBeUndefined();
+    },
+  );
+});
