@@ -1,3 +1,4 @@
+import { highestFieldId } from '@iceberg-js/rest-client-shim/spec/field-ids.ts';
 import { describe, expect, it } from 'vitest';
 import { INTERVAL_MS, QUIET_MS, World } from './harness.ts';
 import { expectExactlyOnce } from './model.ts';
@@ -30,6 +31,27 @@ describe('a producer that sends a field more', () => {
       '0/3': null,
       '0/4': null,
     });
+  });
+
+  it('of a nested type, likewise', async () => {
+    const { world } = await World.started();
+    const line = { type: 'record', name: 'Line', fields: [field('sku', 'string')] };
+    const { send } = await producer(
+      world,
+      clickWith(field('lines', { type: 'array', items: line }), field('home', 'Line')),
+    );
+    world.click(0, [{}]);
+    send(0, { lines: [{ sku: 'a' }, { sku: 'b' }], home: { sku: 'c' } });
+    await world.run(INTERVAL_MS + 500);
+    const { schemas, snapshots } = await world.metadata();
+    expect(snapshots.map(({ summary }) => summary['added-records'])).toEqual(['2']);
+    expect((await columnsOf(world)).slice(-2)).toEqual([
+      expect.stringMatching(/lines .*"sku","required":true/),
+      expect.stringMatching(/home .*"sku","required":true/),
+    ]);
+    expect(highestFieldId(schemas.at(-1) ?? { schemaId: 0, fields: [] })).toBe(
+      (await world.metadata()).lastColumnId,
+    );
   });
 
   it('of two workers, where only one has met it', async () => {
