@@ -36,7 +36,7 @@ function tell(change: ColumnChange, { table, columnOf }: ColumnPlace): Told {
       );
     case 'made-optional':
       return note(
-        `column ${column} may become null: where the table requires it, in Trino: ${dropNotNull(table, column)}`,
+        `column ${column} may become null: where the table requires it, ${dropNotNull(table, column)}`,
       );
     case 'widened':
       return note(
@@ -70,8 +70,11 @@ function removedRequired(column: string): Told {
   );
 }
 
+/** Trino has a statement for columns only. */
 function dropNotNull(table: string, column: string): string {
-  return `alter table ${table} alter column ${column} drop not null`;
+  return /[.[{]/.test(column)
+    ? 'change that with Spark: Trino cannot within a column'
+    : `in Trino: alter table ${table} alter column ${column} drop not null`;
 }
 
 function note(message: string): Told {

@@ -241,7 +241,7 @@ describe('a column', () => {
     );
     expect(columns(older, newer)).toEqual([
       expect.stringMatching(
-        /^nobody: lines\[\].tags\{\} column c_lines\[\].tags\{\} may become null/,
+        /^nobody: lines\[\].tags\{\} column c_lines\[\].tags\{\} may become null.* with Spark/,
       ),
       expect.stringContaining('column c_lines[].tags{} becomes long from int'),
       expect.stringContaining('lines[].code was named lines[].sku'),
