@@ -3,15 +3,12 @@ import { newTableMetadata } from '@iceberg-js/rest-client-shim/spec/new-table.ts
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import { createRecordTrial } from '../enrich/dead-letters/record-trial.ts';
 import type { TrialResult } from '../enrich/dead-letters/record-trial.ts';
-import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { EnrichError } from '../enrich/error.ts';
 import { isUnavailable } from '../enrich/pipeline/retry.ts';
 import { eventFields } from '../enrich/pipeline/event-fields.ts';
+import { planTable } from '../enrich/pipeline/plan-table.ts';
 import { readNewestRecords } from '../enrich/source/newest-records.ts';
 import type { Contract } from '../schemas/contract.ts';
-import { formerColumnNames } from '../schemas/former-names.ts';
-import { planEvolution } from '../schemas/plan-evolution.ts';
-import type { EvolutionWish } from '../schemas/plan-evolution.ts';
 import { valueSubject } from '../schemas/register-contracts.ts';
 import { contractAtRef } from './against.ts';
 import type { Against } from './against.ts';
@@ -98,34 +95,12 @@ function previewOf(
   const table = [...namespace, name].join('.');
   const columns = eventFields({ config, ...contracts });
   if (metadata === undefined) return previewNewTable({ table, from, columns });
-  const plan = planEvolution({
-    table: metadata,
-    columns,
-    formerNames: formerNames({ config, contracts }),
-    allows: allowedBy(config),
-  });
+  const { evolution, refused } = planTable({ config, ...contracts, metadata });
+  const plan = { ...(evolution ?? unchanged), refused };
   return previewTable({ table, from, metadata, columns, plan });
 }
 
-function formerNames({ config, contracts }: LoadedConfig) {
-  const dimensions = config.dimensions.flatMap(({ name, prefix, columns }) => {
-    const contract = contracts.dimensions.get(name);
-    return contract === undefined ? [] : [{ name, prefix, columns, contract }];
-  });
-  return formerColumnNames({ streamContract: contracts.stream, dimensions });
-}
-
-/** A dimension says what becomes of the columns that it brings, the stream of all others. */
-function allowedBy({ stream, dimensions }: PipelineConfig): EvolutionWish['allows'] {
-  const owners = new Map(
-    dimensions.flatMap(({ name, prefix, columns, evolution }) =>
-      [`_${name}_match`, ...columns.map((column) => `${prefix}${column}`)].map(
-        (column) => [column, evolution] as const,
-      ),
-    ),
-  );
-  return (column, kind) => (owners.get(column) ?? stream.evolution).allow.has(kind);
-}
+const unchanged = { changes: [], requirements: [], updates: [] };
 
 async function configAtRef(options: ConfigOptions, ref: string): Promise<LoadedConfig | undefined> {
   const [directory, file] = [dirname(options.config), basename(options.config)];

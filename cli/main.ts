@@ -21,6 +21,7 @@ Examples:
   $ tributary validate                    check pipeline.yaml and the contracts, show the table
   $ tributary connectors apply            topics and Debezium connectors, until they run
   $ tributary contract check              what a change of the contracts breaks
+  $ tributary contract preview            what it does to the table and to the newest records
   $ tributary contract register           the stream's contract into the schema registry
   $ tributary run                         the pipeline; SIGTERM stops it cleanly
   $ tributary verify --joins              every offset once, every enriched value right

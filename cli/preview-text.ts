@@ -148,7 +148,8 @@ function verdict(preview: Preview): string {
     ...(refused === 0 ? [] : [`${refused} change${refused === 1 ? ' is' : 's are'} refused`]),
     ...(records === 0 ? [] : [`${records} record${records === 1 ? '' : 's'} newly refused`]),
   ];
-  return parts.length === 0 ? 'nothing is refused' : parts.join(', ');
+  if (parts.length === 0) return 'nothing is refused';
+  return `${parts.join(', ')}${refused === 0 ? '' : '; the pipeline does not start with that'}`;
 }
 
 const head = ['column', 'id', 'outcome', 'what becomes of it', 'queries'];

@@ -8,7 +8,7 @@ import { planEvolution } from '../../schemas/plan-evolution.ts';
 import type { TableEvolution } from '../../schemas/plan-evolution.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
 import type { TableColumn } from '../core/join.ts';
-import { eventFields } from './event-fields.ts';
+import { eventFields, formerNames } from './event-fields.ts';
 
 /** How a commit is written to the table as it is, and what becomes of its schema with it. */
 export type TablePlan = {
@@ -33,7 +33,12 @@ export function planTable(options: {
   const { config, metadata } = options;
   const current = currentSchema(metadata);
   const columns = eventFields(options).map((field) => asWideAs(current, field));
-  const plan = planEvolution({ table: metadata, columns, allows: allowedBy(config) });
+  const plan = planEvolution({
+    table: metadata,
+    columns,
+    formerNames: formerNames(options),
+    allows: allowedBy(config),
+  });
   const refused = new Set(plan.refused.map(({ column }) => outermost(column)));
   const wanted = new Set(columns.map(({ name }) => name));
   const { fields } = plan.tableSchema;

@@ -99,6 +99,8 @@ export async function openLake(purpose: string) {
     name,
     directory,
     pipelineFile: files.pipeline,
+    /** The addresses of the stack, for commands that are run otherwise. */
+    environment: base,
     stateDirectory: base.STATE_DIRECTORY,
     topic: name,
     table: name,
