@@ -1,12 +1,13 @@
 import { basename, dirname } from 'node:path';
 import { newTableMetadata } from '@iceberg-js/rest-client-shim/spec/new-table.ts';
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
+import { judgeSchema } from '../enrich/core/judge-schema.ts';
 import { createRecordTrial } from '../enrich/dead-letters/record-trial.ts';
-import type { TrialResult } from '../enrich/dead-letters/record-trial.ts';
+import type { JudgeWriter, TrialResult } from '../enrich/dead-letters/record-trial.ts';
 import { EnrichError } from '../enrich/error.ts';
 import { isUnavailable } from '../enrich/pipeline/retry.ts';
 import { eventFields } from '../enrich/pipeline/event-fields.ts';
-import { planTable } from '../enrich/pipeline/plan-table.ts';
+import { misfitOf, planTable } from '../enrich/pipeline/plan-table.ts';
 import { readNewestRecords } from '../enrich/source/newest-records.ts';
 import type { Contract } from '../schemas/contract.ts';
 import { valueSubject } from '../schemas/register-contracts.ts';
@@ -72,7 +73,7 @@ async function previewLive(loaded: LoadedConfig, options: PreviewOptions): Promi
   const found = await lookAtCatalog(config, find());
   const table = previewOf(loaded, found?.metadata, 'the catalog');
   if (options.records === 0) return { table };
-  return { table, records: await tryRecords(loaded, options) };
+  return { table, records: await tryRecords(loaded, options, found?.metadata) };
 }
 
 /** The table as the pipeline file and the contracts of a ref would have made it. */
@@ -134,6 +135,7 @@ function tableOf({ config, contracts }: LoadedConfig): TableMetadata {
 async function tryRecords(
   { config, contracts }: LoadedConfig,
   options: PreviewOptions,
+  metadata: TableMetadata | undefined,
 ): Promise<TrialResult & { topic: string; older?: string }> {
   const { topic } = config.stream;
   const older = await olderContract({ config, contracts }, options);
@@ -141,6 +143,7 @@ async function tryRecords(
     registry: openSchemaRegistry(config),
     contract: contracts.stream,
     ...(older === undefined ? {} : { older: older.contract }),
+    judge: judgeBy({ config, contracts }, metadata),
     elapsedMs: systemClock.elapsedMs,
   });
   const kafka = `Kafka at ${config.kafka.brokers.join(', ')}`;
@@ -158,6 +161,17 @@ async function tryRecords(
     await log.close();
   }
   return { topic, ...(older === undefined ? {} : { older: older.label }), ...trial.result() };
+}
+
+/** What the stream's policy makes of a writer's schema, as the running pipeline judges it. */
+function judgeBy(
+  { config, contracts: { dimensions } }: LoadedConfig,
+  metadata: TableMetadata | undefined,
+): JudgeWriter {
+  const { evolution } = config.stream;
+  const misfit = (stream: Contract): string | undefined =>
+    metadata === undefined ? undefined : misfitOf({ config, stream, dimensions, metadata });
+  return (base, current, writer) => judgeSchema({ base, current, writer, evolution, misfit });
 }
 
 /** What records are held against today: the newest version in the registry, or the contract at a ref. */

@@ -126,6 +126,7 @@ function recordLines(trial: NonNullable<Preview['records']>): string[] {
     ...refused.map(({ kind, message, count, newly, example }) => {
       return `${count} ${kind}: ${message}${todayText(older, newly)}; such as ${topic}/${example}`;
     }),
+    ...trial.followed.map((change) => `the table follows ${change}`),
     ...fieldLine('stay at their default, since no record has them', trial.unwritten),
     ...fieldLine('are null in every row', trial.alwaysNull),
     ...fieldLine('are in records and not in the contract', trial.leftOut),

@@ -1,21 +1,26 @@
 import { frameBytes } from '../../connectors/framing.ts';
 import { parseAvroType } from '../../schemas/avro-type.ts';
-import { createCodecCache } from '../../schemas/codec-cache.ts';
 import { contractFields } from '../../schemas/contract-field.ts';
 import type { ContractField } from '../../schemas/contract-field.ts';
 import type { AvroObject, Contract } from '../../schemas/contract.ts';
 import { ContractError } from '../../schemas/error.ts';
 import type { Registry } from '../../schemas/registry.ts';
 import { createRowBuffer } from '../../schemas/row-buffer.ts';
-import type { DecodeFailure, RowBuffer } from '../../schemas/row-buffer.ts';
-import { readSchemaId } from '../../schemas/row-decoder.ts';
+import type { RowBuffer } from '../../schemas/row-buffer.ts';
+import { createRowDecoder, readSchemaId } from '../../schemas/row-decoder.ts';
+import type { SchemaChange } from '../../schemas/schema-change.ts';
 import { createSchemaCache } from '../../schemas/schema-cache.ts';
 import type { SchemaCache } from '../../schemas/schema-cache.ts';
+import { changeText } from '../core/judge-schema.ts';
+import type { SchemaVerdict } from '../core/judge-schema.ts';
 import { frameFailure } from '../core/take-records.ts';
 import type { LogRecord } from '../source/newest-records.ts';
 
-/** Records that are refused for one reason. */
-type RefusedRecords = DecodeFailure & {
+/** Records that are refused, or held up by the policy, for one reason. */
+type RefusedRecords = {
+  /** As in the dead-letter table; `pause` and `fail` for what the policy does. */
+  kind: string;
+  message: string;
   count: number;
   /** How many of them the older contract takes. */
   newly: number;
@@ -34,8 +39,10 @@ export type TrialResult = {
   unwritten: readonly string[];
   /** Fields that are written, and null in every record. */
   alwaysNull: readonly string[];
-  /** Fields that records which are taken have, and the contract leaves out. */
+  /** Fields that records which are taken have, and that neither the contract nor the table takes. */
   leftOut: readonly string[];
+  /** How schemas of records make the contract grow, in words. */
+  followed: readonly string[];
 };
 
 export type RecordTrial = {
@@ -47,20 +54,30 @@ export type RecordTrial = {
 /** Damaged bytes can name any number of unknown ids; all else gives fewer reasons. */
 const REASONS_MAX = 1_000;
 
+/** What the policy makes of a writer's schema, given a contract as it stands and as it has grown to. */
+export type JudgeWriter = (base: Contract, current: Contract, writer: AvroObject) => SchemaVerdict;
+
 /**
- * Decodes records as the pipeline would under a contract and counts what comes of it; where an older contract is given,
- * also what that one makes of those that are refused. Nothing is kept of a record. Errors: `config` for a contract.
+ * Decodes records as the pipeline would under a contract and its policy, and counts what comes of it; where an older
+ * contract is given, also what becomes under that one of those that are refused. Nothing is kept of a record. Errors:
+ * `config` for a contract.
  */
 export function createRecordTrial(options: {
   registry: Pick<Registry, 'schemaById'>;
   contract: Contract;
   older?: Contract;
+  judge: JudgeWriter;
   elapsedMs: () => number;
 }): RecordTrial {
-  const { registry, contract, older, elapsedMs } = options;
+  const { registry, contract, older, judge, elapsedMs } = options;
   const schemas = createSchemaCache({ registry, elapsedMs });
-  const decode = createDecode(schemas, contract);
-  const decodeOlder = older === undefined ? undefined : createDecode(schemas, older);
+  const followed = new Map<string, string>();
+  const onFollow = (schemaId: number, change: SchemaChange): void => {
+    followed.set(change.field, `schema ${schemaId}: ${changeText(change)}`);
+  };
+  const decode = createDecode({ schemas, contract, judge, onFollow });
+  const decodeOlder =
+    older === undefined ? undefined : createDecode({ schemas, contract: older, judge });
   const counts = { records: 0, accepted: 0 };
   const refused = new Map<string, RefusedRecords>();
   const bySchema = new Map<number, number>();
@@ -97,23 +114,51 @@ export function createRecordTrial(options: {
       schemas: [...bySchema]
         .map(([schemaId, records]) => ({ schemaId, records }))
         .toSorted((a, b) => b.records - a.records),
-      ...compareFields(contractFields(contract), writtenFields(schemas, readBy), filled),
+      ...compareFields(contractFields(contract), writtenFields(schemas, readBy), filled, followed),
+      followed: [...followed.values()],
     }),
   };
 }
 
+type Outcome = RowBuffer | Pick<RefusedRecords, 'kind' | 'message'>;
+type Reader = (value: Uint8Array) => Outcome;
+
 /** Gives the row of a record until the next one, or why it is none. */
-function createDecode(
-  schemas: SchemaCache,
-  contract: Contract,
-): (value: Uint8Array | null, schemaId: number) => DecodeFailure | RowBuffer {
-  const codecs = createCodecCache({ schemas, contract });
-  const rows = createRowBuffer(contract, 1);
+function createDecode(of: {
+  schemas: SchemaCache;
+  contract: Contract;
+  judge: JudgeWriter;
+  onFollow?: (schemaId: number, change: SchemaChange) => void;
+}): (value: Uint8Array | null, schemaId: number) => Outcome {
+  const { schemas, contract: base, judge, onFollow = () => undefined } = of;
+  const readers = new Map<number, Reader>();
+  let current = base;
+  const open = (schemaId: number, writer: AvroObject): Reader => {
+    const verdict = judge(base, current, writer);
+    if (verdict.kind !== 'read') {
+      const message = verdict.changes.map(changeText).join('; ');
+      const kind = verdict.kind === 'reject' ? 'schema-change' : verdict.kind;
+      return () => ({ kind, message });
+    }
+    current = verdict.contract;
+    for (const change of verdict.followed) onFollow(schemaId, change);
+    return openReader(current, writer);
+  };
   return (value, schemaId) => {
-    const decoder = schemaId < 0 ? undefined : codecs.decoder(schemaId);
-    if (value === null || decoder === undefined || decoder === 'unknown') {
+    const writer = schemaId < 0 ? undefined : schemas.resolve(schemaId);
+    if (value === null || writer === undefined) {
       return frameFailure(value === null ? -1 : value.length, schemaId);
     }
+    const reader = readers.get(schemaId) ?? open(schemaId, writer);
+    readers.set(schemaId, reader);
+    return reader(value);
+  };
+}
+
+function openReader(contract: Contract, writer: AvroObject): Reader {
+  const decoder = createRowDecoder(contract, writer);
+  const rows = createRowBuffer(contract, 1);
+  return (value) => {
     rows.rowCount = 0;
     return decoder.append(value, frameBytes, value.length, rows) ?? rows;
   };
@@ -142,6 +187,7 @@ function compareFields(
   fields: readonly ContractField[],
   written: ReadonlySet<string> | undefined,
   filled: ReadonlySet<string>,
+  followed: ReadonlyMap<string, unknown>,
 ): Pick<TrialResult, 'unwritten' | 'alwaysNull' | 'leftOut'> {
   if (written === undefined) return { unwritten: [], alwaysNull: [], leftOut: [] };
   const isWritten = (field: ContractField): boolean =>
@@ -151,7 +197,7 @@ function compareFields(
   return {
     unwritten: lacking.map(({ name }) => name),
     alwaysNull: there.map(({ name }) => name).filter((name) => !filled.has(name)),
-    leftOut: [...written].filter((name) => !taken.has(name)),
+    leftOut: [...written].filter((name) => !taken.has(name) && !followed.has(name)),
   };
 }
 

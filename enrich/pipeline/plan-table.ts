@@ -4,6 +4,7 @@ import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-meta
 import type { NestedField, TableSchema } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import { isPromotion } from '@iceberg-js/rest-client-shim/spec/type-promotion.ts';
 import type { Contract } from '../../schemas/contract.ts';
+import { ContractError } from '../../schemas/error.ts';
 import { planEvolution } from '../../schemas/plan-evolution.ts';
 import type { TableEvolution } from '../../schemas/plan-evolution.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
@@ -49,6 +50,17 @@ export function planTable(options: {
     evolution: isEvolved ? plan : undefined,
     refused: plan.refused,
   };
+}
+
+/** Why a contract cannot be the table's; undefined where it can, or the policy alone keeps it from that. */
+export function misfitOf(options: Parameters<typeof planTable>[0]): string | undefined {
+  try {
+    const byTable = planTable(options).refused.find(({ by }) => by === 'table');
+    return byTable === undefined ? undefined : `it ${byTable.reason}`;
+  } catch (error) {
+    if (error instanceof ContractError) return error.message;
+    throw error;
+  }
 }
 
 /** How files of the plan look: with the evolved schema as the current one. */

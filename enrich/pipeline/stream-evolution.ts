@@ -1,6 +1,5 @@
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import type { AvroObject, Contract } from '../../schemas/contract.ts';
-import { ContractError } from '../../schemas/error.ts';
 import type { ContractSet } from '../config/check-contracts.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
 import { changeText, judgeSchema, withFields } from '../core/judge-schema.ts';
@@ -10,7 +9,7 @@ import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Lesson } from '../worker/click-worker.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
-import { planTable } from './plan-table.ts';
+import { misfitOf, planTable } from './plan-table.ts';
 import type { TablePlan } from './plan-table.ts';
 import { refusalTexts, unfit } from './tables.ts';
 import type { TableHandle } from './tables.ts';
@@ -104,13 +103,14 @@ export class StreamEvolution {
   #judge(schemaId: number, avroSchema: AvroObject): SchemaVerdict {
     const before = this.#verdicts.get(avroSchema);
     if (before !== undefined) return before;
-    const { config, contracts } = this.#context;
+    const { config, contracts, table } = this.#context;
     const verdict = judgeSchema({
       base: contracts.stream,
       current: this.#contract,
       writer: avroSchema,
       evolution: config.stream.evolution,
-      misfit: (contract) => this.#misfit(contract),
+      misfit: (stream) =>
+        misfitOf({ config, stream, dimensions: contracts.dimensions, metadata: table.metadata }),
     });
     this.#verdicts.set(avroSchema, verdict);
     if (verdict.kind === 'read') {
@@ -119,19 +119,6 @@ export class StreamEvolution {
     }
     this.#tell(schemaId, verdict);
     return verdict;
-  }
-
-  #misfit(stream: Contract): string | undefined {
-    const { config, contracts, table } = this.#context;
-    try {
-      const { dimensions } = contracts;
-      const { refused } = planTable({ config, stream, dimensions, metadata: table.metadata });
-      const byTable = refused.find(({ by }) => by === 'table');
-      return byTable === undefined ? undefined : `it ${byTable.reason}`;
-    } catch (error) {
-      if (error instanceof ContractError) return error.message;
-      throw error;
-    }
   }
 
   #tell(schemaId: number, verdict: SchemaVerdict): void {

@@ -56,6 +56,7 @@ const trial: TrialResult = {
   unwritten: ['campaign'],
   alwaysNull: [],
   leftOut: ['old'],
+  followed: [],
 };
 
 describe('the preview of a table', () => {

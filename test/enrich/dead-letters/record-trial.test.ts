@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { EvolutionConfig } from '../../../enrich/config/pipeline-config.ts';
+import { judgeSchema } from '../../../enrich/core/judge-schema.ts';
 import { createRecordTrial } from '../../../enrich/dead-letters/record-trial.ts';
 import type { TrialResult } from '../../../enrich/dead-letters/record-trial.ts';
 import type { AvroObject, Contract } from '../../../schemas/contract.ts';
@@ -22,12 +24,15 @@ async function sent(fields: unknown[], value: unknown): Promise<Uint8Array> {
 async function tried(
   values: readonly (Uint8Array | null)[],
   contract: Contract,
-  older?: Contract,
+  { older, ...evolution }: { older?: Contract } & Partial<EvolutionConfig> = {},
 ): Promise<TrialResult> {
+  const policy: EvolutionConfig = { policy: 'ignore', allow: new Set(), ...evolution };
   const trial = createRecordTrial({
     registry,
     contract,
     ...(older === undefined ? {} : { older }),
+    judge: (base, current, writer) =>
+      judgeSchema({ base, current, writer, evolution: policy, misfit: () => undefined }),
     elapsedMs: () => 0,
   });
   await trial.add(values.map((value, i) => ({ partition: 2, offset: BigInt(i), value })));
@@ -77,7 +82,9 @@ describe('records tried under a contract', () => {
       await sent([id, note], { id: 3n, note: null }),
       null,
     ];
-    const result = await tried(values, contractOf([id, required]), contractOf([id, note]));
+    const result = await tried(values, contractOf([id, required]), {
+      older: contractOf([id, note]),
+    });
     expect(result).toMatchObject({ records: 4, accepted: 1 });
     expect(result.refused).toEqual([
       {
@@ -99,7 +106,9 @@ describe('records tried under a contract', () => {
 
   it('with a schema that nobody registered, or without a frame, are refused as the pipeline does', async () => {
     const values = [withFrame(4_711, Buffer.of(2)), Buffer.from('{"id":1}'), Buffer.of()];
-    const { refused, schemas } = await tried(values, contractOf([id]), contractOf([id]));
+    const { refused, schemas } = await tried(values, contractOf([id]), {
+      older: contractOf([id]),
+    });
     expect(refused.map(({ kind, count, newly }) => [kind, count, newly])).toEqual([
       ['no-magic-byte', 2, 0],
       ['unknown-schema-id', 1, 0],
@@ -110,5 +119,39 @@ describe('records tried under a contract', () => {
   it('say nothing of fields where none was read', async () => {
     const result = await tried([Buffer.of()], contractOf([id, note]));
     expect(result).toMatchObject({ accepted: 0, unwritten: [], alwaysNull: [], leftOut: [] });
+  });
+
+  it('are what the policy makes of their schema: read as the table follows, held up, or refused', async () => {
+    const long = { ...size, type: 'long' };
+    const values = [
+      await sent([id, size], { id: 1n, size: 3 }),
+      await sent([id, long], { id: 1n, size: 2n ** 40n }),
+    ];
+    const contract = contractOf([id, size]);
+    const grown = await tried(values, contract, {
+      policy: 'evolve',
+      allow: new Set(['widen-type']),
+    });
+    expect(grown).toMatchObject({ accepted: 2, refused: [] });
+    expect(grown.followed).toEqual([
+      expect.stringMatching(
+        /^schema \d+: field size is long, and int in the contract \(widen-type\)$/,
+      ),
+    ]);
+    const more = [await sent([id, note], { id: 1n, note: 'x' })];
+    const allow = new Set(['add-field'] as const);
+    expect(await tried(more, contractOf([id]), { policy: 'evolve', allow })).toMatchObject({
+      leftOut: [],
+      followed: [expect.stringContaining('field note is not in the contract (add-field)')],
+    });
+    const kinds = async (policy: EvolutionConfig['policy'], older = contract) =>
+      (await tried(values, contract, { policy, older })).refused.map((each) => [
+        each.kind,
+        each.count,
+        each.newly,
+      ]);
+    expect(await kinds('reject')).toEqual([['schema-change', 1, 0]]);
+    expect(await kinds('pause')).toEqual([['pause', 1, 0]]);
+    expect(await kinds('fail', contractOf([id, long]))).toEqual([['fail', 1, 1]]);
   });
 });
