@@ -132,10 +132,7 @@ function streamColumn(column: BufferColumn, rowCount: number, type: IcebergType)
       return { kind: 'int32', values: column.values.subarray(0, rowCount), valid };
     case 'int64':
       if (type === 'int') {
-        const narrow = Int32Array.from(
-          { length: rowCount },
-          (_, row) => column.words[2 * row] ?? 0,
-        );
+        const narrow = narrowed(column, rowCount);
         return { kind: 'int32', values: narrow, valid };
       }
       return { kind: 'int64', values: asInt64(column.words, rowCount), valid };
@@ -160,6 +157,24 @@ function streamColumn(column: BufferColumn, rowCount: number, type: IcebergType)
         valid,
       };
   }
+}
+
+/** Values that were written as 32 bits, in a column that has room for 64 by now. */
+function narrowed(
+  { name, words, valid }: Extract<BufferColumn, { kind: 'int64' }>,
+  rowCount: number,
+): Int32Array {
+  const values = new Int32Array(rowCount);
+  for (let row = 0; row < rowCount; row++) {
+    const low = words[2 * row] as number;
+    if (valid[row] === 1 && words[2 * row + 1] !== low >> 31) {
+      throw new Error(
+        `assert: column ${name} is an int of the table, and row ${row} has more bits`,
+      );
+    }
+    values[row] = low;
+  }
+  return values;
 }
 
 /** What a column is made of goes by the ids of the table's type; fields that it lacks are left out. */

@@ -37,7 +37,8 @@ export class StreamEvolution {
   /** By schema id, where rows of it need other columns than those of the start. */
   readonly #carries = new Map<number, ReadonlySet<string>>();
   readonly #paused = new Map<number, string>();
-  #plan: { key: string; plan: TablePlan } | undefined;
+  /** The last plan, and what it was made of. */
+  #plan: { key: string; contract: Contract; plan: TablePlan } | undefined;
 
   constructor(context: EvolutionContext) {
     this.#context = context;
@@ -85,8 +86,9 @@ export class StreamEvolution {
     const { config, contracts, table, logger } = this.#context;
     const names = new Set([...schemaIds].flatMap((id) => [...(this.#carries.get(id) ?? [])]));
     const key = [metadata.currentSchemaId, metadata.lastColumnId, ...names].join(' ');
-    if (this.#plan?.key === key) return this.#plan.plan;
-    const stream = withFields(contracts.stream, this.#contract, names);
+    const contract = this.#contract;
+    if (this.#plan?.key === key && this.#plan.contract === contract) return this.#plan.plan;
+    const stream = withFields(contracts.stream, contract, names);
     const plan = planTable({ config, stream, dimensions: contracts.dimensions, metadata });
     const own = new Set(contracts.stream.avroSchema.fields.map(({ name }) => name));
     const isNew = (column: string) => names.has(column) && !own.has(column);
@@ -96,7 +98,7 @@ export class StreamEvolution {
     if (reasons.length > 0) {
       logger.warn('the table does not take what records bring: it is left out', { reasons });
     }
-    this.#plan = { key, plan };
+    this.#plan = { key, contract, plan };
     return plan;
   }
 
