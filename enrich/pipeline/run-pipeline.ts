@@ -109,7 +109,7 @@ async function runLoops(options: PipelineOptions, signal: AbortSignal): Promise<
   const loops = [
     opened.feed.run(stopping),
     joinClicks(options, { ...opened, onReady: ready.resolve }, stopping),
-    lookAfterState(ports, ready.promise, stopping),
+    lookAfterState(options, { feed: opened.feed, ready: ready.promise }, stopping),
     opened.rejects.run(
       { ...opened.lake, pipeline: config.pipeline, ...opened, table: opened.tables.deadLetter },
       stopping,
@@ -127,12 +127,12 @@ async function runLoops(options: PipelineOptions, signal: AbortSignal): Promise<
 }
 
 /**
- * Has the projections saved once they are loaded, so that the next start need not read all rows, and the rows checked
- * that this one has not read. Runs until the signal.
+ * Has it stored, once the dimensions are loaded, that they were, and the projections saved, so that the next start need
+ * not read all rows; and the rows checked that this one has not read. Runs until the signal.
  */
 async function lookAfterState(
-  { state, clock, logger }: PipelinePorts,
-  ready: Promise<void>,
+  { ports: { state, clock, logger }, status }: PipelineOptions,
+  { feed, ready }: { feed: DimensionFeed; ready: Promise<void> },
   signal: AbortSignal,
 ): Promise<void> {
   const aborted = new Promise<void>((resolve) => {
@@ -141,7 +141,17 @@ async function lookAfterState(
   });
   const save = async (): Promise<void> => {
     await Promise.race([ready, aborted]);
-    if (!signal.aborted) await state.saveProjections('ready');
+    if (signal.aborted) return;
+    // Beside the joins: they need not wait for what only a later start asks for.
+    await retryUntilAvailable({
+      what: 'storing that the dimensions were read',
+      attempt: () => feed.rememberRead(),
+      clock,
+      logger,
+      signal,
+      status,
+    });
+    await state.saveProjections('ready');
   };
   await Promise.all([save(), state.checkContent({ clock, logger, signal })]);
   await aborted;
@@ -237,14 +247,6 @@ async function joinClicks(
     signal,
   });
   if (signal.aborted) return;
-  await retryUntilAvailable({
-    what: 'storing that the dimensions were read',
-    attempt: () => feed.rememberRead(),
-    clock,
-    logger,
-    signal,
-    status,
-  });
   metrics.ready.set(1);
   status.ready();
   opened.onReady();

@@ -79,6 +79,8 @@ export function startProcess(world: World, options: ProcessOptions): Process {
   const end = (error: unknown): void => {
     if (!outside.life.alive) return;
     ended = { error };
+    // A join whose answer was lost has made a member all the same; its session ends with the process.
+    for (const member of members) void member.leave();
     world.tell(`${name} ended: ${error instanceof Error ? error.message : 'stopped'}`);
   };
   open(world, { ...options, groupId }, { outside, members, signal: stopping.signal }).then(
