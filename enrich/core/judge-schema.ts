@@ -52,7 +52,7 @@ export function judgeSchema(options: {
   if (others.length > 0 && policy !== 'evolve' && policy !== 'ignore') {
     return { kind: policy, changes: others };
   }
-  const carries = carriedFields({ base, contract, writer, evolution });
+  const carries = carriedFields({ base, writer, evolution });
   return { kind: 'read', contract, carries, followed, ignored: others };
 }
 
@@ -60,21 +60,18 @@ function asItStands(contract: Contract): SchemaVerdict {
   return { kind: 'read', contract, carries: new Set(), followed: [], ignored: [] };
 }
 
-/** Where the schema differs from the contract of the start, and no more from what that has grown to. */
+/**
+ * Fields in which the schema differs from the contract of the start as is allowed. Where it differs in more than that,
+ * rows of it that can be read have what is allowed all the same.
+ */
 function carriedFields(of: {
   base: Contract;
-  contract: Contract;
   writer: AvroObject;
   evolution: EvolutionConfig;
 }): ReadonlySet<string> {
-  const { base, contract, writer, evolution } = of;
-  const left = new Set(schemaChanges(contract, writer)?.map(({ field }) => field));
-  const differing = schemaChanges(base, writer) ?? [];
-  return new Set(
-    differing
-      .filter(({ field, kind }) => evolution.allow.has(kind) && !left.has(field))
-      .map(({ field }) => field),
-  );
+  const differing = schemaChanges(of.base, of.writer) ?? [];
+  const allowed = differing.filter(({ kind }) => of.evolution.allow.has(kind));
+  return new Set(allowed.map(({ field }) => field));
 }
 
 /** The contract of the start with these fields, and no others, as they are in what it has grown to. */

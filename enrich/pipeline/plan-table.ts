@@ -93,7 +93,8 @@ function asWideAs(tableSchema: TableSchema | undefined, field: NestedField): Nes
   return isWider ? { ...field, type } : field;
 }
 
-function outermost(column: string): string {
+/** The column of the table that a path leads into. */
+export function outermost(column: string): string {
   return /^[^.[{]*/.exec(column)?.[0] ?? column;
 }
 

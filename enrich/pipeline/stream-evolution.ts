@@ -9,7 +9,7 @@ import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Lesson } from '../worker/click-worker.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
-import { misfitOf, planTable } from './plan-table.ts';
+import { misfitOf, outermost, planTable } from './plan-table.ts';
 import type { TablePlan } from './plan-table.ts';
 import { refusalTexts, unfit } from './tables.ts';
 import type { TableHandle } from './tables.ts';
@@ -85,13 +85,14 @@ export class StreamEvolution {
   plan(schemaIds: ReadonlySet<number>, metadata: TableMetadata): TablePlan {
     const { config, contracts, table, logger } = this.#context;
     const names = new Set([...schemaIds].flatMap((id) => [...(this.#carries.get(id) ?? [])]));
-    const key = [metadata.currentSchemaId, metadata.lastColumnId, ...names].join(' ');
+    const { currentSchemaId, lastColumnId, schemas } = metadata;
+    const key = [currentSchemaId, lastColumnId, schemas.length, ...names].join(' ');
     const contract = this.#contract;
     if (this.#plan?.key === key && this.#plan.contract === contract) return this.#plan.plan;
     const stream = withFields(contracts.stream, contract, names);
     const plan = planTable({ config, stream, dimensions: contracts.dimensions, metadata });
     const own = new Set(contracts.stream.avroSchema.fields.map(({ name }) => name));
-    const isNew = (column: string) => names.has(column) && !own.has(column);
+    const isNew = (path: string) => names.has(outermost(path)) && !own.has(outermost(path));
     const fatal = plan.refused.filter(({ column }) => !isNew(column));
     const reasons = refusalTexts(table.identifier, plan.refused);
     if (fatal.length > 0) throw unfit(table.identifier, reasons);

@@ -115,6 +115,21 @@ describe('a producer that changes a field', () => {
     );
   });
 
+  it('to a wider type beside one that the column cannot become widens it, and only the others are dead letters', async () => {
+    const { world } = await World.started(withPolicy());
+    const { encode, send } = await producer(
+      world,
+      clickWith(field('duration_ms', ['null', 'long', 'string'])),
+    );
+    send(0, { duration_ms: 2 ** 40 });
+    world.reject(0, [encode({ duration_ms: 'long' })]);
+    world.click(0, [{}]);
+    await world.run(INTERVAL_MS + 500);
+    const rows = await expectExactlyOnce(world);
+    expect(valuesOf(rows, 'duration_ms')).toMatchObject({ '0/0': BigInt(2 ** 40) });
+    expect(await columnsOf(world)).toContainEqual(expect.stringMatching(/duration_ms "long"/));
+  });
+
   it('to what the column cannot become gets dead letters, and the table stays', async () => {
     const { world, process } = await World.started(withPolicy());
     const before = await columnsOf(world);
