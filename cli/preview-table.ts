@@ -3,6 +3,7 @@ import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-meta
 import type { NestedField } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import { typeText } from '@iceberg-js/rest-client-shim/spec/type-text.ts';
 import type { WireObject } from '@iceberg-js/rest-client-shim/spec/wire.ts';
+import { outermost } from '../schemas/evolve-fields.ts';
 import type { RefusedChange, TableChange } from '../schemas/evolve-fields.ts';
 import type { TableEvolution } from '../schemas/plan-evolution.ts';
 
@@ -118,11 +119,6 @@ function viewsOf(changes: readonly TableChange[]): string[] {
 
 function isColumn(path: string): boolean {
   return outermost(path) === path;
-}
-
-/** `a` of `a.b`, `a[]`, `a{}`. */
-function outermost(column: string): string {
-  return /^[^.[{]*/.exec(column)?.[0] ?? column;
 }
 
 function outcomeOf(change: TableChange, table: string): ColumnOutcome {

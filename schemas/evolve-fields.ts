@@ -281,3 +281,8 @@ function isSameType(left: IcebergType, right: IcebergType): boolean {
 function describe(type: IcebergType): string {
   return typeof type === 'string' ? type : `a ${type.type}`;
 }
+
+/** The column of the table that a path leads into: `a` of `a.b`, `a[]`, `a{}`. */
+export function outermost(path: string): string {
+  return /^[^.[{]*/.exec(path)?.[0] ?? path;
+}

@@ -3,6 +3,7 @@ import { layoutOf } from '@iceberg-js/rest-client-shim/write/write-data-files.ts
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import type { NestedField, TableSchema } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import { isPromotion } from '@iceberg-js/rest-client-shim/spec/type-promotion.ts';
+import { outermost } from '../../schemas/evolve-fields.ts';
 import type { Contract } from '../../schemas/contract.ts';
 import { ContractError } from '../../schemas/error.ts';
 import { planEvolution } from '../../schemas/plan-evolution.ts';
@@ -91,11 +92,6 @@ function asWideAs(tableSchema: TableSchema | undefined, field: NestedField): Nes
   const { type: own } = field;
   const isWider = typeof type === 'string' && typeof own === 'string' && isPromotion(own, type);
   return isWider ? { ...field, type } : field;
-}
-
-/** The column of the table that a path leads into. */
-export function outermost(column: string): string {
-  return /^[^.[{]*/.exec(column)?.[0] ?? column;
 }
 
 /** A dimension says what becomes of the columns that it brings, the stream of all others. */

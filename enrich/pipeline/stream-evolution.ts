@@ -1,5 +1,6 @@
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import type { AvroObject, Contract } from '../../schemas/contract.ts';
+import { outermost } from '../../schemas/evolve-fields.ts';
 import type { ContractSet } from '../config/check-contracts.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
 import { changeText, judgeSchema, withFields } from '../core/judge-schema.ts';
@@ -9,7 +10,7 @@ import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Lesson } from '../worker/click-worker.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
-import { misfitOf, outermost, planTable } from './plan-table.ts';
+import { misfitOf, planTable } from './plan-table.ts';
 import type { TablePlan } from './plan-table.ts';
 import { refusalTexts, unfit } from './tables.ts';
 import type { TableHandle } from './tables.ts';
@@ -26,8 +27,9 @@ type EvolutionContext = {
 
 /**
  * How the contract of the stream grows while the pipeline runs. Each schema that records are met of is judged once, one
- * after the other, by the policy of pipeline.yaml; what is followed makes the contract larger and never smaller, so that
- * it reads all that it has read before. The table follows in the commit that first carries rows of such a schema: a record
+ * after the other, by the policy of pipeline.yaml; what is followed makes the contract larger and never smaller. A schema
+ * that was read without a field is not judged again when another one brings that field in a form that it cannot be read
+ * in: such records of it are dead letters from then on. The table follows in the commit that first carries rows of such a schema: a record
  * that cannot be decoded changes nothing.
  */
 export class StreamEvolution {
