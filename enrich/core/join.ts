@@ -92,9 +92,13 @@ export function joinBatch(
   for (const dimension of target.dimensions) {
     const { name, projection } = dimension;
     const sequence = projection.sequence();
-    probe(dimension, clicks.rows, slots);
-    hits.set(name, carry(dimension, slots, { columns, budget }));
-    assertUnchanged(name, sequence, projection.sequence());
+    try {
+      probe(dimension, clicks.rows, slots);
+      hits.set(name, carry(dimension, slots, { columns, budget }));
+    } finally {
+      // Also after an error: what is half one thing and half another may be anything.
+      assertUnchanged(name, sequence, projection.sequence());
+    }
   }
   return { batch: { rowCount, columns }, hits };
 }

