@@ -80,3 +80,18 @@ describe('the values that a join carries', () => {
     );
   });
 });
+
+describe('a projection that changes during a join', () => {
+  it('is told as that, whatever reading half of it led to', () => {
+    const projection = target.dimensions[0]?.projection;
+    if (projection === undefined) throw new Error('users is joined');
+    let sequence = 0;
+    projection.sequence = () => (sequence += 2);
+    projection.gatherCodes = () => {
+      throw new RangeError('offset is out of bounds');
+    };
+    expect(() => joinBatch(clicksOf(1), target, 0)).toThrow(
+      'assert: dimension users must not change during a join, its sequence went from 2 to 4',
+    );
+  });
+});
