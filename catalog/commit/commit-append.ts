@@ -164,7 +164,8 @@ async function send(commit: PreparedCommit, mayResend = true): Promise<Sending> 
 }
 
 /**
- * Finds out what became of a commit: landed, or void because `main` has moved without it. Both copies
+ * Finds out what became of a commit: landed, void because `main` has moved without it, or overtaken by a schema that
+ * asks for other files. Both copies
  * of a resend assert the same parent, so at most one lands, and a refused resend says only that `main`
  * has moved: perhaps by the first copy. The wait is bounded because some catalogs answer a request that
  * they will never accept with 500.
@@ -191,7 +192,10 @@ async function resolveUnknown(
 
     const metadata = await loadIfAvailable(run);
     if (metadata === undefined) continue;
-    if (judge(run, metadata).kind === 'landed') return landed(run, metadata);
+    const verdict = judge(run, metadata);
+    if (verdict.kind === 'landed') return landed(run, metadata);
+    // The schema has moved, `main` has not: what is written again asserts the same parent under the same commit id.
+    if (verdict.kind === 'rewrite') return { kind: 'moved', metadata };
     if (metadata.currentSnapshotId !== staged.parentSnapshotId) return { kind: 'moved', metadata };
 
     tell(run, 'resend', 'main has not moved: the identical request is sent again', { round });

@@ -105,3 +105,28 @@ test('a schema that has moved meanwhile has it judged again, and only what is ju
   expect(metadata.snapshots, 'and nothing of it is in the table').toEqual([]);
   expect(bench.deleted).toEqual([]);
 });
+
+test.each(['fail', 'delay'] as const)(
+  'a schema that has moved after an unknown outcome (%s) is told at once, and both copies are one commit at most',
+  async (fault) => {
+    const bench = await createAppendBench();
+    bench.faults = [fault];
+    bench.onSleep = async () => {
+      bench.onSleep = undefined;
+      await addColumnByOthers(bench);
+    };
+    const options = bench.options('c1', FIRST);
+    const decide = (metadata: TableMetadata): AppendVerdict => {
+      const verdict = options.decide(metadata);
+      const isOther = metadata.currentSchemaId !== 0;
+      return verdict.kind === 'append' && isOther ? { kind: 'rewrite' } : verdict;
+    };
+    const outcome = await commitAppend({ ...options, decide });
+    expect(outcome).toMatchObject({ kind: 'rewrite' });
+    expect(bench.sent, 'the request of before and the column of others').toHaveLength(2);
+    bench.catalog.deliverDelayed();
+    await commitAppend(bench.options('c1', FIRST));
+    expect((await bench.load()).snapshots).toHaveLength(1);
+    expect(bench.deleted).toEqual([]);
+  },
+);
