@@ -48,6 +48,8 @@ type Post = {
 export class ClickCrew {
   readonly #posts: readonly Post[];
   readonly #context: CrewContext;
+  /** How often partitions were assigned. */
+  #assignments = 0;
   /** What a take, or giving up a batch, failed with for good. */
   #failure: unknown;
   #news = Promise.withResolvers<void>();
@@ -67,6 +69,7 @@ export class ClickCrew {
   /** Starts over at these offsets with nothing taken. */
   async assign(position: Position, bounds: LogBounds): Promise<void> {
     const { length } = this.#posts;
+    this.#assignments += 1;
     this.#context.evolution.forgetPauses();
     await Promise.all(
       this.#posts.map(async (post, index) => {
@@ -148,11 +151,13 @@ export class ClickCrew {
 
   async #takeInto(post: Post, waitMsMax: number, signal: AbortSignal): Promise<void> {
     const { clock, logger, metrics } = this.#context;
+    const assignment = this.#assignments;
+    const isCurrent = (): boolean => assignment === this.#assignments;
     post.isTaking = true;
     try {
       const fill = await post.worker.take(waitMsMax);
       this.#note(post, fill);
-      if (fill.missing.length > 0) await this.#teach(post.worker, fill.missing);
+      if (fill.missing.length > 0) await this.#teach(post.worker, fill.missing, isCurrent);
     } catch (error) {
       if (isUnavailable(error)) {
         metrics.fetchErrors.inc({ reader: 'clicks' });
@@ -167,13 +172,21 @@ export class ClickCrew {
     }
   }
 
-  /** Loads schemas, waiting a moment at most, and tells the worker those that are known by then and may be read. */
-  async #teach(worker: ClickWorker, missing: readonly number[]): Promise<void> {
+  /**
+   * Loads schemas, waiting a moment at most, and tells the worker those that are known by then and may be read; nobody
+   * where partitions were assigned meanwhile: what is still missing then is told again.
+   */
+  async #teach(
+    worker: ClickWorker,
+    missing: readonly number[],
+    isCurrent: () => boolean,
+  ): Promise<void> {
     const { schemas, evolution } = this.#context;
     const answerTo = (id: number) =>
       schemas.resolve(id) ?? (schemas.isUnknown(id) ? 'unknown' : undefined);
     const unasked = missing.filter((id) => answerTo(id) === undefined && !schemas.isLoading(id));
     if (unasked.length > 0) await schemas.load(unasked);
+    if (!isCurrent()) return;
     const known = new Map<number, AvroObject | 'unknown'>();
     for (const id of missing) {
       const answer = answerTo(id);

@@ -62,6 +62,27 @@ describe('the policy', () => {
     expect(process.status.notes()).toEqual([]);
   });
 
+  it('pause: is not told of a partition that was given away while its schema was asked for', async () => {
+    const { config } = withPolicy('pause');
+    const { world, process } = await World.started({ config: { ...config, workers: 2 } });
+    const { send } = await producer(world, wider);
+    world.rebalance({ p1: [0, 1, 2] });
+    world.click(1, [{}]);
+    await world.run(2_000);
+    const schemaById = world.registry.schemaById.bind(world.registry);
+    world.registry.schemaById = async (id) => {
+      await world.time.sleep(200);
+      return schemaById(id);
+    };
+    send(0, { extra: 'waits' });
+    await world.run(50);
+    world.rebalance({ p1: [1, 2] });
+    world.click(1, [{}]);
+    await world.run(2_000);
+    expect(await metricOf(process, 'schemasPaused')).toBe(0);
+    expect(process.status.notes()).toEqual([]);
+  });
+
   it('reject: its records are dead letters of their own kind', async () => {
     const { world, process } = await World.started(withPolicy('reject'));
     const { encode } = await producer(world, wider);
