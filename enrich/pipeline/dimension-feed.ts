@@ -44,6 +44,8 @@ export type DimensionFeedOptions = {
   status: PipelineStatus;
 };
 
+type Standing = { topic: string; partition: number; standstill: Standstill };
+
 /**
  * Takes the changes of every dimension topic into the state, for ever. Each process reads all partitions,
  * from the position that its own state holds; group membership plays no part.
@@ -287,7 +289,7 @@ export class DimensionFeed {
     const { clock } = this.#options;
     const turn = { nowMs: clock.nowMs(), elapsedMs: clock.elapsedMs() };
     const intakes = new Map<string, ChangeIntake>();
-    const standing = new Map<string, Standstill>();
+    const standing: Standing[] = [];
     const blocked = new Set<string>();
     let keptBytes = 0;
     const progress = await this.#reader.poll(
@@ -301,8 +303,7 @@ export class DimensionFeed {
         keptBytes += intake.keptBytes - keptBefore;
         if (standstill === undefined) return;
         blocked.add(key);
-        standing.set(key, standstill);
-        this.#stand({ topic, partition }, standstill);
+        standing.push({ topic, partition, standstill });
       },
       { waitMsMax: POLL_WAIT_MS_MAX, bytesMax: this.#pollBytesMax },
     );
@@ -326,12 +327,14 @@ export class DimensionFeed {
       await this.#missedDeletes.get(topic)?.reached(places, turn);
     }
     if (blocked.size === 0) return;
-    await this.#answer([...standing.values()]);
+    // Not before what lies before is applied: where that fails, it is read again.
+    for (const one of standing) this.#stand(one);
+    await this.#answer(standing);
     this.#seek();
   }
 
   /** Keeps a partition from being read until what it stands for is there. */
-  #stand({ topic, partition }: { topic: string; partition: number }, standstill: Standstill): void {
+  #stand({ topic, partition, standstill }: Standing): void {
     switch (standstill.kind) {
       case 'missing':
         return this.#awaited.add(topic, partition, standstill.schemaIds);
@@ -345,10 +348,11 @@ export class DimensionFeed {
   }
 
   /** Errors: `schema-change` where that is the policy; those of the registry that no waiting mends. */
-  async #answer(standing: readonly Standstill[]): Promise<void> {
-    const missing = standing.flatMap((one) => (one.kind === 'missing' ? one.schemaIds : []));
+  async #answer(standing: readonly Standing[]): Promise<void> {
+    const standstills = standing.map(({ standstill }) => standstill);
+    const missing = standstills.flatMap((one) => (one.kind === 'missing' ? one.schemaIds : []));
     if (missing.length > 0) await this.#options.schemas.load(new Set(missing));
-    const failure = standing.find((one) => one.kind === 'fail');
+    const failure = standstills.find((one) => one.kind === 'fail');
     if (failure === undefined) return;
     const { why, remedy, schemaId } = failure;
     throw new EnrichError('schema-change', `${why}. ${remedy}`, { context: { schemaId } });

@@ -206,6 +206,36 @@ describe('under pause', () => {
     expect(await world.rows()).toEqual([]);
   });
 
+  it('what lies before such a record is applied, also where that takes more than one try', async () => {
+    const { world, process } = await started(under('pause'));
+    await write(world, withoutYear, { key: 2, partition: 1, row: { name: 'bo' } });
+    await world.run(1_000);
+    world.faults.away.add('state');
+    await write(world, whole, { key: 1, row: { name: 'anna', birth_year: 1991 } });
+    await write(world, withoutYear, { key: 1, row: { name: 'anne' } });
+    await world.run(5_000);
+    world.faults.away.clear();
+    await world.run(QUIET_MS);
+    expect(await joined(world, [1])).toEqual([[1n, 'anna', 1991]]);
+    expect(await paused(process)).toBe(2);
+  });
+
+  it('a restart joins no click before what lies before such a record is applied', async () => {
+    const { world, process } = await started(under('pause'));
+    await write(world, withoutYear, { key: 2, partition: 1, row: { name: 'bo' } });
+    await world.run(5_000);
+    process.stop();
+    await world.run(5_000);
+    await write(world, whole, { key: 1, row: { name: 'anna', birth_year: 1991 } });
+    await write(world, withoutYear, { key: 1, row: { name: 'anne' } });
+    world.beforeApply = () => world.time.sleep(10_000);
+    await world.start({ config: under('pause') });
+    expect(await joined(world, [1])).toEqual([]);
+    await world.run(20_000);
+    const rows = await world.rows();
+    expect(rows.map((row) => row['user_name'])).toEqual(['anna']);
+  });
+
   it('kinds that are allowed go on', async () => {
     const { world, process } = await started(under('pause', new Set(['drop-field'])));
     await write(world, withoutYear, { key: 1, row: { name: 'anna' } });
