@@ -77,13 +77,7 @@ export class DimensionFeed {
     this.#reader = reader;
     this.#unread = unread;
     this.#paused = new PausedPartitions(options);
-    this.#awaited = new AwaitedPartitions({
-      ...options,
-      schemas: {
-        isLoading: (id) => this.#paused.hasSchema(id) || options.schemas.isLoading(id),
-        assertSound: () => options.schemas.assertSound(),
-      },
-    });
+    this.#awaited = new AwaitedPartitions(options);
     this.#listedMs = options.clock.elapsedMs();
     this.#byTopic = new Map(options.topics.map((topic) => [topic.description.topic, topic]));
   }
@@ -340,7 +334,7 @@ export class DimensionFeed {
         return this.#awaited.add(topic, partition, standstill.schemaIds);
       case 'pause':
         this.#paused.add({ topic, partition }, standstill);
-        this.#awaited.add(topic, partition, [standstill.schemaId]);
+        this.#awaited.add(topic, partition, undefined);
         if (this.#mayStand(topic, partition)) this.#unread.get(topic)?.delete(partition);
         return;
       case 'fail':

@@ -1,4 +1,5 @@
 import type { Metrics } from '../metrics.ts';
+import type { DimensionTopic } from './change-intake.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
 
 type Place = { topic: string; partition: number };
@@ -10,37 +11,34 @@ type Place = { topic: string; partition: number };
 export class PausedPartitions {
   readonly #metrics: Pick<Metrics, 'partitionsPaused'>;
   readonly #status: Pick<PipelineStatus, 'note'>;
-  readonly #schemaIds = new Set<number>();
   readonly #byTopic = new Map<string, Set<number>>();
 
   constructor({
+    topics,
     metrics,
     status,
   }: {
+    topics: readonly Pick<DimensionTopic, 'description'>[];
     metrics: Pick<Metrics, 'partitionsPaused'>;
     status: Pick<PipelineStatus, 'note'>;
   }) {
     this.#metrics = metrics;
     this.#status = status;
+    // What a state before this one stood still at may be no obstacle any more.
+    for (const { description } of topics) {
+      metrics.partitionsPaused.set({ topic: description.topic }, 0);
+    }
   }
 
-  add(
-    { topic, partition }: Place,
-    { schemaId, why, remedy }: { schemaId: number; why: string; remedy: string },
-  ): void {
+  /** Each reason is seen once, however many partitions have it. */
+  add({ topic, partition }: Place, { why, remedy }: { why: string; remedy: string }): void {
     const partitions = this.#byTopic.get(topic) ?? new Set();
     this.#byTopic.set(topic, partitions.add(partition));
-    this.#schemaIds.add(schemaId);
     this.#metrics.partitionsPaused.set({ topic }, partitions.size);
-    this.#status.note(`${topic}/${schemaId}`, `paused at ${why}. ${remedy}`);
+    this.#status.note(why, `paused at ${why}. ${remedy}`);
   }
 
   has({ topic, partition }: Place): boolean {
     return this.#byTopic.get(topic)?.has(partition) === true;
-  }
-
-  /** Whether records with the schema wait. */
-  hasSchema(schemaId: number): boolean {
-    return this.#schemaIds.has(schemaId);
   }
 }

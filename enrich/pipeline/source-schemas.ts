@@ -42,7 +42,8 @@ export class SourceSchemas {
   readonly #firstSeen: Map<number, Map<string, bigint>>;
   /** There is more than the state has. */
   #hasGrown = false;
-  readonly #told = new Set<number>();
+  /** Of each schema, the columns whose differences were told. */
+  readonly #told = new Map<number, Set<string>>();
 
   constructor(options: {
     dimension: DimensionConfig;
@@ -163,16 +164,19 @@ export class SourceSchemas {
   }
 
   #tell(schemaId: number, changes: readonly SourceChange[], verdict: SchemaVerdict): void {
-    if (this.#told.has(schemaId)) return;
-    this.#told.add(schemaId);
+    const told = this.#told.get(schemaId) ?? new Set();
+    this.#told.set(schemaId, told);
+    const untold = changes.filter(({ column }) => !told.has(column));
+    if (untold.length === 0) return;
+    for (const { column } of untold) told.add(column);
     const { name: dimension, topic, contract } = this.#dimension;
     const outcome = verdict.kind === 'take' ? 'ignore' : verdict.kind;
-    for (const { kind } of changes) this.#metrics.schemaChanges.inc({ kind, outcome });
+    for (const { kind } of untold) this.#metrics.schemaChanges.inc({ kind, outcome });
     this.#logger.warn(`the source has changed: ${outcomeText[verdict.kind]}`, {
       dimension,
       topic,
       schemaId,
-      changes: changes.map((change) => differenceOf(change, contract)),
+      changes: untold.map((change) => differenceOf(change, contract)),
       ...(verdict.kind === 'take' ? {} : { remedy: verdict.remedy }),
     });
   }

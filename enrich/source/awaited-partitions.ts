@@ -15,12 +15,13 @@ export type SchemaSource = {
 
 type Place = { topic: string; partition: number };
 
-/** Partitions that are not read because records of theirs name schemas that are being loaded. */
+/** Partitions that are not read: records of theirs name schemas that are being loaded, or are to be taken by nobody. */
 export class AwaitedPartitions {
   readonly #schemas: Pick<SchemaSource, 'isLoading' | 'assertSound'>;
   readonly #log: Pick<Log, 'bounds'>;
   readonly #clock: Pick<Clock, 'elapsedMs'>;
-  readonly #places = new Map<string, Place & { schemaIds: readonly number[] }>();
+  /** No ids: whatever is loaded, they wait. */
+  readonly #places = new Map<string, Place & { schemaIds: readonly number[] | undefined }>();
   #lookedMs: number | undefined;
 
   constructor(options: {
@@ -33,7 +34,8 @@ export class AwaitedPartitions {
     this.#clock = options.clock;
   }
 
-  add(topic: string, partition: number, schemaIds: readonly number[]): void {
+  /** Until none of these schemas is being loaded; without any, for ever. */
+  add(topic: string, partition: number, schemaIds: readonly number[] | undefined): void {
     if (this.#places.size === 0) this.#lookedMs = this.#clock.elapsedMs();
     this.#places.set(keyOf({ topic, partition }), { topic, partition, schemaIds });
   }
@@ -72,8 +74,8 @@ export class AwaitedPartitions {
     return found;
   }
 
-  #isAwaited(schemaIds: readonly number[]): boolean {
-    return schemaIds.some((id) => this.#schemas.isLoading(id));
+  #isAwaited(schemaIds: readonly number[] | undefined): boolean {
+    return schemaIds === undefined || schemaIds.some((id) => this.#schemas.isLoading(id));
   }
 }
 

@@ -193,6 +193,41 @@ describe('under pause', () => {
     expect(await joined(world, [1])).toEqual([[1n, 'anna', null]]);
   });
 
+  it('each difference is told of a schema that differs by more in one partition than in another', async () => {
+    const { tier: _tier, ...withoutTier } = whole;
+    const { tier: _, ...withoutBoth } = withoutYear;
+    const world = await World.open();
+    await write(world, whole, { key: 1, row: { name: 'ann', birth_year: 1990, tier: 'gold' } });
+    await write(world, withoutTier, { key: 2, partition: 1, row: { name: 'bob' } });
+    const process = await world.start({ config: under('pause') });
+    await world.run(1_000);
+    const other = { key: 2, partition: 1, row: { name: 'bo' } };
+    const schemaId = await write(world, withoutBoth, other);
+    await world.run(1_000);
+    await write(world, withoutBoth, { key: 1, row: { name: 'anna' } });
+    await world.run(1_000);
+    expect(await paused(process)).toBe(2);
+    const [year, tier] = ['column birth_year is gone', 'column tier is gone'];
+    const prefix = `paused at schema ${schemaId} of app.public.users: `;
+    expect(process.status.notes()).toEqual([
+      expect.stringContaining(`${prefix}${year}. `),
+      expect.stringContaining(`${prefix}${tier}; ${year}. `),
+    ]);
+    expect(told(process)).toMatchObject([{ changes: [year] }, { changes: [tier] }]);
+  });
+
+  it('a partition that goes on once the state was built again is no longer counted', async () => {
+    const { world, process } = await started(under('pause'));
+    await write(world, withoutYear, { key: 1, row: { name: 'anna' } });
+    await world.run(5_000);
+    expect(await paused(process)).toBe(1);
+    world.log.compact('app.public.users', 0);
+    world.faults.stateWrites = 'rebuild';
+    world.change('devices', 'd1', { os: 'mac' });
+    expect(await joined(world, [1])).toEqual([[1n, 'anna', null]]);
+    expect(await paused(process)).toBe(0);
+  });
+
   it('no click is joined before the first reading is past such records (INVARIANTS.md 6)', async () => {
     const world = await World.open();
     await write(world, whole, { key: 1, row: { name: 'ann' } });
