@@ -1,5 +1,5 @@
 import avsc from 'avsc';
-import { frameBytes } from './framing.ts';
+import { frameBytes, readSchemaId } from './framing.ts';
 import { generateRowReader } from './generate-row-reader.ts';
 import type { EnvelopeWords, RowReader, Use } from './generate-row-reader.ts';
 import { avroColumns } from './row-columns.ts';
@@ -119,8 +119,8 @@ class SchemaReaders<T> {
 
   /** The reader for the schema that a frame names; undefined for other framings and schemas that are not loaded. */
   of(bytes: Buffer, start: number, end: number): T | undefined {
-    if (end - start < frameBytes || bytes[start] !== 0) return undefined;
-    const schemaId = bytes.readInt32BE(start + 1);
+    const schemaId = readSchemaId(bytes, start, end);
+    if (schemaId < 0) return undefined;
     if (schemaId === this.#lastId) return this.#last;
     if (!this.#known.has(schemaId) && !this.#load(schemaId)) return undefined;
     this.#lastId = schemaId;
@@ -129,7 +129,7 @@ class SchemaReaders<T> {
   }
 
   #load(schemaId: number): boolean {
-    const schema = schemaId < 0 ? undefined : this.#resolve(schemaId);
+    const schema = this.#resolve(schemaId);
     if (schema === undefined) return false;
     this.#known.set(schemaId, this.#created(schema));
     return true;

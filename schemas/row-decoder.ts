@@ -89,20 +89,3 @@ export function rejectAll(kind: DecodeFailure['kind'], message: string): RowDeco
   const failure: DecodeFailure = { kind, message };
   return { append: () => failure };
 }
-
-const frameBytes = 5;
-
-/**
- * The schema id of a value in Confluent's frame (one zero byte, then the id as 4 big-endian bytes);
- * -1 where `bytes[start .. end)` is not framed. The record follows 5 bytes after `start`.
- */
-export function readSchemaId(bytes: Uint8Array, start: number, end: number): number {
-  if (end - start < frameBytes || bytes[start] !== 0) return -1;
-  const id =
-    ((bytes[start + 1] as number) << 24) |
-    ((bytes[start + 2] as number) << 16) |
-    ((bytes[start + 3] as number) << 8) |
-    (bytes[start + 4] as number);
-  // Ids are positive int32: a sign means that these bytes are no frame.
-  return id < 0 ? -1 : id;
-}

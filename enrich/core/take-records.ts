@@ -1,6 +1,5 @@
-import { frameBytes } from '../../connectors/framing.ts';
+import { frameBytes, readSchemaId } from '../../connectors/framing.ts';
 import type { CodecCache } from '../../schemas/codec-cache.ts';
-import { readSchemaId } from '../../schemas/row-decoder.ts';
 import type { RowDecoder } from '../../schemas/row-decoder.ts';
 import type { DecodeFailure } from '../../schemas/row-buffer.ts';
 import type { RecordColumns } from '../source/log.ts';

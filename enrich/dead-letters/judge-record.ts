@@ -1,8 +1,8 @@
-import { frameBytes } from '../../connectors/framing.ts';
+import { frameBytes, readSchemaId } from '../../connectors/framing.ts';
 import type { AvroObject, Contract } from '../../schemas/contract.ts';
 import type { Registry } from '../../schemas/registry.ts';
 import { createRowBuffer } from '../../schemas/row-buffer.ts';
-import { createRowDecoder, readSchemaId } from '../../schemas/row-decoder.ts';
+import { createRowDecoder } from '../../schemas/row-decoder.ts';
 import { createSchemaCache } from '../../schemas/schema-cache.ts';
 import type { EvolutionConfig } from '../config/pipeline-config.ts';
 import { changeText, judgeSchema } from '../core/judge-schema.ts';

@@ -1,4 +1,4 @@
-import { frameBytes } from '../../connectors/framing.ts';
+import { frameBytes, readSchemaId } from '../../connectors/framing.ts';
 import { parseAvroType } from '../../schemas/avro-type.ts';
 import { contractFields } from '../../schemas/contract-field.ts';
 import type { ContractField } from '../../schemas/contract-field.ts';
@@ -7,7 +7,7 @@ import { ContractError } from '../../schemas/error.ts';
 import type { Registry } from '../../schemas/registry.ts';
 import { createRowBuffer } from '../../schemas/row-buffer.ts';
 import type { RowBuffer } from '../../schemas/row-buffer.ts';
-import { createRowDecoder, readSchemaId } from '../../schemas/row-decoder.ts';
+import { createRowDecoder } from '../../schemas/row-decoder.ts';
 import type { SchemaChange } from '../../schemas/schema-change.ts';
 import { createSchemaCache } from '../../schemas/schema-cache.ts';
 import type { SchemaCache } from '../../schemas/schema-cache.ts';

@@ -1,6 +1,6 @@
 import type { Change, ChangeReject } from '../../connectors/change.ts';
 import type { ChangeDecoder } from '../../connectors/decode-change.ts';
-import { frameBytes, schemaIdOf } from '../../connectors/framing.ts';
+import { readSchemaId, schemaIdOf } from '../../connectors/framing.ts';
 import { isStreamed } from '../../connectors/readiness-signal.ts';
 import type { Reject } from '../core/dead-letters.ts';
 import type { RecordColumns, TopicDescription } from '../source/log.ts';
@@ -11,7 +11,7 @@ import { KeptRecords, recordAt, timestampAt } from './kept-records.ts';
 import type { KeptRecord } from './kept-records.ts';
 import type { SchemaLoads } from './schema-loads.ts';
 import { taken } from './source-schemas.ts';
-import type { SchemaVerdict, SourceSchemas } from './source-schemas.ts';
+import type { SourceVerdict, SourceSchemas } from './source-schemas.ts';
 
 /** One dimension's changelog topic and how to read it. */
 export type DimensionTopic = {
@@ -98,8 +98,10 @@ export class ChangeIntake {
   }
 
   /** Of the schema that the record's value names: asked for at the first of a run of records with the same. */
-  #verdict(records: RecordColumns, index: number): SchemaVerdict {
-    const schemaId = valueSchemaId(records, index);
+  #verdict(records: RecordColumns, index: number): SourceVerdict {
+    const start = records.valueStart[index] as number;
+    const end = start + (records.valueLength[index] as number);
+    const schemaId = readSchemaId(records.bytes, start, end);
     if (schemaId < 0) return taken;
     if (schemaId === this.#schemaId) return this.#verdictOfRun;
     const offset = records.baseOffset + BigInt(records.offsetDelta[index] as number);
@@ -128,7 +130,7 @@ export class ChangeIntake {
 
   #take(
     record: KeptRecord,
-    { offset, verdict }: { offset: bigint; verdict: SchemaVerdict },
+    { offset, verdict }: { offset: bigint; verdict: SourceVerdict },
     options: { schemas: Pick<SchemaLoads, 'isUnknown'>; onStreamingChange: () => void },
   ): readonly number[] {
     const { decoder } = this.topic;
@@ -184,15 +186,7 @@ export class ChangeIntake {
 }
 
 /** A change whose schema is rejected; what ends a row needs none of its columns. */
-function judged(change: Change, verdict: SchemaVerdict): Change {
+function judged(change: Change, verdict: SourceVerdict): Change {
   if (verdict.kind !== 'reject' || change.kind !== 'upsert') return change;
   return { kind: 'reject', reject: { reason: 'schema-change', message: verdict.why } };
-}
-
-/** The schema id in the frame of a record's value, -1 where there is none. */
-function valueSchemaId({ bytes, valueStart, valueLength }: RecordColumns, index: number): number {
-  const at = valueStart[index] as number;
-  if ((valueLength[index] as number) < frameBytes || bytes[at] !== 0) return -1;
-  const high = ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number);
-  return (high << 16) | ((bytes[at + 3] as number) << 8) | (bytes[at + 4] as number);
 }

@@ -8,10 +8,10 @@ import type { Metrics } from '../metrics.ts';
 import type { DimensionState, MetaWrite } from '../state/dimension-state.ts';
 
 /** What becomes of the records of one schema; `why` names the schema and each difference, `remedy` what to do. */
-export type SchemaVerdict =
+export type SourceVerdict =
   { kind: 'take' } | { kind: 'pause' | 'reject' | 'fail'; why: string; remedy: string };
 
-export const taken: SchemaVerdict = { kind: 'take' };
+export const taken: SourceVerdict = { kind: 'take' };
 
 type Place = { partition: number; offset: bigint };
 
@@ -65,7 +65,7 @@ export class SourceSchemas {
   }
 
   /** For the first of a run of records with this schema in their values; undefined while that is not loaded. */
-  verdict(schemaId: number, place: Place): SchemaVerdict | undefined {
+  verdict(schemaId: number, place: Place): SourceVerdict | undefined {
     const avroSchema = this.#resolve(schemaId);
     if (avroSchema === undefined) return undefined;
     const schema = this.#schemaOf(schemaId, avroSchema);
@@ -130,7 +130,7 @@ export class SourceSchemas {
     }
   }
 
-  #judge(schemaId: number, changes: readonly SourceChange[]): SchemaVerdict {
+  #judge(schemaId: number, changes: readonly SourceChange[]): SourceVerdict {
     const outcomes = new Set(changes.map((change) => this.#outcomeOf(change)));
     const kind = (['fail', 'pause', 'reject'] as const).find((one) => outcomes.has(one));
     if (kind === undefined) return taken;
@@ -146,7 +146,7 @@ export class SourceSchemas {
    * A key is what a row is found by: without it, or in a form that the contract's holds no value of, no policy makes
    * sense of the row, and to take it would let clicks miss, or meet a row that is gone.
    */
-  #outcomeOf({ kind, isKey }: SourceChange): SchemaVerdict['kind'] {
+  #outcomeOf({ kind, isKey }: SourceChange): SourceVerdict['kind'] {
     const { policy, allow } = this.#dimension.evolution;
     const isTaken = allow.has(kind) || policy === 'ignore' || policy === 'evolve';
     if (isTaken) return isKey ? 'pause' : 'take';
@@ -163,7 +163,7 @@ export class SourceSchemas {
     );
   }
 
-  #tell(schemaId: number, changes: readonly SourceChange[], verdict: SchemaVerdict): void {
+  #tell(schemaId: number, changes: readonly SourceChange[], verdict: SourceVerdict): void {
     const told = this.#told.get(schemaId) ?? new Set();
     this.#told.set(schemaId, told);
     const untold = changes.filter(({ column }) => !told.has(column));
@@ -182,7 +182,7 @@ export class SourceSchemas {
   }
 }
 
-const outcomeText: Readonly<Record<SchemaVerdict['kind'], string>> = {
+const outcomeText: Readonly<Record<SourceVerdict['kind'], string>> = {
   take: 'a column that is gone is null in newer rows, and a change with a value that does not fit is a dead letter',
   pause: 'partitions with such changes wait, and clicks are joined to the rows as they were',
   reject: 'such changes are dead letters, and their rows stay as they were',

@@ -1,10 +1,11 @@
 import avsc from 'avsc';
 import { describe, expect, it } from 'vitest';
+import { readSchemaId } from '../../connectors/framing.ts';
 import { CORRUPT_KINDS, VIOLATING_AVRO_SCHEMA } from '../../generate/corrupt.ts';
 import { deviceId, urlText } from '../../generate/dimension-rows.ts';
 import type { AvroObject } from '../../schemas/contract.ts';
 import { createRowBuffer } from '../../schemas/row-buffer.ts';
-import { createRowDecoder, readSchemaId } from '../../schemas/row-decoder.ts';
+import { createRowDecoder } from '../../schemas/row-decoder.ts';
 import {
   CLICK_SCHEMA_ID,
   clickContract,

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { loadContract } from '../../schemas/load-contracts.ts';
 import { createRowBuffer } from '../../schemas/row-buffer.ts';
 import type { DecodeFailure, RowBuffer } from '../../schemas/row-buffer.ts';
-import { createRowDecoder, readSchemaId } from '../../schemas/row-decoder.ts';
+import { createRowDecoder } from '../../schemas/row-decoder.ts';
 import type { AvroObject, Contract } from '../../schemas/contract.ts';
 import { avscType, cell, contractOf, recordOf, rowOf, text } from './avro-encoding.ts';
 
@@ -377,17 +377,4 @@ describe('writer schemas that are no records', () => {
       expect(failure?.message.length).toBeGreaterThan(10);
     },
   );
-});
-
-describe('the frame', () => {
-  it.each([
-    [[0, 0, 0, 1, 2], 258],
-    [[0, 0x7f, 0xff, 0xff, 0xff, 9], 0x7fffffff],
-    [[1, 0, 0, 0, 1], -1],
-    [[0, 0, 0, 1], -1],
-    [[], -1],
-    [[0, 0x80, 0, 0, 0], -1],
-  ])('%j has the schema id %d', (bytes, id) => {
-    expect(readSchemaId(Uint8Array.from([7, ...bytes]), 1, 1 + bytes.length)).toBe(id);
-  });
 });
