@@ -169,6 +169,7 @@ function uuidBytes(text: Uint8Array): Uint8Array | undefined {
     bytes: new Uint8Array(16),
     offsets: new Int32Array(2),
     valid: new Uint8Array(1),
+    grown: { bytes: 0 },
   };
   return appendUuidText(column, 0, text, 0, text.length) ? column.bytes : undefined;
 }

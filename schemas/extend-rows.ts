@@ -8,11 +8,12 @@ import type { BufferColumn, RowBuffer } from './row-buffer.ts';
  * null in columns that are new. `rowsMax` is what it was created with. Errors: `config` for a contract without columns.
  */
 export function extendRows(rows: RowBuffer, contract: Contract, rowsMax: number): void {
+  rows.contract = contract;
   const before = new Map(rows.columns.map((column) => [column.name, column]));
   rows.columns = contractFields(contract).map((field) => {
     const known = before.get(field.name);
     if (known?.kind === field.column) return known;
-    const fresh = createColumn(field, rowsMax);
+    const fresh = createColumn(field, rowsMax, rows.grown);
     return known === undefined ? fresh : widen(known, fresh, rows.rowCount);
   });
 }

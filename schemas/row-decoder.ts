@@ -7,7 +7,7 @@ import type { AvroObject, Contract } from './contract.ts';
 import { failureOf, failures } from './decode-failure.ts';
 import { generateDecoder } from './generate-decoder.ts';
 import type { GeneratedDecoder } from './generate-decoder.ts';
-import { ColumnFull, growRows } from './row-buffer.ts';
+import { ColumnFull, createRowBuffer, growRows, startOver } from './row-buffer.ts';
 import type { DecodeFailure, RowBuffer } from './row-buffer.ts';
 
 /** Decodes records of one writer schema into the columns of one contract. */
@@ -15,7 +15,8 @@ export type RowDecoder = {
   /**
    * Decodes the Avro record in `bytes[start .. end)` as row `into.rowCount` and raises that count.
    * On failure the count stays and the row counts for nothing. Never throws for bytes, whatever they
-   * are; throws where the buffer has no room for a row, which its owner must see before.
+   * are; throws where the buffer has no room for a row, which its owner must see before, and `ColumnFull` where it
+   * has none for what the record holds beside the rows that are there: an empty one has.
    */
   append(bytes: Uint8Array, start: number, end: number, into: RowBuffer): DecodeFailure | undefined;
 };
@@ -42,12 +43,12 @@ export function createRowDecoder(readerContract: Contract, writerSchema: AvroObj
     return rejectAll(unreadable, `the writer's schema is a ${writer.kind}`);
   const generated = generateDecoder(fields, writer);
   if ('violation' in generated) return rejectAll(unreadable, generated.violation);
-  return compile(generated, fields.length);
+  return compile(generated, readerContract, fields.length);
 }
 
 type Decode = (bytes: Uint8Array, start: number, end: number, into: RowBuffer) => number;
 
-function compile(generated: GeneratedDecoder, columnCount: number): RowDecoder {
+function compile(generated: GeneratedDecoder, contract: Contract, columnCount: number): RowDecoder {
   const runtime = { ...store, readLong, clampToInt32, growRows };
   // Generated code is several times faster than avsc. Names and symbols reach it as constants, never as text.
   // oxlint-disable-next-line typescript/no-implied-eval
@@ -59,18 +60,35 @@ function compile(generated: GeneratedDecoder, columnCount: number): RowDecoder {
     generated.constants,
     generated.skipped.map((node) => createSkip(node)),
   );
+  const append: RowDecoder['append'] = (bytes, start, end, into) => {
+    assertRoom(into, columnCount);
+    const code = decode(bytes, start, end, into);
+    return code === 0 ? undefined : failureOf(code, generated.paths);
+  };
   return {
     append(bytes, start, end, into) {
-      assertRoom(into, columnCount);
       try {
-        const code = decode(bytes, start, end, into);
-        return code === 0 ? undefined : failureOf(code, generated.paths);
+        return append(bytes, start, end, into);
       } catch (error) {
         if (!(error instanceof ColumnFull)) throw error;
-        return { kind: 'out-of-range', message: `the record: ${error.message}` };
+        if (into.rowCount === 0) startOver(into);
+        const failure = failureAlone(() => append(bytes, start, end, createRowBuffer(contract, 1)));
+        if (failure !== undefined) return failure;
+        if (into.rowCount > 0) throw error;
+        return append(bytes, start, end, into);
       }
     },
   };
+}
+
+/** Whether a record can be a row must not depend on what is in a buffer, or was in it before. */
+function failureAlone(append: () => DecodeFailure | undefined): DecodeFailure | undefined {
+  try {
+    return append();
+  } catch (error) {
+    if (!(error instanceof ColumnFull)) throw error;
+    return { kind: 'out-of-range', message: `the record: ${error.message}` };
+  }
 }
 
 function assertRoom(into: RowBuffer, columnCount: number): void {

@@ -1,3 +1,4 @@
+import { clearRows } from '../../schemas/row-buffer.ts';
 import type { BufferColumn, RowBuffer } from '../../schemas/row-buffer.ts';
 import type { OffsetRange } from './position.ts';
 import type { Reject } from './dead-letters.ts';
@@ -23,6 +24,8 @@ export type ClickBatch = {
   openedAtMs: number | undefined;
   /** It holds what the log held when its partitions were assigned, which has waited long enough. */
   dueNow: boolean;
+  /** A record has found no room beside what it holds, and goes into the next one. */
+  isClosed: boolean;
   /** The oldest Kafka timestamp of a record in it, epoch ms. */
   oldestTimestampMs: number | undefined;
 };
@@ -40,13 +43,14 @@ export function createClickBatch(rows: RowBuffer, rowsMax: number): ClickBatch {
     filtered: new Map(),
     openedAtMs: undefined,
     dueNow: false,
+    isClosed: false,
     oldestTimestampMs: undefined,
   };
 }
 
-/** Forgets everything the batch holds and keeps its memory. */
+/** Forgets everything the batch holds and keeps its memory, as far as `clearRows` does. */
 export function clearClickBatch(batch: ClickBatch): void {
-  batch.rows.rowCount = 0;
+  clearRows(batch.rows);
   batch.ranges.clear();
   batch.rejects = [];
   batch.rejectBytes = 0;
@@ -54,6 +58,7 @@ export function clearClickBatch(batch: ClickBatch): void {
   batch.filtered.clear();
   batch.openedAtMs = undefined;
   batch.dueNow = false;
+  batch.isClosed = false;
   batch.oldestTimestampMs = undefined;
 }
 

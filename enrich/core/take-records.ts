@@ -1,7 +1,8 @@
 import { frameBytes, readSchemaId } from '../../connectors/framing.ts';
 import type { CodecCache } from '../../schemas/codec-cache.ts';
 import type { RowDecoder } from '../../schemas/row-decoder.ts';
-import type { DecodeFailure } from '../../schemas/row-buffer.ts';
+import { ColumnFull } from '../../schemas/row-buffer.ts';
+import type { DecodeFailure, RowBuffer } from '../../schemas/row-buffer.ts';
 import type { RecordColumns } from '../source/log.ts';
 import { batchBytes, hasItems, recordCount } from './click-batch.ts';
 import type { ClickBatch } from './click-batch.ts';
@@ -66,13 +67,18 @@ export function takeRecords(options: TakeOptions): TakeResult {
       }
       decoderId = schemaId;
     }
-    filtered += offset - next;
-    next = offset + 1;
     const row = rows.rowCount;
     const failure =
       schemaId < 0 || decoder === undefined || decoder === 'unknown'
         ? frameFailure(length, schemaId)
-        : decoder.append(bytes, start + frameBytes, start + length, rows);
+        : appendRow(decoder, records, i, rows);
+    if (failure === 'no room') {
+      batch.isClosed = true;
+      stopped = 'full';
+      break;
+    }
+    filtered += offset - next;
+    next = offset + 1;
     if (failure === undefined) {
       if (schemaId !== rowId) batch.schemaIds.add(schemaId);
       rowId = schemaId;
@@ -90,6 +96,22 @@ export function takeRecords(options: TakeOptions): TakeResult {
   }
   if (filtered > 0) countFiltered(batch, partition, BigInt(filtered));
   return { nextOffset: BigInt(next), stopped };
+}
+
+/** Appends a record; `no room` where it must wait for an empty batch. */
+function appendRow(
+  decoder: RowDecoder,
+  { bytes, valueStart, valueLength }: RecordColumns,
+  index: number,
+  rows: RowBuffer,
+): DecodeFailure | 'no room' | undefined {
+  const start = at(valueStart, index);
+  try {
+    return decoder.append(bytes, start + frameBytes, start + at(valueLength, index), rows);
+  } catch (error) {
+    if (error instanceof ColumnFull) return 'no room';
+    throw error;
+  }
 }
 
 /** The ids that the records from here on need and lack, so that many of them cost one wait, not one each. */

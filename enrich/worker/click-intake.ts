@@ -90,7 +90,8 @@ export class ClickIntake {
   }
 
   isFull(batch: ClickBatch): boolean {
-    return recordCount(batch) >= this.#limits.rowsMax || batchBytes(batch) >= this.#limits.bytesMax;
+    const { rowsMax, bytesMax } = this.#limits;
+    return batch.isClosed || recordCount(batch) >= rowsMax || batchBytes(batch) >= bytesMax;
   }
 
   /** Milliseconds until the batch is due; 0 when it is due, undefined while it is empty. */

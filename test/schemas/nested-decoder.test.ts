@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { createRowBuffer } from '../../schemas/row-buffer.ts';
+import {
+  clearRows,
+  ColumnFull,
+  columnBytesMax,
+  createRowBuffer,
+} from '../../schemas/row-buffer.ts';
+import type { RowBuffer } from '../../schemas/row-buffer.ts';
 import { createRowDecoder } from '../../schemas/row-decoder.ts';
 import { avscType, contractOf, recordOf, rowOf, text } from './avro-encoding.ts';
 
@@ -204,22 +210,73 @@ it('a recursive type of the writer is read as deep as the contract goes', () => 
   expect(decode(wanted, written, value).row).toEqual({ a: { next: { x: 2n } } });
 });
 
-it(
-  'a record whose items are more than a column can hold is a reject, and the next one is a row',
-  { timeout: 60_000 },
-  () => {
+/** A record with a list of so many nulls, fewer than 2^27. */
+function nulls(count: number): Uint8Array {
+  const bytes = new Uint8Array(count + 5);
+  for (let at = 0, rest = count * 2; at < 4; at++, rest >>>= 7) bytes[at] = (rest & 0x7f) | 0x80;
+  bytes[3] = (bytes[3] ?? 0) & 0x7f;
+  return bytes;
+}
+
+describe('a record whose items are far more in memory than on the wire', () => {
+  // A null struct takes one byte of a record, and a row of 361 bytes.
+  const inner = Array.from({ length: 40 }, (_, i) => ({ name: `f${i}`, type: ['null', 'long'] }));
+  const wide = listOf(['null', record('Wide', inner)]);
+  const contract = contractOf(wide);
+  const decoder = createRowDecoder(contract, recordOf(wide));
+  const append = (bytes: Uint8Array, into: RowBuffer) =>
+    decoder.append(bytes, 0, bytes.length, into);
+  const fits = nulls(1_200_000);
+  const tooMany = nulls(2 ** 21 + 1);
+  const keptBytesMax = columnBytesMax / 4;
+
+  it('is a reject, and its memory is given back', { timeout: 60_000 }, () => {
+    const buffer = createRowBuffer(contract, 2);
+    expect(append(tooMany, buffer)).toMatchObject({
+      kind: 'out-of-range',
+      message: expect.stringContaining('more memory than a batch may have'),
+    });
+    expect(buffer.grown.bytes).toBe(0);
+    expect(append(Uint8Array.of(2, 0, 0), buffer)).toBeUndefined();
+    expect(append(tooMany, buffer)).toMatchObject({ kind: 'out-of-range' });
+    expect(buffer.grown.bytes).toBeLessThanOrEqual(columnBytesMax);
+    expect([buffer.rowCount, rowOf(buffer, 0)]).toEqual([1, { a: [null] }]);
+    clearRows(buffer);
+    expect(buffer.grown.bytes).toBeLessThan(keptBytesMax);
+  });
+
+  it('is told apart from one that fits an empty buffer alone', { timeout: 60_000 }, () => {
+    const buffer = createRowBuffer(contract, 3);
+    expect(append(fits, buffer)).toBeUndefined();
+    expect(() => append(fits, buffer)).toThrow(ColumnFull);
+    expect(buffer.rowCount).toBe(1);
+    clearRows(buffer);
+    expect(append(fits, buffer)).toBeUndefined();
+  });
+
+  it('fits an empty buffer whatever that has held before', { timeout: 60_000 }, () => {
+    const two = [...wide, { ...listOf(['null', record('Wider', inner)])[0], name: 'b' }];
+    const both = createRowDecoder(contractOf(two), recordOf(two));
+    const buffer = createRowBuffer(contractOf(two), 2);
+    const first = new Uint8Array([...nulls(600_000), 0]);
+    const second = new Uint8Array([0, ...fits]);
+    expect(both.append(first, 0, first.length, buffer)).toBeUndefined();
+    buffer.rowCount = 0;
+    expect(buffer.grown.bytes).toBeGreaterThan(0);
+    expect(both.append(second, 0, second.length, buffer)).toBeUndefined();
+    expect(buffer.rowCount).toBe(1);
+  });
+
+  it('may be of few bytes that stand for long texts', { timeout: 60_000 }, () => {
     // 280 items of one byte each, 4 MiB as text.
     const symbols = ['S'.repeat(4 * 1024 ** 2), 'T'];
     const fields = listOf({ type: 'enum', name: 'E', symbols });
-    const contract = contractOf(fields);
-    const decoder = createRowDecoder(contract, recordOf(fields));
-    const buffer = createRowBuffer(contract, 2);
-    const tooMany = Uint8Array.of(0xb0, 0x04, ...Array.from({ length: 280 }, () => 0), 0);
-    expect(decoder.append(tooMany, 0, tooMany.length, buffer)).toMatchObject({
-      kind: 'out-of-range',
-    });
+    const texts = createRowDecoder(contractOf(fields), recordOf(fields));
+    const buffer = createRowBuffer(contractOf(fields), 2);
+    const long = Uint8Array.of(0xb0, 0x04, ...Array.from({ length: 280 }, () => 0), 0);
+    expect(texts.append(long, 0, long.length, buffer)).toMatchObject({ kind: 'out-of-range' });
     const few = Uint8Array.of(2, 2, 0);
-    expect(decoder.append(few, 0, few.length, buffer)).toBeUndefined();
+    expect(texts.append(few, 0, few.length, buffer)).toBeUndefined();
     expect([buffer.rowCount, rowOf(buffer, 0)]).toEqual([1, { a: [text('T')] }]);
-  },
-);
+  });
+});

@@ -457,8 +457,8 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       {
         file: 'schemas/extend-rows.ts',
-        find: '    const fresh = createColumn(field, rowsMax);\n',
-        put: `    const fresh = createColumn(field, rowsMax);
+        find: '    const fresh = createColumn(field, rowsMax, rows.grown);\n',
+        put: `    const fresh = createColumn(field, rowsMax, rows.grown);
     if (rows.rowCount > 0) fresh.valid.fill(1, 0, rows.rowCount);
 `,
       },

@@ -242,3 +242,67 @@ describe('records with lists', () => {
     expect(taken).toEqual([3, 3, 3, 1]);
   });
 });
+
+describe('records with far more items than bytes', () => {
+  const inner = Array.from({ length: 40 }, (_, i) => ({ name: `f${i}`, type: ['null', 'long'] }));
+  const wide: Contract = {
+    name: 'wide',
+    avroSchema: {
+      type: 'record',
+      name: 'Wide',
+      fields: [
+        {
+          name: 'items',
+          type: { type: 'array', items: ['null', { type: 'record', name: 'Item', fields: inner }] },
+        },
+      ],
+    },
+  };
+  const encoder = avsc.Type.forSchema(wide.avroSchema as avsc.Schema);
+  const nulls = (count: number): Uint8Array => {
+    const frame = Buffer.alloc(5);
+    frame.writeInt32BE(7, 1);
+    return Buffer.concat([frame, encoder.toBuffer({ items: Array(count).fill(null) })]);
+  };
+
+  it(
+    'wait for an empty batch where the rest of one is too small, and are rejects where every one is',
+    { timeout: 60_000 },
+    async () => {
+      const cache = createSchemaCache({
+        registry: { schemaById: async () => wide.avroSchema },
+        elapsedMs: () => 0,
+      });
+      await cache.load(7);
+      const [large, tooLarge] = [nulls(1_200_000), nulls(2 ** 21 + 1)];
+      const columns = records([
+        [0, large],
+        [1, tooLarge],
+        [2, large],
+        [3, nulls(1)],
+      ]);
+      const codecs = createCodecCache({ schemas: cache, contract: wide });
+      const into = createClickBatch(createRowBuffer(wide, ROWS_MAX), ROWS_MAX);
+      const takeFrom = (nextOffset: bigint) =>
+        takeRecords({
+          topic: 'clicks',
+          partition: 3,
+          records: columns,
+          nextOffset,
+          batch: into,
+          codecs,
+          rowsMax: ROWS_MAX,
+          bytesMax: Infinity,
+        });
+      expect(takeFrom(0n)).toEqual({ nextOffset: 2n, stopped: 'full' });
+      expect(into.isClosed).toBe(true);
+      expect(into.rows.rowCount).toBe(1);
+      expect(into.rejects).toMatchObject([{ offset: 1n, kind: 'out-of-range' }]);
+      expect(into.ranges).toEqual(new Map([[3, { start: 0n, end: 2n }]]));
+      clearClickBatch(into);
+      expect(into.isClosed).toBe(false);
+      expect(takeFrom(2n)).toEqual({ nextOffset: 4n, stopped: undefined });
+      expect([into.rows.rowCount, into.rejects]).toEqual([2, []]);
+    },
+  );
+});

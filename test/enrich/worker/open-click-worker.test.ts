@@ -1,9 +1,10 @@
+import avsc from 'avsc';
 import { createMemoryStore } from '@iceberg-js/rest-client-shim/memory/memory-store.ts';
 import { describe, expect, it } from 'vitest';
 import { MemoryLog } from '../../../enrich/source/memory-log.ts';
-import type { ClickWorker, Lesson } from '../../../enrich/worker/click-worker.ts';
+import type { ClickWorker, Lesson, WorkerSpec } from '../../../enrich/worker/click-worker.ts';
 import { openClickWorker } from '../../../enrich/worker/open-click-worker.ts';
-import type { AvroObject } from '../../../schemas/contract.ts';
+import type { AvroObject, Contract } from '../../../schemas/contract.ts';
 import { loadContract } from '../../../schemas/load-contracts.ts';
 import { clickSchema, encodeClick } from '../pipeline/records.ts';
 import { VirtualTime } from '../pipeline/virtual-time.ts';
@@ -18,7 +19,7 @@ function lesson(avroSchema: AvroObject | 'unknown'): Lesson {
   return { contract, avroSchemas: new Map([[SCHEMA_ID, avroSchema]]), refused: new Map() };
 }
 
-async function openWorker() {
+async function openWorker(of: Partial<Pick<WorkerSpec, 'contract' | 'limits'>> = {}) {
   const time = new VirtualTime(0);
   const log = new MemoryLog({ clusterId: 'cluster-1', pause: time.pause });
   log.createTopic('clicks', 1);
@@ -32,6 +33,7 @@ async function openWorker() {
     dimensions: [],
     deadLetterFieldIds: new Map(),
     location: 'memory://lake/clicks',
+    ...of,
   };
   const open = (): Promise<ClickWorker> =>
     openClickWorker(spec, {
@@ -71,6 +73,21 @@ async function started() {
   return { ...world, worker, within };
 }
 
+/** A list of which a null takes one byte of a record and a few hundred in memory. */
+function wideContract(): Contract {
+  const inner = Array.from({ length: 40 }, (_, i) => ({ name: `f${i}`, type: ['null', 'long'] }));
+  const items = ['null', { type: 'record', name: 'Item', fields: inner }];
+  const fields = [{ name: 'items', type: { type: 'array', items } }];
+  return { name: 'wide', avroSchema: { type: 'record', name: 'Wide', fields } };
+}
+
+function encodeNulls(count: number): Uint8Array {
+  const frame = Buffer.alloc(5);
+  frame.writeInt32BE(SCHEMA_ID, 1);
+  const type = avsc.Type.forSchema(wideContract().avroSchema as avsc.Schema);
+  return Buffer.concat([frame, type.toBuffer({ items: Array(count).fill(null) })]);
+}
+
 describe('a take', () => {
   it('ends with the time that it was given where nothing comes', async () => {
     const { worker, within } = await started();
@@ -101,6 +118,30 @@ describe('a take', () => {
     });
     expect(await within(0, worker.take(200))).toMatchObject({ rows: 1, isFull: false });
   });
+
+  it('ends when a record needs an empty batch, which is the next one', async () => {
+    const wide = wideContract();
+    const bounds = { ...limits, bytesMax: Infinity };
+    const { open, log } = await openWorker({ contract: wide, limits: bounds });
+    const worker = await open();
+    const value = encodeNulls(1_200_000);
+    log.append('clicks', 0, [
+      { key: null, value },
+      { key: null, value },
+    ]);
+    const { avroSchema } = wide;
+    const avroSchemas = new Map([[SCHEMA_ID, avroSchema]]);
+    await worker.learn({ contract: wide, avroSchemas, refused: new Map() });
+    await worker.assign(AT_START, await log.bounds('clicks'));
+    for (const start of [0n, 1n]) {
+      const isFull = start === 0n;
+      expect(await worker.take(200)).toMatchObject({ rows: 1, isFull, dueInMs: 0 });
+      expect(await worker.seal()).toMatchObject({
+        rows: 1,
+        ranges: new Map([[0, { start, end: start + 1n }]]),
+      });
+    }
+  }, 60_000);
 
   it('ends at a schema that it was not told, and goes on with it once it was', async () => {
     const { open, log, click, time } = await openWorker();
