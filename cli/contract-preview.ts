@@ -169,8 +169,8 @@ function judgeBy(
   metadata: TableMetadata | undefined,
 ): JudgeWriter {
   const { evolution } = config.stream;
-  const misfit = (stream: Contract): string | undefined =>
-    metadata === undefined ? undefined : misfitOf({ config, stream, dimensions, metadata });
+  const misfit = (stream: Contract, field: string): string | undefined =>
+    metadata === undefined ? undefined : misfitOf({ config, stream, dimensions, metadata, field });
   return (base, current, writer) => judgeSchema({ base, current, writer, evolution, misfit });
 }
 

@@ -29,8 +29,8 @@ export function judgeSchema(options: {
   current: Contract;
   writer: AvroObject;
   evolution: EvolutionConfig;
-  /** Why a contract cannot be the table's; undefined where it can. */
-  misfit: (contract: Contract) => string | undefined;
+  /** Why a field of a contract cannot be the table's column; undefined where it can. */
+  misfit: (contract: Contract, field: string) => string | undefined;
 }): SchemaVerdict {
   const { base, current, writer, evolution, misfit } = options;
   const changes = schemaChanges(current, writer);
@@ -39,14 +39,18 @@ export function judgeSchema(options: {
   const followed: SchemaChange[] = [];
   const others: SchemaChange[] = [];
   for (const change of changes) {
-    const grown = evolveContract(contract, [change]);
-    const reason = change.follow === undefined ? undefined : misfit(grown);
-    if (reason !== undefined) others.push({ ...change, what: `${change.what}, and ${reason}` });
-    else if (change.follow === undefined || !evolution.allow.has(change.kind)) others.push(change);
-    else {
-      contract = grown;
-      followed.push(change);
+    if (change.follow === undefined || !evolution.allow.has(change.kind)) {
+      others.push(change);
+      continue;
     }
+    const grown = evolveContract(contract, [change]);
+    const reason = misfit(grown, change.field);
+    if (reason !== undefined) {
+      others.push({ ...change, what: `${change.what}, and ${reason}` });
+      continue;
+    }
+    contract = grown;
+    followed.push(change);
   }
   const { policy } = evolution;
   if (others.length > 0 && policy !== 'evolve' && policy !== 'ignore') {

@@ -53,11 +53,15 @@ export function planTable(options: {
   };
 }
 
-/** Why a contract cannot be the table's; undefined where it can, or the policy alone keeps it from that. */
-export function misfitOf(options: Parameters<typeof planTable>[0]): string | undefined {
+/** Why a field of a contract cannot be the table's column, whether no table or the policy refuses; undefined where it can. */
+export function misfitOf(
+  options: Parameters<typeof planTable>[0] & { field: string },
+): string | undefined {
+  const { field } = options;
   try {
-    const byTable = planTable(options).refused.find(({ by }) => by === 'table');
-    return byTable === undefined ? undefined : `it ${byTable.reason}`;
+    const refused = planTable(options).refused.find(({ column }) => outermost(column) === field);
+    if (refused === undefined) return undefined;
+    return `${refused.column === field ? 'it' : refused.column} ${refused.reason}`;
   } catch (error) {
     if (error instanceof ContractError) return error.message;
     throw error;
@@ -94,7 +98,10 @@ function asWideAs(tableSchema: TableSchema | undefined, field: NestedField): Nes
   return isWider ? { ...field, type } : field;
 }
 
-/** A dimension says what becomes of the columns that it brings, the stream of all others. */
+/**
+ * A dimension says what becomes of the columns that it brings, the stream of all others. What producers may drop may be
+ * null from then on.
+ */
 function allowedBy({
   stream,
   dimensions,
@@ -106,5 +113,8 @@ function allowedBy({
       ),
     ),
   );
-  return (column, kind) => (owners.get(column) ?? stream.evolution).allow.has(kind);
+  return (column, kind) => {
+    const { allow } = owners.get(column) ?? stream.evolution;
+    return allow.has(kind) || (kind === 'make-optional' && allow.has('drop-field'));
+  };
 }

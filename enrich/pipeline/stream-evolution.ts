@@ -114,8 +114,10 @@ export class StreamEvolution {
       current: this.#contract,
       writer: avroSchema,
       evolution: config.stream.evolution,
-      misfit: (stream) =>
-        misfitOf({ config, stream, dimensions: contracts.dimensions, metadata: table.metadata }),
+      misfit: (stream, name) => {
+        const { dimensions } = contracts;
+        return misfitOf({ config, stream, dimensions, metadata: table.metadata, field: name });
+      },
     });
     this.#verdicts.set(avroSchema, verdict);
     if (verdict.kind === 'read') {

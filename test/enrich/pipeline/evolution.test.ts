@@ -84,6 +84,41 @@ describe('a producer that sends a field more', () => {
 });
 
 describe('a producer that changes a field', () => {
+  it('to a type that the policy does not follow leaves the column to others, also where it comes first after a restart', async () => {
+    const policy = withPolicy('ignore', new Set(['add-field']));
+    const { world, process } = await World.started(policy);
+    const narrow = await producer(world, clickWith(field('extra', 'int')));
+    const wide = await producer(world, clickWith(field('extra', 'long')));
+    narrow.send(0, { extra: 1 });
+    await world.run(INTERVAL_MS + 500);
+    process.kill();
+    const next = await world.start(policy);
+    await world.run(2_000);
+    wide.send(0, { extra: 2 });
+    await world.run(INTERVAL_MS + 500);
+    narrow.send(0, { extra: 3 });
+    await world.run(INTERVAL_MS + 500);
+    const rows = await expectExactlyOnce(world);
+    expect(valuesOf(rows, 'extra')).toEqual({ '0/0': 1, '0/1': null, '0/2': 3 });
+    expect(next.lines).toContainEqual(
+      expect.objectContaining({
+        schemaId: wide.schemaId,
+        ignored: [
+          'field extra is not in the contract, and it is int in the table and would become long (add-field)',
+        ],
+      }),
+    );
+  });
+
+  it('that it drops makes the column optional where that alone is allowed', async () => {
+    const { world } = await World.started(withPolicy('ignore', new Set(['drop-field'])));
+    const fields = (clickSchema.fields ?? []).filter(({ name }) => name !== 'device_id');
+    const { send } = await producer(world, { ...clickSchema, fields });
+    send(0, {});
+    await world.run(INTERVAL_MS + 500);
+    expect(await columnsOf(world)).toContain('4 device_id "string"?');
+  });
+
   it('to a wider type or an optional one changes the column, also under a batch that is half full', async () => {
     const { world } = await World.started(withPolicy());
     const narrow = await producer(world, clickSchema);
