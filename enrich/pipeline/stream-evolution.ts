@@ -39,6 +39,8 @@ export class StreamEvolution {
   /** By schema id, where rows of it need other columns than those of the start. */
   readonly #carries = new Map<number, ReadonlySet<string>>();
   readonly #paused = new Map<number, string>();
+  /** Why columns were left out, as far as that is told. */
+  readonly #leftOut = new Set<string>();
   /** The last plan, and what it was made of. */
   #plan: { key: string; contract: Contract; plan: TablePlan } | undefined;
 
@@ -85,7 +87,7 @@ export class StreamEvolution {
    * contract had from the start; one that it has grown since and that the table does not take is left out.
    */
   plan(schemaIds: ReadonlySet<number>, metadata: TableMetadata): TablePlan {
-    const { config, contracts, table, logger } = this.#context;
+    const { config, contracts, table } = this.#context;
     const names = new Set([...schemaIds].flatMap((id) => [...(this.#carries.get(id) ?? [])]));
     const { currentSchemaId, lastColumnId, schemas } = metadata;
     const key = [currentSchemaId, lastColumnId, schemas.length, ...names].join(' ');
@@ -98,9 +100,7 @@ export class StreamEvolution {
     const fatal = plan.refused.filter(({ column }) => !isNew(column));
     const reasons = refusalTexts(table.identifier, plan.refused);
     if (fatal.length > 0) throw unfit(table.identifier, reasons);
-    if (reasons.length > 0) {
-      logger.warn('the table does not take what records bring: it is left out', { reasons });
-    }
+    this.#tellLeftOut(reasons.filter((reason) => !this.#leftOut.has(reason)));
     this.#plan = { key, contract, plan };
     return plan;
   }
@@ -150,6 +150,13 @@ export class StreamEvolution {
       followed: followed.map(changeText),
       ignored: ignored.map(changeText),
     });
+  }
+
+  #tellLeftOut(reasons: readonly string[]): void {
+    if (reasons.length === 0) return;
+    for (const reason of reasons) this.#leftOut.add(reason);
+    const message = 'the table does not take what records bring: it is left out';
+    this.#context.logger.warn(message, { reasons });
   }
 
   #pause(schemaId: number, changes: string): void {

@@ -1,22 +1,28 @@
+import type { IcebergType } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import { expect, it } from 'vitest';
 import { createMetrics } from '../../../enrich/metrics.ts';
 import { PipelineStatus } from '../../../enrich/pipeline/pipeline-status.ts';
 import { StreamEvolution } from '../../../enrich/pipeline/stream-evolution.ts';
 import type { AvroObject } from '../../../schemas/contract.ts';
 import { pipelineConfig, shippedContracts, World } from './harness.ts';
+import type { StartOptions } from './harness.ts';
 import { clickWith, field } from './producers.ts';
 import { virtualClock } from './virtual-time.ts';
 
-const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
-
-async function openEvolution() {
+async function openEvolution(config?: StartOptions['config']) {
   const { world } = await World.started();
   const metadata = await world.metadata();
+  const warnings: unknown[] = [];
+  const table = { identifier: { namespace: ['lake'], name: 'clicks' }, metadata };
   const evolution = new StreamEvolution({
-    config: pipelineConfig(),
+    config: { ...pipelineConfig(), ...config },
     contracts: shippedContracts,
-    table: { identifier: { namespace: ['lake'], name: 'clicks' }, metadata },
-    logger: silent,
+    table,
+    logger: {
+      info: () => undefined,
+      warn: (message, details) => void warnings.push({ message, ...details }),
+      error: () => undefined,
+    },
     metrics: createMetrics(),
     status: new PipelineStatus(virtualClock(world.time)),
   });
@@ -24,8 +30,22 @@ async function openEvolution() {
     evolution.lessonOf(new Map([[schemaId, writer]]));
   };
   const typeOf = (column: string, ...schemaIds: number[]): unknown =>
-    evolution.plan(new Set(schemaIds), metadata).columns.get(column)?.type;
-  return { meet, typeOf };
+    evolution.plan(new Set(schemaIds), table.metadata).columns.get(column)?.type;
+  /** Somebody else adds these columns to the table. */
+  const add = (...columns: (readonly [string, IcebergType])[]): void => {
+    const { schemas, lastColumnId, currentSchemaId } = table.metadata;
+    const added = columns.map(([name, type], index) => {
+      return { id: lastColumnId + 100 * (index + 1), name, type, required: false };
+    });
+    const fields = [...(schemas.at(-1)?.fields ?? []), ...added];
+    table.metadata = {
+      ...table.metadata,
+      schemas: [...schemas, { schemaId: currentSchemaId + 1, fields }],
+      currentSchemaId: currentSchemaId + 1,
+      lastColumnId: lastColumnId + 1000,
+    };
+  };
+  return { evolution, meet, typeOf, add, warnings };
 }
 
 it('a plan that was made before the contract has grown is not the plan of rows that came after', async () => {
@@ -43,4 +63,34 @@ it('a plan has no column that none of its rows needs', async () => {
   expect([typeOf('score', 2), typeOf('tag', 2)]).toEqual([undefined, 'string']);
   expect([typeOf('score', 1), typeOf('tag', 1)]).toEqual(['int', undefined]);
   expect(typeOf('duration_ms', 1, 2)).toBe('int');
+});
+
+it('a new column that has another type in the table by now is left out, and so is one that differs within', async () => {
+  const { meet, typeOf, add } = await openEvolution();
+  const home = { type: 'record', name: 'Home', fields: [field('city', 'string')] };
+  meet(1, clickWith(field('score', 'int'), field('home', home), field('tag', 'string')));
+  const city = { id: 10_000, name: 'city', type: 'int', required: false } as const;
+  add(['score', 'string'], ['home', { type: 'struct', fields: [city] }]);
+  expect([typeOf('score', 1), typeOf('home', 1)]).toEqual([undefined, undefined]);
+  expect([typeOf('tag', 1), typeOf('duration_ms', 1)]).toEqual(['string', 'int']);
+});
+
+it('what a table does not take is told once, however often plans of other rows come between', async () => {
+  const { meet, typeOf, add, warnings } = await openEvolution();
+  meet(1, clickWith(field('score', 'int')));
+  meet(2, clickWith(field('tag', 'string')));
+  meet(3, clickWith(field('score', 'int'), field('tag', 'string')));
+  add(['score', 'string']);
+  for (const ids of [[1], [2], [1], [3], [1, 2]]) typeOf('score', ...ids);
+  expect(warnings).toEqual([
+    {
+      message: 'the table does not take what records bring: it is left out',
+      reasons: ['column score is string in the table and cannot become int'],
+    },
+  ]);
+  add(['tag', 'boolean']);
+  typeOf('tag', 3);
+  expect(warnings.slice(1)).toMatchObject([
+    { reasons: ['column tag is boolean in the table and cannot become string'] },
+  ]);
 });
