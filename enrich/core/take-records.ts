@@ -25,7 +25,10 @@ export type TakeOptions = {
 
 export type TakeResult = {
   nextOffset: bigint;
-  /** Why the rest of the records was left: to be read again once the reason is gone. */
+  /**
+   * Why the rest of the records was left: to be read again once the reason is gone. Of schema ids the first is where it
+   * stopped; records further on need the others.
+   */
   stopped: 'full' | { schemaIds: readonly number[] } | undefined;
 };
 

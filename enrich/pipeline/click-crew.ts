@@ -16,6 +16,7 @@ const EMPTY: Fill = {
   dueInMs: undefined,
   lag: new Map(),
   missing: [],
+  ahead: [],
 };
 
 /** The batch that one worker has closed. */
@@ -157,7 +158,7 @@ export class ClickCrew {
     try {
       const fill = await post.worker.take(waitMsMax);
       this.#note(post, fill);
-      if (fill.missing.length > 0) await this.#teach(post.worker, fill.missing, isCurrent);
+      if (fill.missing.length > 0) await this.#teach(post.worker, fill, isCurrent);
     } catch (error) {
       if (isUnavailable(error)) {
         metrics.fetchErrors.inc({ reader: 'clicks' });
@@ -178,21 +179,22 @@ export class ClickCrew {
    */
   async #teach(
     worker: ClickWorker,
-    missing: readonly number[],
+    { missing, ahead }: Fill,
     isCurrent: () => boolean,
   ): Promise<void> {
     const { schemas, evolution } = this.#context;
     const answerTo = (id: number) =>
       schemas.resolve(id) ?? (schemas.isUnknown(id) ? 'unknown' : undefined);
-    const unasked = missing.filter((id) => answerTo(id) === undefined && !schemas.isLoading(id));
+    const wanted = [...missing, ...ahead];
+    const unasked = wanted.filter((id) => answerTo(id) === undefined && !schemas.isLoading(id));
     if (unasked.length > 0) await schemas.load(unasked);
     if (!isCurrent()) return;
     const known = new Map<number, AvroObject | 'unknown'>();
-    for (const id of missing) {
+    for (const id of wanted) {
       const answer = answerTo(id);
       if (answer !== undefined) known.set(id, answer);
     }
-    const lesson = evolution.lessonOf(known);
+    const lesson = evolution.lessonOf(known, new Set(missing));
     if (lesson.avroSchemas.size > 0) await worker.learn(lesson);
   }
 

@@ -50,14 +50,20 @@ export class StreamEvolution {
   }
 
   /**
-   * What a worker is to be told of these schemas; those that wait for a decision of the user are left out. Errors:
-   * `schema-change` where the policy is to stop.
+   * What a worker is to be told of these schemas; those that wait for a decision of the user are left out. Nobody is
+   * told of them, and nothing stops, before a partition stands at their records, of which `missing` has the ids: what lies
+   * before is taken first. Errors: `schema-change` where the policy is to stop.
    */
-  lessonOf(avroSchemas: ReadonlyMap<number, AvroObject | 'unknown'>): Lesson {
+  lessonOf(
+    avroSchemas: ReadonlyMap<number, AvroObject | 'unknown'>,
+    missing: ReadonlySet<number>,
+  ): Lesson {
     const told = new Map<number, AvroObject | 'unknown'>();
     const refused = new Map<number, string>();
     for (const [schemaId, avroSchema] of avroSchemas) {
       const verdict = avroSchema === 'unknown' ? undefined : this.#judge(schemaId, avroSchema);
+      const isHeldUp = verdict?.kind === 'pause' || verdict?.kind === 'fail';
+      if (isHeldUp && !missing.has(schemaId)) continue;
       switch (verdict?.kind) {
         case 'pause':
           this.#pause(schemaId, verdict.changes.map(changeText).join('; '));

@@ -44,6 +44,12 @@ export class AwaitedPartitions {
     this.#places.clear();
   }
 
+  /** The schemas that they wait for. */
+  schemaIds(): ReadonlySet<number> {
+    const schemaIds = [...this.#places.values()].flatMap((place) => place.schemaIds ?? []);
+    return new Set(schemaIds.filter((id) => this.#schemas.isLoading(id)));
+  }
+
   /** Whether some of them can be read on. Errors: those of schemas that no waiting mends. */
   hasLoaded(): boolean {
     this.#schemas.assertSound();

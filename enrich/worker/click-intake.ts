@@ -89,6 +89,11 @@ export class ClickIntake {
     );
   }
 
+  /** Ids of the schemas that partitions wait for. */
+  awaited(): ReadonlySet<number> {
+    return this.#awaited.schemaIds();
+  }
+
   isFull(batch: ClickBatch): boolean {
     const { rowsMax, bytesMax } = this.#limits;
     return batch.isClosed || recordCount(batch) >= rowsMax || batchBytes(batch) >= bytesMax;
@@ -185,7 +190,8 @@ export class ClickIntake {
     for (const [partition, reason] of stopped) {
       if (reason === 'full') continue;
       for (const schemaId of reason.schemaIds) missing.add(schemaId);
-      this.#awaited.add(this.#topic, partition, reason.schemaIds);
+      // What the others are needed for comes later: records before it do not wait for them.
+      this.#awaited.add(this.#topic, partition, reason.schemaIds.slice(0, 1));
     }
     try {
       if (missing.size > 0) await this.#schemas.load(missing);

@@ -79,6 +79,8 @@ export type Fill = {
   lag: ReadonlyMap<number, number>;
   /** Schema ids that records name and `learn` has not told yet: their partitions wait. */
   missing: readonly number[];
+  /** Likewise of records further on, for which no partition waits so far. */
+  ahead: readonly number[];
 };
 
 /** The account of a batch that is closed: each offset of its ranges is one row, one reject or one filtered. */

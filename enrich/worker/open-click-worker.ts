@@ -97,7 +97,7 @@ class LocalClickWorker implements ClickWorker {
   assign(position: Position, bounds: LogBounds): Promise<void> {
     return this.#inTurn(async () => {
       clearClickBatch(this.#filling);
-      this.#schemas.forgetMissing();
+      this.#schemas.forgetAsked();
       this.#intake.assign(position, bounds);
     });
   }
@@ -176,13 +176,13 @@ class LocalClickWorker implements ClickWorker {
     const batch = this.#filling;
     const wasOpen = !isEmpty(batch);
     const wasDue = intake.dueInMs(batch, elapsedMs()) === 0;
-    const missingBefore = this.#schemas.missing.length;
+    const missingBefore = intake.awaited();
     for (let nowMs = elapsedMs(); !this.#closed && !intake.isFull(batch);) {
       await intake.poll(batch, { waitMsMax: Math.max(1, untilMs - nowMs), elapsedMs: nowMs });
       nowMs = elapsedMs();
       const isOpened = !wasOpen && !isEmpty(batch);
       const isDue = !wasDue && intake.dueInMs(batch, nowMs) === 0;
-      const isMissing = this.#schemas.missing.length > missingBefore;
+      const isMissing = !intake.awaited().isSubsetOf(missingBefore);
       if (this.#calls > 1 || isOpened || isDue || isMissing || nowMs >= untilMs) return;
     }
   }
@@ -190,13 +190,15 @@ class LocalClickWorker implements ClickWorker {
   #fill(): Fill {
     const batch = this.#filling;
     const intake = this.#intake;
+    const missing = intake.awaited();
     return {
       rows: batch.rows.rowCount,
       bytes: batchBytes(batch),
       isFull: intake.isFull(batch),
       dueInMs: intake.dueInMs(batch, this.#ports.clock.elapsedMs()),
       lag: intake.lag(),
-      missing: this.#schemas.missing,
+      missing: [...missing],
+      ahead: this.#schemas.asked.filter((id) => !missing.has(id)),
     };
   }
 

@@ -11,7 +11,7 @@ export class ToldSchemas {
   readonly #cache: ReturnType<typeof createSchemaCache>;
   readonly #refusals = new WeakMap<AvroObject, string>();
   /** Asked for by a reader, and not told since. */
-  readonly #missing = new Set<number>();
+  readonly #asked = new Set<number>();
 
   constructor(elapsedMs: () => number) {
     const schemaById = async (schemaId: number): Promise<AvroObject | 'unknown'> =>
@@ -27,7 +27,7 @@ export class ToldSchemas {
       const known = this.#cache.resolve(schemaId);
       const reason = refused.get(schemaId);
       if (known !== undefined && reason !== undefined) this.#refusals.set(known, reason);
-      this.#missing.delete(schemaId);
+      this.#asked.delete(schemaId);
     }
   }
 
@@ -44,23 +44,23 @@ export class ToldSchemas {
   }
 
   isLoading(schemaId: number): boolean {
-    return this.#missing.has(schemaId);
+    return this.#asked.has(schemaId);
   }
 
   /** Nothing is waited for any more. */
-  forgetMissing(): void {
-    this.#missing.clear();
+  forgetAsked(): void {
+    this.#asked.clear();
   }
 
-  /** Takes note of what is missing: whoever drives the worker loads it. */
+  /** Takes note of what is asked for: whoever drives the worker loads it. */
   async load(schemaIds: Iterable<number>): Promise<void> {
-    for (const schemaId of schemaIds) this.#missing.add(schemaId);
+    for (const schemaId of schemaIds) this.#asked.add(schemaId);
   }
 
   /** What no waiting mends is noticed where schemas are loaded. */
   assertSound(): void {}
 
-  get missing(): readonly number[] {
-    return [...this.#missing];
+  get asked(): readonly number[] {
+    return [...this.#asked];
   }
 }

@@ -1,8 +1,17 @@
 import { describe, expect, it } from 'vitest';
+import { ContractError } from '../../../schemas/error.ts';
 import { INTERVAL_MS, QUIET_MS, World } from './harness.ts';
 import type { Process } from './harness.ts';
 import { expectExactlyOnce } from './model.ts';
-import { clickWith, columnsOf, field, producer, valuesOf, withPolicy } from './producers.ts';
+import {
+  clickWith,
+  columnsOf,
+  field,
+  producer,
+  sendAtOnce,
+  valuesOf,
+  withPolicy,
+} from './producers.ts';
 import { clickSchema } from './records.ts';
 
 async function metricOf(process: Process, name: 'schemasPaused'): Promise<number> {
@@ -145,4 +154,58 @@ describe('the policy', () => {
       expect(process.ended()).toBeUndefined();
     },
   );
+});
+
+describe('in one record batch, what lies before a record that waits or stops', () => {
+  const wider = clickWith(field('extra', 'string'));
+
+  /** A click of a schema that nobody knows yet and that makes no difference, then one that does. */
+  async function sendBoth(world: World): Promise<void> {
+    const same = await producer(world, { ...clickSchema, name: 'Tap' });
+    const other = await producer(world, wider);
+    sendAtOnce(world, 0, [same.encode({}), other.encode({ extra: 'held up' }), same.encode({})]);
+  }
+
+  it('is taken where it waits, and the rest is once it may be', async () => {
+    const { world, process } = await World.started(withPolicy('pause'));
+    await sendBoth(world);
+    await world.run(INTERVAL_MS + 500);
+    expect(await world.rows()).toHaveLength(1);
+    expect(process.status.notes()).toHaveLength(1);
+    process.stop();
+    await world.run(5_000);
+    await world.start(withPolicy());
+    await world.run(QUIET_MS);
+    expect(valuesOf(await expectExactlyOnce(world), 'extra')).toEqual({
+      '0/0': null,
+      '0/1': 'held up',
+      '0/2': null,
+    });
+  });
+
+  it('is committed where it stops', async () => {
+    const { world, process } = await World.started(withPolicy('fail'));
+    await sendBoth(world);
+    await world.run(INTERVAL_MS + 500);
+    expect(process.ended()).toMatchObject({ error: { kind: 'schema-change' } });
+    expect(await world.rows()).toHaveLength(1);
+  });
+
+  it('is taken where the registry has no answer for a schema further on', async () => {
+    const { world } = await World.started(withPolicy());
+    const same = await producer(world, { ...clickSchema, name: 'Tap' });
+    const other = await producer(world, wider);
+    const schemaById = world.registry.schemaById.bind(world.registry);
+    let isAway = true;
+    world.registry.schemaById = async (id) => {
+      if (isAway && id === other.schemaId) throw new ContractError('unavailable', 'no answer');
+      return schemaById(id);
+    };
+    sendAtOnce(world, 0, [same.encode({}), other.encode({ extra: 'later' })]);
+    await world.run(INTERVAL_MS + 500);
+    expect(await world.rows()).toHaveLength(1);
+    isAway = false;
+    await world.run(QUIET_MS);
+    expect(await expectExactlyOnce(world)).toHaveLength(2);
+  });
 });

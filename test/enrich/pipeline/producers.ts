@@ -38,15 +38,20 @@ export async function producer(world: World, writer: AvroObject) {
   const type = avsc.Type.forSchema(writer as avsc.Schema);
   const encode = (values: Record<string, unknown>): Uint8Array =>
     frame(schemaId, type.toBuffer({ ...base, ...values }));
-  const send = (partition: number, values: Record<string, unknown>): void => {
-    const timestampMs = world.time.nowMs();
-    const offset = world.log.append('clicks', partition, [
-      { key: null, value: encode(values), timestampMs },
-    ]);
-    const click = { userId: 1, url: 'https://a/', deviceId: 'd1' };
-    world.stream.push({ partition, offset, click });
-  };
+  const send = (partition: number, values: Record<string, unknown>): void =>
+    sendAtOnce(world, partition, [encode(values)]);
   return { schemaId, encode, send };
+}
+
+/** One record batch of clicks that must become rows. */
+export function sendAtOnce(world: World, partition: number, values: readonly Uint8Array[]): void {
+  const timestampMs = world.time.nowMs();
+  const records = values.map((value) => ({ key: null, value, timestampMs }));
+  const first = world.log.append('clicks', partition, records);
+  const click = { userId: 1, url: 'https://a/', deviceId: 'd1' };
+  for (const index of values.keys()) {
+    world.stream.push({ partition, offset: first + BigInt(index), click });
+  }
 }
 
 export async function columnsOf(world: World): Promise<string[]> {

@@ -27,7 +27,7 @@ async function openEvolution(config?: StartOptions['config']) {
     status: new PipelineStatus(virtualClock(world.time)),
   });
   const meet = (schemaId: number, writer: AvroObject): void => {
-    evolution.lessonOf(new Map([[schemaId, writer]]));
+    evolution.lessonOf(new Map([[schemaId, writer]]), new Set([schemaId]));
   };
   const typeOf = (column: string, ...schemaIds: number[]): unknown =>
     evolution.plan(new Set(schemaIds), table.metadata).columns.get(column)?.type;

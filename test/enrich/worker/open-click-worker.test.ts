@@ -156,6 +156,27 @@ describe('a take', () => {
     expect(await worker.take(200)).toMatchObject({ rows: 1, missing: [] });
   });
 
+  it('stands at the first schema of a record batch that it was not told, and names those further on', async () => {
+    const { open, log, time } = await openWorker();
+    const worker = await open();
+    await worker.assign(AT_START, await log.bounds('clicks'));
+    const click = { userId: 1, url: 'https://a/', deviceId: 'd' };
+    const records = [7, 8, 7, 9].map((id) => ({ key: null, value: encodeClick(id, click) }));
+    log.append('clicks', 0, records);
+    expect(await worker.take(200)).toMatchObject({ rows: 0, missing: [7], ahead: [8, 9] });
+    const told = (...ids: number[]) =>
+      worker.learn({
+        ...lesson('unknown'),
+        avroSchemas: new Map(ids.map((id) => [id, clickSchema])),
+      });
+    await told(7);
+    expect(await worker.take(200)).toMatchObject({ rows: 1, missing: [8], ahead: [9] });
+    await told(8, 9);
+    const rest = worker.take(200);
+    await time.run(200);
+    expect(await rest).toMatchObject({ rows: 4, missing: [], ahead: [] });
+  });
+
   it('makes rejects of records whose schema the registry does not have', async () => {
     const { open, log, click } = await openWorker();
     const worker = await open();

@@ -38,7 +38,7 @@ function answering(onFault: (fault: Error) => void): ClickWorker {
           for (;;);
       }
       const lag = new Map([...position].map(([partition, next]) => [partition, Number(next)]));
-      return { ...EMPTY, lag, missing: [] };
+      return { ...EMPTY, lag, missing: [], ahead: [] };
     },
     learn: async () => undefined,
     seal: async () => ({
