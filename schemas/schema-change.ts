@@ -71,6 +71,24 @@ export function evolveContract(contract: Contract, changes: readonly SchemaChang
   return { ...contract, avroSchema: { ...contract.avroSchema, fields: [...fields.values()] } };
 }
 
+/** Names of the writer's fields that records are read without: the contract has no column for them. */
+export function skippedFields(contract: Contract, writerSchema: AvroObject): ReadonlySet<string> {
+  const reader = parseAvroType(contract.avroSchema) as RecordNode;
+  const writer = parsedRecord(writerSchema);
+  const fields = writer?.fields ?? [];
+  const read = new Set(writer === undefined ? [] : matchFields(reader, writer).values());
+  return new Set(fields.filter((field) => !read.has(field)).map(({ name }) => name));
+}
+
+/** The schema of a record with these fields under names that no contract can have: whoever reads by it skips them. */
+export function withHiddenFields(avroSchema: AvroObject, names: ReadonlySet<string>): AvroObject {
+  if (names.size === 0) return avroSchema;
+  const fields = avroSchema.fields?.map((field) =>
+    names.has(field.name) ? { ...field, name: `${field.name} (skipped)` } : field,
+  );
+  return { ...avroSchema, ...(fields === undefined ? {} : { fields }) };
+}
+
 function parsedRecord(avroSchema: AvroObject): RecordNode | undefined {
   try {
     const node = parseAvroType(avroSchema);

@@ -1,5 +1,5 @@
 import type { AvroObject, Contract } from '../../schemas/contract.ts';
-import { evolveContract, schemaChanges } from '../../schemas/schema-change.ts';
+import { evolveContract, schemaChanges, skippedFields } from '../../schemas/schema-change.ts';
 import type { SchemaChange } from '../../schemas/schema-change.ts';
 import type { EvolutionConfig } from '../config/pipeline-config.ts';
 
@@ -11,6 +11,8 @@ export type SchemaVerdict =
       contract: Contract;
       /** Fields whose column is another than by the contract of the start, as rows of this schema need it. */
       carries: ReadonlySet<string>;
+      /** The writer's fields that are skipped, and go on being so if the contract comes to have columns of their names. */
+      skips: ReadonlySet<string>;
       /** What the table follows for the first time. */
       followed: readonly SchemaChange[];
       /** What is read as if it were not so. */
@@ -56,12 +58,14 @@ export function judgeSchema(options: {
   if (others.length > 0 && policy !== 'evolve' && policy !== 'ignore') {
     return { kind: policy, changes: others };
   }
-  const carries = carriedFields({ base, writer, evolution });
-  return { kind: 'read', contract, carries, followed, ignored: others };
+  const skips = skippedFields(contract, writer);
+  const carries = carriedFields({ base, writer, evolution }).difference(skips);
+  return { kind: 'read', contract, carries, skips, followed, ignored: others };
 }
 
 function asItStands(contract: Contract): SchemaVerdict {
-  return { kind: 'read', contract, carries: new Set(), followed: [], ignored: [] };
+  const none = new Set<string>();
+  return { kind: 'read', contract, carries: none, skips: none, followed: [], ignored: [] };
 }
 
 /**

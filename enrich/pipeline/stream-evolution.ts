@@ -1,6 +1,7 @@
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import type { AvroObject, Contract } from '../../schemas/contract.ts';
 import { outermost } from '../../schemas/evolve-fields.ts';
+import { withHiddenFields } from '../../schemas/schema-change.ts';
 import type { ContractSet } from '../config/check-contracts.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
 import { changeText, judgeSchema, withFields } from '../core/judge-schema.ts';
@@ -28,9 +29,9 @@ type EvolutionContext = {
 /**
  * How the contract of the stream grows while the pipeline runs. Each schema that records are met of is judged once, one
  * after the other, by the policy of pipeline.yaml; what is followed makes the contract larger and never smaller. A schema
- * that was read without a field is not judged again when another one brings that field in a form that it cannot be read
- * in: such records of it are dead letters from then on. The table follows in the commit that first carries rows of such a schema: a record
- * that cannot be decoded changes nothing.
+ * goes on being read as it was judged: a field that it was read without is skipped also once another schema brings a column
+ * of that name. The table follows in the commit that first carries rows of such a schema: a record that cannot be decoded
+ * changes nothing.
  */
 export class StreamEvolution {
   readonly #context: EvolutionContext;
@@ -61,22 +62,24 @@ export class StreamEvolution {
     const told = new Map<number, AvroObject | 'unknown'>();
     const refused = new Map<number, string>();
     for (const [schemaId, avroSchema] of avroSchemas) {
-      const verdict = avroSchema === 'unknown' ? undefined : this.#judge(schemaId, avroSchema);
-      const isHeldUp = verdict?.kind === 'pause' || verdict?.kind === 'fail';
-      if (isHeldUp && !missing.has(schemaId)) continue;
-      switch (verdict?.kind) {
-        case 'pause':
-          this.#pause(schemaId, verdict.changes.map(changeText).join('; '));
-          continue;
-        case 'fail':
-          throw this.#failure(schemaId, verdict.changes.map(changeText).join('; '));
-        case 'reject':
-          refused.set(schemaId, verdict.changes.map(changeText).join('; '));
-          break;
-        case 'read':
-        case undefined:
+      if (avroSchema === 'unknown') {
+        told.set(schemaId, 'unknown');
+        continue;
       }
-      told.set(schemaId, avroSchema);
+      const verdict = this.#judge(schemaId, avroSchema);
+      if (verdict.kind === 'read') {
+        told.set(schemaId, withHiddenFields(avroSchema, verdict.skips));
+        continue;
+      }
+      const changes = verdict.changes.map(changeText).join('; ');
+      if (verdict.kind === 'reject') {
+        told.set(schemaId, avroSchema);
+        refused.set(schemaId, changes);
+        continue;
+      }
+      if (!missing.has(schemaId)) continue;
+      if (verdict.kind === 'fail') throw this.#failure(schemaId, changes);
+      this.#pause(schemaId, changes);
     }
     return { contract: this.#contract, avroSchemas: told, refused };
   }

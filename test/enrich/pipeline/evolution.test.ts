@@ -97,9 +97,10 @@ describe('a producer that changes a field', () => {
     wide.send(0, { extra: 2 });
     await world.run(INTERVAL_MS + 500);
     narrow.send(0, { extra: 3 });
+    wide.send(0, { extra: 4 });
     await world.run(INTERVAL_MS + 500);
     const rows = await expectExactlyOnce(world);
-    expect(valuesOf(rows, 'extra')).toEqual({ '0/0': 1, '0/1': null, '0/2': 3 });
+    expect(valuesOf(rows, 'extra')).toEqual({ '0/0': 1, '0/1': null, '0/2': 3, '0/3': null });
     expect(next.lines).toContainEqual(
       expect.objectContaining({
         schemaId: wide.schemaId,

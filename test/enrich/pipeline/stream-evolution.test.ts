@@ -6,7 +6,7 @@ import { StreamEvolution } from '../../../enrich/pipeline/stream-evolution.ts';
 import type { AvroObject } from '../../../schemas/contract.ts';
 import { pipelineConfig, shippedContracts, World } from './harness.ts';
 import type { StartOptions } from './harness.ts';
-import { clickWith, field } from './producers.ts';
+import { clickWith, field, withPolicy } from './producers.ts';
 import { virtualClock } from './virtual-time.ts';
 
 async function openEvolution(config?: StartOptions['config']) {
@@ -73,6 +73,16 @@ it('a new column that has another type in the table by now is left out, and so i
   add(['score', 'string'], ['home', { type: 'struct', fields: [city] }]);
   expect([typeOf('score', 1), typeOf('home', 1)]).toEqual([undefined, undefined]);
   expect([typeOf('tag', 1), typeOf('duration_ms', 1)]).toEqual(['string', 'int']);
+});
+
+it('rows of a schema that is read without a field need no column of its name', async () => {
+  const { meet, typeOf, add } = await openEvolution(
+    withPolicy('ignore', new Set(['add-field'])).config,
+  );
+  add(['score', 'int']);
+  meet(1, clickWith(field('score', 'long')));
+  meet(2, clickWith(field('score', 'int')));
+  expect([typeOf('score', 1), typeOf('score', 2)]).toEqual([undefined, 'int']);
 });
 
 it('what a table does not take is told once, however often plans of other rows come between', async () => {
