@@ -19,8 +19,7 @@ export function isRefusing({ table, records }: Preview): boolean {
 
 function newlyRefused(records: Preview['records']): number {
   if (records === undefined) return 0;
-  if (records.older === undefined) return records.records - records.accepted;
-  return records.refused.reduce((sum, { newly }) => sum + newly, 0);
+  return records.older === undefined ? records.records - records.accepted : records.newlyRefused;
 }
 
 /** For the terminal. */
@@ -119,13 +118,15 @@ function recordLines(trial: NonNullable<Preview['records']>): string[] {
   const { topic, records, accepted, older, refused, schemas } = trial;
   if (records === 0) return [`${topic} has no records to try`];
   const by = schemas.map(({ schemaId, records: count }) => `${count} of schema ${schemaId}`);
-  const compared = older === undefined ? '' : `, compared with ${older}`;
+  const compared = `, ${older === undefined ? 'with nothing older to compare with' : `compared with ${older}`}`;
+  const rest = refused.reduce((left, { count }) => left - count, records - accepted);
   return [
     `the newest ${records} records of ${topic}${compared}: ${by.join(', ')}`,
     `${accepted} become rows, ${records - accepted} are refused`,
     ...refused.map(({ kind, message, count, newly, example }) => {
       return `${count} ${kind}: ${message}${todayText(older, newly)}; such as ${topic}/${example}`;
     }),
+    ...(rest === 0 ? [] : [`${rest} for other reasons`]),
     ...trial.followed.map((change) => `the table follows ${change}`),
     ...fieldLine('stay at their default, since no record has them', trial.unwritten),
     ...fieldLine('are null in every row', trial.alwaysNull),

@@ -31,7 +31,9 @@ type RefusedRecords = {
 export type TrialResult = {
   records: number;
   accepted: number;
-  /** The most frequent reason first. */
+  /** Records that are not accepted and that the older contract takes. */
+  newlyRefused: number;
+  /** The most frequent reason first; some may be left out, and their records with them. */
   refused: readonly RefusedRecords[];
   /** Records by the schema that they name, the most frequent first. */
   schemas: readonly { schemaId: number; records: number }[];
@@ -51,7 +53,7 @@ export type RecordTrial = {
   result(): TrialResult;
 };
 
-/** Damaged bytes can name any number of unknown ids; all else gives fewer reasons. */
+/** How many reasons are told apart: damaged bytes can name any number of unknown ids. */
 const REASONS_MAX = 1_000;
 
 /** What the policy makes of a writer's schema, given a contract as it stands and as it has grown to. */
@@ -78,7 +80,7 @@ export function createRecordTrial(options: {
   const decode = createDecode({ schemas, contract, judge, onFollow });
   const decodeOlder =
     older === undefined ? undefined : createDecode({ schemas, contract: older, judge });
-  const counts = { records: 0, accepted: 0 };
+  const counts = { records: 0, accepted: 0, newlyRefused: 0 };
   const refused = new Map<string, RefusedRecords>();
   const bySchema = new Map<number, number>();
   const readBy = new Set<number>();
@@ -95,8 +97,9 @@ export function createRecordTrial(options: {
       return;
     }
     const wasTaken = decodeOlder !== undefined && 'columns' in decodeOlder(value, schemaId);
-    const example = `${partition}/${offset}`;
-    countRefused(refused, { ...outcome, count: 1, newly: wasTaken ? 1 : 0, example });
+    const newly = wasTaken ? 1 : 0;
+    counts.newlyRefused += newly;
+    countRefused(refused, { ...outcome, count: 1, newly, example: `${partition}/${offset}` });
   };
   return {
     async add(records) {

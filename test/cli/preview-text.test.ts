@@ -36,6 +36,7 @@ const outcomes = ({ columns }: TablePreview) =>
 const trial: TrialResult = {
   records: 10,
   accepted: 7,
+  newlyRefused: 2,
   refused: [
     {
       kind: 'contract-violation',
@@ -146,14 +147,28 @@ describe('the verdict', () => {
     expect(text).toContain('stay at their default, since no record has them: campaign');
     expect(text).toContain('are in records and not in the contract: old');
     expect(text).toMatch(/\n2 records newly refused$/);
-    const asToday = { ...trial, accepted: 9, refused: trial.refused.slice(1) };
+    const asToday = { ...trial, accepted: 9, newlyRefused: 0, refused: trial.refused.slice(1) };
     expect(isRefusing({ table, records: { ...asToday, topic: 'clicks', older } })).toBe(false);
+  });
+
+  it('counts records beyond the reasons that are told', () => {
+    const more = {
+      ...trial,
+      records: 1_010,
+      newlyRefused: 900,
+      older: 'git main',
+      topic: 'clicks',
+    };
+    const text = renderPreview({ table, records: more });
+    expect(text).toMatch(/\n {2}7 become rows, 1003 are refused\n/);
+    expect(text).toMatch(/\n {2}1000 for other reasons\n/);
+    expect(text).toMatch(/\n900 records newly refused$/);
   });
 
   it('counts every one where there is nothing older', () => {
     expect(isRefusing({ table, records: { ...trial, topic: 'clicks' } })).toBe(true);
     expect(renderPreview({ table, records: { ...trial, topic: 'clicks' } })).toMatch(
-      /\n3 records newly refused$/,
+      /with nothing older to compare with: 9 of schema 7\n[^]*\n3 records newly refused$/,
     );
   });
 });

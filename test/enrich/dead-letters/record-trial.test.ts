@@ -116,6 +116,17 @@ describe('records tried under a contract', () => {
     expect(schemas).toEqual([{ schemaId: 4_711, records: 1 }]);
   });
 
+  it('are all counted, however many reasons there are', async () => {
+    const required = { name: 'note', type: 'string' };
+    const unknown = Array.from({ length: 1_000 }, (_, i) => withFrame(50_000 + i, Buffer.of(2)));
+    const values = [...unknown, await sent([id, note], { id: 2n, note: null })];
+    const result = await tried(values, contractOf([id, required]), {
+      older: contractOf([id, note]),
+    });
+    expect(result).toMatchObject({ records: 1_001, accepted: 0, newlyRefused: 1 });
+    expect(result.refused).toHaveLength(1_000);
+  });
+
   it('say nothing of fields where none was read', async () => {
     const result = await tried([Buffer.of()], contractOf([id, note]));
     expect(result).toMatchObject({ accepted: 0, unwritten: [], alwaysNull: [], leftOut: [] });
