@@ -45,6 +45,14 @@ export async function contractAtRef(of: {
   throw new EnrichError('config', `${path} at ${ref} is not an Avro record`);
 }
 
+/** Where a ref lacks what would be compared: told, since what is not compared would pass for good. */
+export function nothingAtRef(ref: string, what: string): EnrichError {
+  const message =
+    `git ${ref} does not have ${what}, so there is nothing to compare with: name a ref that does, or say ` +
+    'with --config and --contracts where they are';
+  return new EnrichError('config', message);
+}
+
 /** What the schema registry answers. Errors: `config` where it is away, with what else there is. */
 export async function askRegistry<T>(
   { registry: { url } }: PipelineConfig,

@@ -8,13 +8,13 @@ import { isTransitive } from '../schemas/compatibility-level.ts';
 import type { Contract } from '../schemas/contract.ts';
 import { valueSubject } from '../schemas/register-contracts.ts';
 import type { CompatibilityLevel, RegisteredSchema, Registry } from '../schemas/registry.ts';
-import { askRegistry, contractAtRef } from './against.ts';
+import { askRegistry, contractAtRef, nothingAtRef } from './against.ts';
 import type { Against } from './against.ts';
 import { EXIT } from './exit-code.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions, LoadedConfig } from './load-config.ts';
 import { openSchemaRegistry } from './open-lake.ts';
-import { isBreaking, renderReports } from './contract-text.ts';
+import { isBreaking, isFirst, renderReports } from './contract-text.ts';
 import type { ContractReport } from './contract-text.ts';
 import { terminal } from './terminal.ts';
 
@@ -67,6 +67,8 @@ async function reportsOnGit(
       reportOnColumns({ config, dimension, contract }, await older(contract), `git ${ref}`),
     );
   }
+  // One that is new is fine; where all are, it is the ref or the directory that is wrong, and no change would be seen.
+  if (reports.every(isFirst)) throw nothingAtRef(ref, `the contracts in ${options.contracts}`);
   return reports;
 }
 

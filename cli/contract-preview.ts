@@ -1,4 +1,4 @@
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { newTableMetadata } from '@iceberg-js/rest-client-shim/spec/new-table.ts';
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import { judgeSchema } from '../enrich/core/judge-schema.ts';
@@ -11,7 +11,7 @@ import { misfitOf, planTable } from '../enrich/pipeline/plan-table.ts';
 import { readNewestRecords } from '../enrich/source/newest-records.ts';
 import type { Contract } from '../schemas/contract.ts';
 import { valueSubject } from '../schemas/register-contracts.ts';
-import { contractAtRef } from './against.ts';
+import { contractAtRef, nothingAtRef } from './against.ts';
 import type { Against } from './against.ts';
 import { systemClock } from './environment.ts';
 import { EXIT } from './exit-code.ts';
@@ -83,8 +83,7 @@ async function previewOffline(
   ref: string,
 ): Promise<Preview> {
   const older = await configAtRef(options, ref);
-  const metadata = older === undefined ? undefined : tableOf(older);
-  return { table: previewOf(loaded, metadata, `git ${ref}`) };
+  return { table: previewOf(loaded, tableOf(older), `git ${ref}`) };
 }
 
 function previewOf(
@@ -103,18 +102,21 @@ function previewOf(
 
 const unchanged = { changes: [], requirements: [], updates: [] };
 
-async function configAtRef(options: ConfigOptions, ref: string): Promise<LoadedConfig | undefined> {
+async function configAtRef(options: ConfigOptions, ref: string): Promise<LoadedConfig> {
   const [directory, file] = [dirname(options.config), basename(options.config)];
   const text = await readAtRef({ directory, file, ref });
-  if (text === undefined) return undefined;
+  if (text === undefined) throw nothingAtRef(ref, options.config);
   const { config } = parsePipelineText(`${options.config} at ${ref}`, text);
-  const contractOf = (name: string) => contractAtRef({ directory: options.contracts, name, ref });
+  const contractOf = async (name: string): Promise<Contract> => {
+    const { contracts } = options;
+    const contract = await contractAtRef({ directory: contracts, name, ref });
+    if (contract === undefined) throw nothingAtRef(ref, join(contracts, `${name}.avsc`));
+    return contract;
+  };
   const stream = await contractOf(config.stream.contract);
-  if (stream === undefined) return undefined;
   const dimensions = new Map<string, Contract>();
   for (const { name, contract } of config.dimensions) {
-    const found = await contractOf(contract);
-    if (found !== undefined) dimensions.set(name, found);
+    dimensions.set(name, await contractOf(contract));
   }
   return { config, contracts: { stream, dimensions } };
 }

@@ -16,10 +16,16 @@ export function isBreaking({ severity }: ContractFinding): boolean {
   return severity === 'breaking';
 }
 
+/** Whether there was nothing older to compare with. */
+export function isFirst({ level }: ContractReport): boolean {
+  return level === 'none';
+}
+
 /** Each contract with what it breaks and what follows, then the sum. */
 export function renderReports(reports: readonly ContractReport[]): string {
   const count = reports.flatMap(({ findings }) => findings).filter(isBreaking).length;
-  const sum = count === 0 ? 'nothing breaks' : `${count} breaking change${count === 1 ? '' : 's'}`;
+  const none = reports.every(isFirst) ? 'there is nothing to compare with' : 'nothing breaks';
+  const sum = count === 0 ? none : `${count} breaking change${count === 1 ? '' : 's'}`;
   return [...reports.map(renderReport), sum].join('\n\n');
 }
 

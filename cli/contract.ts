@@ -13,7 +13,8 @@ Each contract that pipeline.yaml names is held against the older one: the stream
 <topic>-value, a dimension's against the row that Debezium registered under <topic>-value; with git:REF each
 file against itself at that ref. Without --mode the subject's level counts, and BACKWARD where it is NONE.
 
-Exit codes: 0 nothing breaks, 1 something breaks, 2 usage, 78 no such ref, or the registry is away.
+Exit codes: 0 nothing breaks, 1 something breaks, 2 usage, 78 no such ref, one that has none of the
+contracts, or the registry is away.
 
 Examples:
   $ tributary contract check                        against the schema registry
@@ -27,7 +28,7 @@ compared with is the newest version of <topic>-value, or the contract at git:REF
 that the files of git:REF make; yours may have other field ids.
 
 Exit codes: 0 nothing is refused, 1 the table cannot or may not follow, or records would be refused that are not
-today, 2 usage, 78 no such ref, or something is away.
+today, 2 usage, 78 no such ref, one without these files, or something is away.
 
 Examples:
   $ tributary contract preview                                  the table, and the newest 1000 records

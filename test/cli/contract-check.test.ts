@@ -16,15 +16,35 @@ let directory: string;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'tributary-check-'));
   await cp('schemas', join(directory, 'schemas'), { recursive: true });
-  await run('git', ['-C', directory, 'init', '--quiet']);
-  await run('git', ['-C', directory, 'add', 'schemas/*.avsc']);
-  const author = ['-c', 'user.name=test', '-c', 'user.email=test@localhost'];
-  await run('git', ['-C', directory, ...author, 'commit', '--quiet', '-m', 'contracts']);
+  await cp('pipeline.yaml', join(directory, 'pipeline.yaml'));
+  await git('init', '--quiet');
+  await git('add', 'schemas/*.avsc', 'pipeline.yaml');
+  await git('commit', '--quiet', '-m', 'contracts');
 });
 afterAll(() => rm(directory, { recursive: true }));
 
 const check = (...args: string[]): Promise<CliResult> =>
   runCli(['--contracts', join(directory, 'schemas'), 'contract', 'check', ...args]);
+
+async function git(...args: string[]): Promise<string> {
+  const author = ['-c', 'user.name=test', '-c', 'user.email=test@localhost'];
+  return (await run('git', ['-C', directory, ...author, ...args])).stdout.trim();
+}
+
+/** A commit that lacks these files. */
+async function without(path: string): Promise<string> {
+  await git('rm', '-r', '--quiet', '--cached', path);
+  const tree = await git('write-tree');
+  await git('reset', '--quiet');
+  return git('commit-tree', '-m', 'less', tree);
+}
+
+function preview(ref: string): Promise<CliResult> {
+  const config = ['--config', join(directory, 'pipeline.yaml')];
+  const contracts = ['--contracts', join(directory, 'schemas')];
+  const args = ['contract', 'preview', '--offline', '--against', `git:${ref}`];
+  return runCli([...config, ...contracts, ...args]);
+}
 
 /** Runs an action while one text in a contract is another. */
 async function changed<T>(
@@ -96,22 +116,16 @@ describe('contract check against git', () => {
   });
 
   it('says of a contract that is new that there is no older one', async () => {
-    await run('git', ['-C', directory, 'rm', '--quiet', '--cached', 'schemas/url.avsc']);
-    const tree = (await run('git', ['-C', directory, 'write-tree'])).stdout.trim();
-    await run('git', ['-C', directory, 'reset', '--quiet']);
-    const author = ['-c', 'user.name=test', '-c', 'user.email=test@localhost'];
-    const commit = await run('git', [
-      '-C',
-      directory,
-      ...author,
-      'commit-tree',
-      '-m',
-      'less',
-      tree,
-    ]);
-    const { code, stdout } = await check('--against', `git:${commit.stdout.trim()}`);
+    const { code, stdout } = await check('--against', `git:${await without('schemas/url.avsc')}`);
     expect(code).toBe(0);
     expect(stdout).toMatch(/url \(dimension urls\) against git \w+: there is no older one/);
+    expect(stdout).toMatch(/\nnothing breaks\n$/);
+  });
+
+  it('ends with 78 for a ref that has none of the contracts: nothing was compared', async () => {
+    const { code, stdout, stderr } = await check('--against', `git:${await without('schemas')}`);
+    expect({ code, stdout }).toEqual({ code: 78, stdout: '' });
+    expect(stderr).toMatch(/git \w+ does not have the contracts in .*nothing to compare with/);
   });
 
   it('ends with 78 for a ref that is none', async () => {
@@ -130,6 +144,25 @@ describe('contract check against git', () => {
     expect(code).toBe(78);
     expect(stderr).toMatch(/git cannot read .* at HEAD: .*not a git repository/);
   });
+});
+
+describe('contract preview against git alone', () => {
+  it('ends with 0 where nothing changed', async () => {
+    const { code, stdout } = await preview('HEAD');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /as it stands in git HEAD: 26 columns unchanged\n\nnothing is refused\n$/,
+    );
+  });
+
+  it.each(['pipeline.yaml', 'schemas/click.avsc', 'schemas/url.avsc'])(
+    'ends with 78 for a ref without %s: there would be nothing to compare with',
+    async (file) => {
+      const { code, stdout, stderr } = await preview(await without(file));
+      expect({ code, stdout }).toEqual({ code: 78, stdout: '' });
+      expect(stderr).toMatch(`${file}, so there is nothing to compare with`);
+    },
+  );
 });
 
 describe('contract check', () => {
