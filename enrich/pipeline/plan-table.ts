@@ -1,9 +1,11 @@
+import { childFields } from '@iceberg-js/rest-client-shim/spec/field-ids.ts';
 import type { TableLayout } from '@iceberg-js/rest-client-shim/write/write-data-files.ts';
 import { layoutOf } from '@iceberg-js/rest-client-shim/write/write-data-files.ts';
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import type { NestedField, TableSchema } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import { isPromotion } from '@iceberg-js/rest-client-shim/spec/type-promotion.ts';
 import { outermost } from '../../schemas/evolve-fields.ts';
+import type { TableChange } from '../../schemas/evolve-fields.ts';
 import type { Contract } from '../../schemas/contract.ts';
 import { ContractError } from '../../schemas/error.ts';
 import { planEvolution } from '../../schemas/plan-evolution.ts';
@@ -11,6 +13,13 @@ import type { TableEvolution } from '../../schemas/plan-evolution.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
 import type { TableColumn } from '../core/join.ts';
 import { eventFields, formerNames } from './event-fields.ts';
+
+/**
+ * Columns, those within others too, beyond which no producer brings another one. A column is 5 to 9 bytes for each row that
+ * the batches have room for, 7 to 16 MB as shipped, and each change of the schema stays in the table's metadata with all
+ * columns, 3 MB once they came one by one: every commit writes that, every query reads it. Contracts may have more.
+ */
+const EVOLVED_COLUMNS_MAX = 256;
 
 /** How a commit is written to the table as it is, and what becomes of its schema with it. */
 export type TablePlan = {
@@ -59,9 +68,14 @@ export function misfitOf(
 ): string | undefined {
   const { field } = options;
   try {
-    const refused = planTable(options).refused.find(({ column }) => outermost(column) === field);
-    if (refused === undefined) return undefined;
-    return `${refused.column === field ? 'it' : refused.column} ${refused.reason}`;
+    const { refused, evolution } = planTable(options);
+    const isIts = ({ column }: { column: string }): boolean => outermost(column) === field;
+    const refusal = refused.find(isIts);
+    if (refusal !== undefined) {
+      return `${refusal.column === field ? 'it' : refusal.column} ${refusal.reason}`;
+    }
+    const isAdded = (change: TableChange): boolean => change.kind === 'add-field' && isIts(change);
+    return evolution?.changes.some(isAdded) === true ? largeness(evolution) : undefined;
   } catch (error) {
     if (error instanceof ContractError) return error.message;
     throw error;
@@ -85,6 +99,19 @@ export function isSamePlan(one: TablePlan, other: TablePlan): boolean {
     const column = other.columns.get(name);
     return column?.id === id && JSON.stringify(column.type) === JSON.stringify(type);
   });
+}
+
+/** Why a table takes no column more from a producer; undefined where it does. */
+function largeness({ tableSchema }: TableEvolution): string | undefined {
+  if (countColumns(tableSchema.fields) <= EVOLVED_COLUMNS_MAX) return undefined;
+  return (
+    `the table would have more than ${EVOLVED_COLUMNS_MAX} columns, nested ones counted, which no producer may ` +
+    'bring: add it to the contract'
+  );
+}
+
+function countColumns(fields: readonly NestedField[]): number {
+  return fields.reduce((sum, { type }) => sum + 1 + countColumns(childFields(type)), 0);
 }
 
 function currentSchema({ schemas, currentSchemaId }: TableMetadata): TableSchema | undefined {

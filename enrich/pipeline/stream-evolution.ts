@@ -139,7 +139,7 @@ export class StreamEvolution {
 
   #tell(schemaId: number, verdict: SchemaVerdict): void {
     const { logger, metrics, config } = this.#context;
-    const { topic } = config.stream;
+    const { topic, evolution } = config.stream;
     const count = (outcome: string, changes: readonly { kind: string }[]): void => {
       for (const { kind } of changes) metrics.schemaChanges.inc({ kind, outcome });
     };
@@ -153,7 +153,9 @@ export class StreamEvolution {
     count('follow', followed);
     count('ignore', ignored);
     if (followed.length + ignored.length === 0) return;
-    logger.info('records of another schema', {
+    // What is allowed and yet not followed is what nobody has wished for.
+    const isTrouble = ignored.some(({ kind }) => evolution.allow.has(kind));
+    logger[isTrouble ? 'warn' : 'info']('records of another schema', {
       topic,
       schemaId,
       followed: followed.map(changeText),

@@ -1,5 +1,5 @@
 import type { IcebergType } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createMetrics } from '../../../enrich/metrics.ts';
 import { PipelineStatus } from '../../../enrich/pipeline/pipeline-status.ts';
 import { StreamEvolution } from '../../../enrich/pipeline/stream-evolution.ts';
@@ -103,4 +103,52 @@ it('what a table does not take is told once, however often plans of other rows c
   expect(warnings.slice(1)).toMatchObject([
     { reasons: ['column tag is boolean in the table and cannot become string'] },
   ]);
+});
+
+/** A click with so many fields more, of which each makes two columns. */
+function many(prefix: string, count: number): AvroObject {
+  const list = { type: 'array', items: 'int' };
+  const names = Array.from({ length: count }, (_, index) => `${prefix}${index}`);
+  return clickWith(...names.map((name) => field(name, list)));
+}
+
+describe('a table that producers have made as large as they may', () => {
+  it('gets no other column from them, and the log has a warning', async () => {
+    const { meet, typeOf, warnings } = await openEvolution();
+    meet(1, many('a', 100));
+    expect(warnings).toEqual([]);
+    meet(2, many('b', 30));
+    expect([typeOf('b14', 2), typeOf('b15', 2)]).toEqual([expect.anything(), undefined]);
+    expect(typeOf('a99', 1)).toBeDefined();
+    expect(warnings).toEqual([
+      expect.objectContaining({
+        schemaId: 2,
+        ignored: expect.arrayContaining([
+          'field b15 is not in the contract, and the table would have more than 256 columns, nested ones counted, ' +
+            'which no producer may bring: add it to the contract (add-field)',
+        ]) as unknown,
+      }),
+    ]);
+  });
+
+  it('is left as it is also where others have made it so, and changes in what it has', async () => {
+    const { meet, typeOf, add } = await openEvolution();
+    add(...Array.from({ length: 250 }, (_, index) => [`a${index}`, 'int'] as const));
+    meet(
+      1,
+      clickWith(field('new', 'int'), field('a0', 'int'), field('duration_ms', ['null', 'long'])),
+    );
+    expect([typeOf('new', 1), typeOf('a0', 1), typeOf('duration_ms', 1)]).toEqual([
+      undefined,
+      'int',
+      'long',
+    ]);
+  });
+
+  it('has the policy decide on what is more', async () => {
+    const { evolution } = await openEvolution(withPolicy('reject', new Set(['add-field'])).config);
+    const schemas = new Map([1, 116].map((count) => [count, many('a', count)]));
+    const { refused } = evolution.lessonOf(schemas, new Set());
+    expect([...refused.keys()]).toEqual([116]);
+  });
 });
