@@ -1,13 +1,13 @@
 import { basename, dirname, join } from 'node:path';
 import { newTableMetadata } from '@iceberg-js/rest-client-shim/spec/new-table.ts';
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
-import { judgeSchema } from '../enrich/core/judge-schema.ts';
 import { createRecordTrial } from '../enrich/dead-letters/record-trial.ts';
-import type { JudgeWriter, TrialResult } from '../enrich/dead-letters/record-trial.ts';
+import type { TrialResult } from '../enrich/dead-letters/record-trial.ts';
 import { EnrichError } from '../enrich/error.ts';
 import { isUnavailable } from '../enrich/pipeline/retry.ts';
 import { eventFields } from '../enrich/pipeline/event-fields.ts';
-import { misfitOf, planTable } from '../enrich/pipeline/plan-table.ts';
+import { judgeWriters } from '../enrich/pipeline/judge-writer.ts';
+import { planTable } from '../enrich/pipeline/plan-table.ts';
 import { readNewestRecords } from '../enrich/source/newest-records.ts';
 import type { Contract } from '../schemas/contract.ts';
 import { valueSubject } from '../schemas/register-contracts.ts';
@@ -145,7 +145,7 @@ async function tryRecords(
     registry: openSchemaRegistry(config),
     contract: contracts.stream,
     ...(older === undefined ? {} : { older: older.contract }),
-    judge: judgeBy({ config, contracts }, metadata),
+    judge: judgeWriters({ config, contracts, metadata }),
     elapsedMs: systemClock.elapsedMs,
   });
   const kafka = `Kafka at ${config.kafka.brokers.join(', ')}`;
@@ -163,17 +163,6 @@ async function tryRecords(
     await log.close();
   }
   return { topic, ...(older === undefined ? {} : { older: older.label }), ...trial.result() };
-}
-
-/** What the stream's policy makes of a writer's schema, as the running pipeline judges it. */
-function judgeBy(
-  { config, contracts: { dimensions } }: LoadedConfig,
-  metadata: TableMetadata | undefined,
-): JudgeWriter {
-  const { evolution } = config.stream;
-  const misfit = (stream: Contract, field: string): string | undefined =>
-    metadata === undefined ? undefined : misfitOf({ config, stream, dimensions, metadata, field });
-  return (base, current, writer) => judgeSchema({ base, current, writer, evolution, misfit });
 }
 
 /** What records are held against today: the newest version in the registry, or the contract at a ref. */

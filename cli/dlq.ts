@@ -20,6 +20,7 @@ import { replay } from '../enrich/dead-letters/replay.ts';
 import type { ReplayReport } from '../enrich/dead-letters/replay.ts';
 import { summarise } from '../enrich/dead-letters/summarise.ts';
 import { EnrichError } from '../enrich/error.ts';
+import { judgeWriters } from '../enrich/pipeline/judge-writer.ts';
 import { isUnavailable } from '../enrich/pipeline/retry.ts';
 import { openKafkajsProducer } from '../enrich/source/kafkajs-producer.ts';
 import { jsonText, renderLetter, renderReplay, renderSummary } from './dlq-text.ts';
@@ -124,18 +125,23 @@ type Table = { metadata: TableMetadata; store: ObjectStore; close: () => void };
 /** Errors: `unavailable` where there is no table yet. */
 async function openDeadLetterTable(config: PipelineConfig): Promise<Table> {
   const { namespace, deadLetterName: name } = config.table;
-  const find = async (): Promise<TableMetadata> => {
-    const catalog = await openCatalog(config, { look: true });
-    const loaded = await catalog.loadTable({ namespace, name });
-    if (loaded !== undefined) return loaded.metadata;
+  const metadata = await findTable(config, name);
+  if (metadata === undefined) {
     const table = [...namespace, name].join('.');
     const message = `table ${table} does not exist yet; "tributary run" makes it`;
     throw new EnrichError('unavailable', message);
-  };
-  const metadata = await lookAtCatalog(config, find());
+  }
   const { endpoint } = config.storage;
   if (endpoint !== undefined) await assertAnswers(`S3 at ${endpoint}`, endpoint);
   return { metadata, ...openTableStore(config, metadata.location) };
+}
+
+async function findTable(config: PipelineConfig, name: string): Promise<TableMetadata | undefined> {
+  const find = async (): Promise<TableMetadata | undefined> => {
+    const catalog = await openCatalog(config, { look: true });
+    return (await catalog.loadTable({ namespace: config.table.namespace, name }))?.metadata;
+  };
+  return lookAtCatalog(config, find());
 }
 
 /** What was replayed. Errors: `unavailable`. */
@@ -277,7 +283,7 @@ async function replayLetters(
     const dryRun = options.dryRun === true;
     const all = countDeadLetters(metadata);
     const report = dryRun
-      ? await replay({ ...judged(loaded), files, marks: await loadMarks(config) })
+      ? await replay({ ...(await judged(loaded)), files, marks: await loadMarks(config) })
       : await send(loaded, files);
     terminal.print(
       options.json === true ? jsonText(report) : renderReplay(report, { dryRun, all }),
@@ -287,12 +293,12 @@ async function replayLetters(
   }
 }
 
-function judged({ config, contracts }: LoadedConfig) {
-  const registry = openSchemaRegistry(config);
+async function judged({ config, contracts }: LoadedConfig) {
+  const metadata = await findTable(config, config.table.name);
   const problemOf = createJudge({
-    registry,
+    registry: openSchemaRegistry(config),
     contract: contracts.stream,
-    evolution: config.stream.evolution,
+    judge: judgeWriters({ config, contracts, metadata }),
     streamTopic: config.stream.topic,
     elapsedMs: systemClock.elapsedMs,
   });
@@ -317,7 +323,7 @@ async function send(
   const progress = occasionally(2_000, systemClock.nowMs);
   try {
     return await replay({
-      ...judged(loaded),
+      ...(await judged(loaded)),
       files,
       marks: await loadMarks(config, true),
       send: (batch) => producer.send(batch),

@@ -4,19 +4,19 @@ import type { Registry } from '../../schemas/registry.ts';
 import { createRowBuffer } from '../../schemas/row-buffer.ts';
 import { createRowDecoder } from '../../schemas/row-decoder.ts';
 import { createSchemaCache } from '../../schemas/schema-cache.ts';
-import type { EvolutionConfig } from '../config/pipeline-config.ts';
-import { changeText, judgeSchema } from '../core/judge-schema.ts';
+import { changeText } from '../core/judge-schema.ts';
+import type { JudgeWriter } from '../pipeline/judge-writer.ts';
 import type { RawDeadLetter } from './read-dead-letters.ts';
 
 /**
- * Says why a dead letter cannot become a row of the stream with the registry, the contract and the policy as they are
- * now; undefined where it can. One sentence for each cause, so that records can be counted by it.
+ * Says why a dead letter cannot become a row of the stream with the registry, the contract, the policy and the table as they
+ * are now; undefined where it can. One sentence for each cause, so that records can be counted by it.
  * Errors: those of the registry.
  */
 export function createJudge(options: {
   registry: Pick<Registry, 'schemaById'>;
   contract: Contract;
-  evolution: EvolutionConfig;
+  judge: JudgeWriter;
   streamTopic: string;
   elapsedMs: () => number;
 }): (letter: RawDeadLetter) => Promise<string | undefined> {
@@ -46,16 +46,10 @@ type Reader = (value: Uint8Array) => string | undefined;
 
 /** Reads as the pipeline would that meets the schema first. */
 function createReader(
-  { contract, evolution }: { contract: Contract; evolution: EvolutionConfig },
+  { contract, judge }: { contract: Contract; judge: JudgeWriter },
   writer: AvroObject,
 ): Reader {
-  const verdict = judgeSchema({
-    base: contract,
-    current: contract,
-    writer,
-    evolution,
-    misfit: () => undefined,
-  });
+  const verdict = judge(contract, contract, writer);
   if (verdict.kind !== 'read') {
     const problem = `schema-change: ${verdict.changes.map(changeText).join('; ')}`;
     return () => problem;

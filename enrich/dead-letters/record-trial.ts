@@ -12,8 +12,8 @@ import type { SchemaChange } from '../../schemas/schema-change.ts';
 import { createSchemaCache } from '../../schemas/schema-cache.ts';
 import type { SchemaCache } from '../../schemas/schema-cache.ts';
 import { changeText } from '../core/judge-schema.ts';
-import type { SchemaVerdict } from '../core/judge-schema.ts';
 import { frameFailure } from '../core/take-records.ts';
+import type { JudgeWriter } from '../pipeline/judge-writer.ts';
 import type { LogRecord } from '../source/newest-records.ts';
 
 /** Records that are refused, or held up by the policy, for one reason. */
@@ -55,9 +55,6 @@ export type RecordTrial = {
 
 /** How many reasons are told apart: damaged bytes can name any number of unknown ids. */
 const REASONS_MAX = 1_000;
-
-/** What the policy makes of a writer's schema, given a contract as it stands and as it has grown to. */
-export type JudgeWriter = (base: Contract, current: Contract, writer: AvroObject) => SchemaVerdict;
 
 /**
  * Decodes records as the pipeline would under a contract and its policy, and counts what comes of it; where an older

@@ -4,14 +4,15 @@ import { outermost } from '../../schemas/evolve-fields.ts';
 import { withHiddenFields } from '../../schemas/schema-change.ts';
 import type { ContractSet } from '../config/check-contracts.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
-import { changeText, judgeSchema, withFields } from '../core/judge-schema.ts';
+import { changeText, withFields } from '../core/judge-schema.ts';
 import type { SchemaVerdict } from '../core/judge-schema.ts';
 import { EnrichError } from '../error.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Lesson } from '../worker/click-worker.ts';
+import { judgeWriters } from './judge-writer.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
-import { misfitOf, planTable } from './plan-table.ts';
+import { planTable } from './plan-table.ts';
 import type { TablePlan } from './plan-table.ts';
 import { refusalTexts, unfit } from './tables.ts';
 import type { TableHandle } from './tables.ts';
@@ -118,16 +119,8 @@ export class StreamEvolution {
     const before = this.#verdicts.get(avroSchema);
     if (before !== undefined) return before;
     const { config, contracts, table } = this.#context;
-    const verdict = judgeSchema({
-      base: contracts.stream,
-      current: this.#contract,
-      writer: avroSchema,
-      evolution: config.stream.evolution,
-      misfit: (stream, name) => {
-        const { dimensions } = contracts;
-        return misfitOf({ config, stream, dimensions, metadata: table.metadata, field: name });
-      },
-    });
+    const judge = judgeWriters({ config, contracts, metadata: table.metadata });
+    const verdict = judge(contracts.stream, this.#contract, avroSchema);
     this.#verdicts.set(avroSchema, verdict);
     if (verdict.kind === 'read') {
       this.#contract = verdict.contract;

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { newTableMetadata } from '@iceberg-js/rest-client-shim/spec/new-table.ts';
+import type { PrimitiveType } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import { describe, expect, it } from 'vitest';
 import type { EvolutionConfig } from '../../../enrich/config/pipeline-config.ts';
 import { createJudge } from '../../../enrich/dead-letters/judge-record.ts';
@@ -15,10 +17,13 @@ import { markOf, readMarks, ReplayMarks } from '../../../enrich/dead-letters/rep
 import { replay } from '../../../enrich/dead-letters/replay.ts';
 import { summarise } from '../../../enrich/dead-letters/summarise.ts';
 import { EnrichError } from '../../../enrich/error.ts';
+import { eventFields } from '../../../enrich/pipeline/event-fields.ts';
+import { judgeWriters } from '../../../enrich/pipeline/judge-writer.ts';
+import type { JudgeWriter } from '../../../enrich/pipeline/judge-writer.ts';
 import { MemoryLog } from '../../../enrich/source/memory-log.ts';
 import { loadContract } from '../../../schemas/load-contracts.ts';
 import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
-import { World } from '../pipeline/harness.ts';
+import { evolving, pipelineConfig, shippedContracts, World } from '../pipeline/harness.ts';
 import { encodeClick, frame } from '../pipeline/records.ts';
 import { virtualClock, VirtualTime } from '../pipeline/virtual-time.ts';
 import { letterAt } from './letters.ts';
@@ -276,7 +281,7 @@ describe('a record is judged by the registry and the contract of now', () => {
     const judge = createJudge({
       registry: { schemaById: async (id) => (id === 1 ? contract.avroSchema : 'unknown') },
       contract,
-      evolution: { policy: 'ignore', allow: new Set() },
+      judge: judgedBy({ policy: 'ignore', allow: new Set() }),
       streamTopic: 'clicks',
       elapsedMs: () => 0,
     });
@@ -284,7 +289,7 @@ describe('a record is judged by the registry and the contract of now', () => {
     expect(String(await judge(letterAt(1, { value, ...more })))).toMatch(problem);
   });
 
-  it('and by the policy: what it refuses is not sent again, what it allows is', async () => {
+  it('and by the policy and the table: what they refuse is not sent again, what they take is', async () => {
     const contract = await loadContract('schemas', 'click');
     const wider = { ...contract.avroSchema.fields[0], name: 'extra', type: 'int' };
     const fields = [...contract.avroSchema.fields, wider];
@@ -292,17 +297,42 @@ describe('a record is judged by the registry and the contract of now', () => {
       encodeClick(1, { userId: 1, url: 'https://a/', deviceId: 'd' }),
       Buffer.of(2),
     ]);
-    const judgedBy = (evolution: EvolutionConfig) =>
+    const problemOf = (judge: JudgeWriter) =>
       createJudge({
         registry: { schemaById: async () => ({ ...contract.avroSchema, fields }) },
         contract,
-        evolution,
+        judge,
         streamTopic: 'clicks',
         elapsedMs: () => 0,
       })(letterAt(1, { value }));
-    expect(await judgedBy({ policy: 'reject', allow: new Set() })).toMatch(
+    expect(await problemOf(judgedBy({ policy: 'reject', allow: new Set() }))).toMatch(
       /^schema-change: field extra is not in the contract/,
     );
-    expect(await judgedBy({ policy: 'reject', allow: new Set(['add-field']) })).toBeUndefined();
+    const adding: EvolutionConfig = { policy: 'reject', allow: new Set(['add-field']) };
+    expect(await problemOf(judgedBy(adding))).toBeUndefined();
+    expect(await problemOf(judgedBy(adding, 'int'))).toBeUndefined();
+    expect(await problemOf(judgedBy(adding, 'string'))).toBe(
+      'schema-change: field extra is not in the contract, and it is string in the table and cannot become int (add-field)',
+    );
   });
 });
+
+/** Where `extra` is given, the table has a column of that name and type. */
+function judgedBy(evolution: EvolutionConfig, extra?: PrimitiveType): JudgeWriter {
+  const config = { ...pipelineConfig(), ...evolving(evolution).config };
+  if (extra === undefined)
+    return judgeWriters({ config, contracts: shippedContracts, metadata: undefined });
+  const own = eventFields({ config, ...shippedContracts });
+  const column = { id: own.length + 1, name: 'extra', type: extra, required: false };
+  const metadata = newTableMetadata(
+    {
+      identifier: { namespace: ['lake'], name: 'clicks' },
+      schema: { schemaId: 0, fields: [...own, column] },
+      partitionSpec: { specId: 0, fields: [] },
+      sortOrder: { orderId: 0, fields: [] },
+      properties: {},
+    },
+    { location: '', tableUuid: '', nowMs: 0 },
+  );
+  return judgeWriters({ config, contracts: shippedContracts, metadata });
+}
