@@ -1,8 +1,10 @@
 import type { Contract } from '../schemas/contract.ts';
+import { ContractError } from '../schemas/error.ts';
 import { registerContract, valueSubject } from '../schemas/register-contracts.ts';
 import type { CompatibilityLevel, Registry } from '../schemas/registry.ts';
 import { askOfStream } from './contract-check.ts';
 import { isBreaking, renderReports } from './contract-text.ts';
+import type { ContractReport } from './contract-text.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions, LoadedConfig } from './load-config.ts';
 import { look } from './look.ts';
@@ -13,17 +15,23 @@ type RegisterOptions = ConfigOptions & { mode?: CompatibilityLevel; dryRun?: boo
 
 /**
  * Registers the stream's contract and says what changed; a dry run says what would. False where the change breaks
- * something: it is told as `contract check` tells it, and nothing is registered.
+ * something, which is told as `contract check` tells it, and where the registry refuses it: then nothing has changed.
  */
 export async function registerStreamContract(options: RegisterOptions): Promise<boolean> {
   const loaded = await loadConfig(options);
-  const registry = openSchemaRegistry(loaded.config);
-  const { registers, texts } = await look(
-    `the schema registry at ${loaded.config.registry.url}`,
-    attempt(registry, loaded, options),
-  );
-  terminal.print(texts.join('\n'));
-  return registers;
+  const ended = new AbortController();
+  const registry = openSchemaRegistry(loaded.config, ended.signal);
+  try {
+    const { registers, texts } = await look(
+      `the schema registry at ${loaded.config.registry.url}`,
+      attempt(registry, loaded, options),
+    );
+    terminal.print(texts.join('\n'));
+    return registers;
+  } finally {
+    // Nothing is changed any more once it was told that there was no answer.
+    ended.abort();
+  }
 }
 
 async function attempt(
@@ -31,18 +39,31 @@ async function attempt(
   { config, contracts: { stream: contract } }: LoadedConfig,
   { mode, dryRun = false }: RegisterOptions,
 ): Promise<{ registers: boolean; texts: string[] }> {
-  const of = mode === undefined ? {} : { mode };
-  const report = await askOfStream(registry, { config, contract }, of);
+  const ask = (of: { mode?: CompatibilityLevel }): Promise<ContractReport> =>
+    askOfStream(registry, { config, contract }, of);
+  const report = await ask(mode === undefined ? {} : { mode });
   const told = renderReports([report]);
   if (report.findings.some(isBreaking)) return { registers: false, texts: [told] };
 
   const { topic } = config.stream;
   const level = await registry.compatibility(valueSubject(topic));
   const wish = { topic, contract, level, mode: mode ?? level };
-  const texts = dryRun
-    ? [`${told}\n`, ...(await wouldDo(registry, wish)), 'dry run: nothing was changed']
-    : await register(registry, wish);
-  return { registers: true, texts };
+  if (dryRun) {
+    const texts = [`${told}\n`, ...(await wouldDo(registry, wish)), 'dry run: nothing was changed'];
+    return { registers: true, texts };
+  }
+  const isForbidden = wish.mode !== level && (await ask({ mode: level })).findings.some(isBreaking);
+  try {
+    return { registers: true, texts: await register(registry, wish, isForbidden) };
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    return { registers: false, texts: [error.message] };
+  }
+}
+
+/** Whether the registry has judged the contract, and not whoever asks. */
+function isRefusal(error: unknown): error is ContractError {
+  return error instanceof ContractError && [409, 422].includes(Number(error.context['status']));
 }
 
 /** `level` is in force, and `mode` is to be. */
@@ -69,13 +90,22 @@ async function wouldDo(registry: Registry, wish: Wish): Promise<string[]> {
   ];
 }
 
-async function register(registry: Registry, wish: Wish): Promise<string[]> {
+/**
+ * The level comes last, so that a refusal leaves it as it was, unless the one in force forbids the contract: then it
+ * comes first, and is set back after a refusal. Whatever ends in between, a second call completes.
+ */
+async function register(registry: Registry, wish: Wish, isForbidden: boolean): Promise<string[]> {
   const { topic, contract, level, mode } = wish;
-  if (mode !== level) await registry.setCompatibility(valueSubject(topic), mode);
-  const { subject, outcome, schemaId, version } = await registerContract(registry, {
+  const subject = valueSubject(topic);
+  if (isForbidden) await registry.setCompatibility(subject, mode);
+  const { outcome, schemaId, version } = await registerContract(registry, {
     topic,
     contract,
+  }).catch(async (error: unknown) => {
+    if (isForbidden) await registry.setCompatibility(subject, level);
+    throw error;
   });
+  if (mode !== level && !isForbidden) await registry.setCompatibility(subject, mode);
   const what = outcome === 'unchanged' ? 'unchanged,' : 'registered as';
   return [
     ...(mode === level ? [] : [`${subject}: held to ${mode} from now on, instead of ${level}`]),

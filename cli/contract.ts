@@ -36,10 +36,13 @@ Examples:
   $ tributary contract preview --offline --against git:main     files alone, without the network`;
 
 const REGISTER_NOTES = `
-What "contract check" calls breaking is refused, in the same words. Without --mode the subject keeps its level, and is
-held to BACKWARD where that is NONE.
+What "contract check" calls breaking is refused, in the same words. Without --mode the subject keeps its level; where
+that is NONE the contract is held to BACKWARD, and the subject to nothing. With --mode the level changes once the
+contract is registered, or right before where the old level forbids it; a refusal leaves it as it was. What ended
+half-way is completed by the same command.
 
-Exit codes: 0 registered, or there already, 1 it breaks something, or the registry is away, 2 usage.
+Exit codes: 0 registered, or there already, 1 it breaks something, the registry refuses it or is away, 2 usage, 78 the
+files or the credentials are wrong.
 
 Examples:
   $ tributary contract register --dry-run               what would be registered, and nothing more

@@ -75,11 +75,14 @@ function saslOptions(sasl: NonNullable<PipelineConfig['kafka']['sasl']>) {
   return { mechanism, username: sasl.username, password: sasl.password.reveal() };
 }
 
-export function openSchemaRegistry({ registry }: PipelineConfig): Registry {
+/** Opens the schema registry; once the signal is aborted nothing more is asked of it. */
+export function openSchemaRegistry({ registry }: PipelineConfig, signal?: AbortSignal): Registry {
   const { url, username, password } = registry;
-  return username === undefined || password === undefined
-    ? openRegistry({ url })
-    : openRegistry({ url, username, password });
+  return openRegistry({
+    url,
+    ...(username === undefined || password === undefined ? {} : { username, password }),
+    ...(signal === undefined ? {} : { signal }),
+  });
 }
 
 function credentialsOf({ token, oauth2 }: PipelineConfig['catalog']): RestCredentials {

@@ -5,6 +5,8 @@ export type RegistryOptions = {
   url: string;
   username?: string;
   password?: { reveal: () => string };
+  /** Once it is aborted nothing more is asked: what is under way fails. */
+  signal?: AbortSignal;
   /** Waits before the second, third, ... attempt. */
   retryWaitsMs?: readonly number[];
   sleep?: (ms: number) => Promise<void>;
@@ -34,6 +36,7 @@ export function createHttp(options: RegistryOptions): RegistryHttp {
   const headers = requestHeaders(options);
   const retry = async <T>(attempt: () => Promise<T>): Promise<T> => {
     for (const waitMs of waits) {
+      options.signal?.throwIfAborted();
       try {
         return await attempt();
       } catch (error) {
@@ -41,10 +44,11 @@ export function createHttp(options: RegistryOptions): RegistryHttp {
         await sleep(waitMs);
       }
     }
+    options.signal?.throwIfAborted();
     return attempt();
   };
   const request = (method: string, path: string, body?: unknown): Promise<Body | undefined> =>
-    retry(() => requestOnce({ base, method, path, headers, body }));
+    retry(() => requestOnce({ base, method, path, headers, body, signal: options.signal }));
   return {
     retry,
     find: (path, body) => request(body === undefined ? 'GET' : 'POST', path, body),
@@ -62,6 +66,7 @@ type HttpRequest = {
   path: string;
   headers: Record<string, string>;
   body: unknown;
+  signal: AbortSignal | undefined;
 };
 
 async function requestOnce(of: HttpRequest): Promise<Body | undefined> {
@@ -77,7 +82,10 @@ async function fetchText(of: HttpRequest): Promise<{ status: number; text: strin
     const response = await fetch(`${of.base}${of.path}`, {
       method: of.method,
       headers: of.headers,
-      signal: AbortSignal.timeout(requestWaitMsMax),
+      signal: AbortSignal.any([
+        AbortSignal.timeout(requestWaitMsMax),
+        ...(of.signal ? [of.signal] : []),
+      ]),
       ...(of.body === undefined ? {} : { body: JSON.stringify(of.body) }),
     });
     return { status: response.status, text: await response.text() };

@@ -58,6 +58,21 @@ describe('a registry with faults', () => {
     expect(await open(url).schemaById(1)).toMatchObject({ name: 'R' });
   });
 
+  it('is asked nothing more once that is given up', async () => {
+    let requests = 0;
+    const given = new AbortController();
+    const url = await serve(() => {
+      requests++;
+      given.abort();
+    });
+    const registry = open(url, { signal: given.signal });
+    await expect(registry.schemaById(1)).rejects.toThrow(/abort/);
+    await expect(registry.setCompatibility('s-value', 'FULL')).rejects.toThrow(/abort/);
+    const { avroSchema } = contractOf([{ name: 'a', type: 'int' }]);
+    await expect(registry.register('s-value', avroSchema)).rejects.toThrow(/abort/);
+    expect(requests).toBe(1);
+  });
+
   it.each([
     ['an unreachable host', undefined],
     ['a wrong path', answer(404, '<html>not here</html>')],
