@@ -3,6 +3,9 @@ import { evolveContract, schemaChanges, skippedFields } from '../../schemas/sche
 import type { SchemaChange } from '../../schemas/schema-change.ts';
 import type { EvolutionConfig } from '../config/pipeline-config.ts';
 
+/** In words: the text stands in each dead letter of a schema. */
+const TOLD_CHANGES_MAX = 20;
+
 /** What becomes of records of a schema. */
 export type SchemaVerdict =
   | {
@@ -101,4 +104,11 @@ export function withFields(base: Contract, grown: Contract, names: ReadonlySet<s
 /** A change in words: what differs, and of which kind. */
 export function changeText({ field, what, kind }: SchemaChange): string {
   return `field ${field} ${what} (${kind})`;
+}
+
+/** Changes in words; those beyond the first 20 are counted. */
+export function changeTexts(changes: readonly SchemaChange[]): string[] {
+  const texts = changes.slice(0, TOLD_CHANGES_MAX).map(changeText);
+  const more = changes.length - texts.length;
+  return more > 0 ? [...texts, `and ${more} more`] : texts;
 }

@@ -4,7 +4,7 @@ import type { Registry } from '../../schemas/registry.ts';
 import { createRowBuffer } from '../../schemas/row-buffer.ts';
 import { createRowDecoder } from '../../schemas/row-decoder.ts';
 import { createSchemaCache } from '../../schemas/schema-cache.ts';
-import { changeText } from '../core/judge-schema.ts';
+import { changeTexts } from '../core/judge-schema.ts';
 import type { JudgeWriter } from '../pipeline/judge-writer.ts';
 import type { RawDeadLetter } from './read-dead-letters.ts';
 
@@ -51,7 +51,7 @@ function createReader(
 ): Reader {
   const verdict = judge(contract, contract, writer);
   if (verdict.kind !== 'read') {
-    const problem = `schema-change: ${verdict.changes.map(changeText).join('; ')}`;
+    const problem = `schema-change: ${changeTexts(verdict.changes).join('; ')}`;
     return () => problem;
   }
   const decoder = createRowDecoder(verdict.contract, writer);

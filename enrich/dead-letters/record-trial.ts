@@ -11,7 +11,7 @@ import { createRowDecoder } from '../../schemas/row-decoder.ts';
 import type { SchemaChange } from '../../schemas/schema-change.ts';
 import { createSchemaCache } from '../../schemas/schema-cache.ts';
 import type { SchemaCache } from '../../schemas/schema-cache.ts';
-import { changeText } from '../core/judge-schema.ts';
+import { changeText, changeTexts } from '../core/judge-schema.ts';
 import { frameFailure } from '../core/take-records.ts';
 import type { JudgeWriter } from '../pipeline/judge-writer.ts';
 import type { LogRecord } from '../source/newest-records.ts';
@@ -136,7 +136,7 @@ function createDecode(of: {
   const open = (schemaId: number, writer: AvroObject): Reader => {
     const verdict = judge(base, current, writer);
     if (verdict.kind !== 'read') {
-      const message = verdict.changes.map(changeText).join('; ');
+      const message = changeTexts(verdict.changes).join('; ');
       const kind = verdict.kind === 'reject' ? 'schema-change' : verdict.kind;
       return () => ({ kind, message });
     }

@@ -4,7 +4,7 @@ import { outermost } from '../../schemas/evolve-fields.ts';
 import { withHiddenFields } from '../../schemas/schema-change.ts';
 import type { ContractSet } from '../config/check-contracts.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
-import { changeText, withFields } from '../core/judge-schema.ts';
+import { changeTexts, withFields } from '../core/judge-schema.ts';
 import type { SchemaVerdict } from '../core/judge-schema.ts';
 import { EnrichError } from '../error.ts';
 import type { Logger } from '../log.ts';
@@ -72,7 +72,7 @@ export class StreamEvolution {
         told.set(schemaId, withHiddenFields(avroSchema, verdict.skips));
         continue;
       }
-      const changes = verdict.changes.map(changeText).join('; ');
+      const changes = changeTexts(verdict.changes).join('; ');
       if (verdict.kind === 'reject') {
         told.set(schemaId, avroSchema);
         refused.set(schemaId, changes);
@@ -138,7 +138,7 @@ export class StreamEvolution {
     };
     if (verdict.kind !== 'read') {
       count(verdict.kind, verdict.changes);
-      const changes = verdict.changes.map(changeText);
+      const changes = changeTexts(verdict.changes);
       logger.warn(`records of another schema: ${verdict.kind}`, { topic, schemaId, changes });
       return;
     }
@@ -151,8 +151,8 @@ export class StreamEvolution {
     logger[isTrouble ? 'warn' : 'info']('records of another schema', {
       topic,
       schemaId,
-      followed: followed.map(changeText),
-      ignored: ignored.map(changeText),
+      followed: changeTexts(followed),
+      ignored: changeTexts(ignored),
     });
   }
 
