@@ -7,6 +7,8 @@ import type {
   PrimitiveType,
 } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import { isPromotion } from '@iceberg-js/rest-client-shim/spec/type-promotion.ts';
+import { pathWithin } from './contract-field.ts';
+import { matchFields } from './match-fields.ts';
 import type { SchemaChangeKind } from './schema-change-kind.ts';
 
 /** `column` names the field with those that it stands in: `address.city`, `tags[]` for items, `labels{}` for values. */
@@ -16,7 +18,7 @@ export type TableChange = ColumnPath & { fieldId: number } & (
     | {
         kind: 'add-field';
         type: IcebergType;
-        /** The column of an older name, which stays: renaming it is not allowed. */
+        /** The column of an older name, which stays, with nothing to write it: renaming it is not allowed. */
         besides?: string;
       }
     | { kind: 'widen-type'; from: PrimitiveType; to: PrimitiveType }
@@ -45,15 +47,10 @@ export type Draft = {
 };
 
 /** Where fields stand: within a column, or as columns, which alone have former names. */
-export type Place =
-  { formerNames: ReadonlyMap<string, readonly string[]> } | { within: string; outermost: string };
+export type Place = { formerNames: ReadonlyMap<string, readonly string[]> } | { within: string };
 
-type Spot = { path: string; outermost: string };
-
-function spotOf(place: Place, name: string): Spot {
-  return 'within' in place
-    ? { path: `${place.within}.${name}`, outermost: place.outermost }
-    : { path: name, outermost: name };
+function pathOf(place: Place, { name }: NestedField): string {
+  return 'within' in place ? pathWithin(place.within, 'struct', name) : name;
 }
 
 /** The fields of a record, or of the table, that is to hold the wanted ones too; notes in the draft what that changes. */
@@ -68,76 +65,69 @@ export function evolveFields(
   const kept = present.map((field) => {
     const successor = successors.get(field);
     return successor === undefined
-      ? abandonField(draft, field, spotOf(place, field.name))
-      : evolveField(draft, field, successor, spotOf(place, successor.name));
+      ? abandonField(draft, field, pathOf(place, field))
+      : evolveField(draft, field, successor, pathOf(place, successor));
   });
   const taken = new Map(kept.map(({ name }) => [name.toLowerCase(), name]));
+  const abandoned = new Set(
+    present.filter((field) => !successors.has(field)).map(({ name }) => name),
+  );
   const added = wanted
     .filter((field) => !origins.has(field))
-    .flatMap((field) => addField(draft, field, { ...spotOf(place, field.name), taken, place }));
+    .flatMap((field) => {
+      const besides = formerNamesOf(place, field).find((name) => abandoned.has(name));
+      return addField(draft, field, { column: pathOf(place, field), taken, besides });
+    });
   return [...kept, ...added];
 }
 
-/** The field of the table that each wanted one is: by its name, else by a former one, which no other has. */
+function formerNamesOf(place: Place, { name }: NestedField): readonly string[] {
+  return 'within' in place ? [] : (place.formerNames.get(name) ?? []);
+}
+
+/** The field of the table that each wanted one is: by its name, else by a former one, where it may have another. */
 function originsOf(
   { allows }: Draft,
   present: readonly NestedField[],
   wanted: readonly NestedField[],
   place: Place,
 ): Map<NestedField, NestedField> {
-  const byName = new Map(present.map((field) => [field.name, field]));
-  const origins = new Map<NestedField, NestedField>();
-  for (const field of wanted) {
-    const origin = byName.get(field.name);
-    if (origin !== undefined) origins.set(field, origin);
-  }
-  if ('within' in place) return origins;
-  const taken = new Set(origins.values());
-  for (const field of wanted) {
-    if (origins.has(field) || !allows(field.name, 'rename-field')) continue;
-    const former = formerField(field, place.formerNames, byName);
-    if (former === undefined || taken.has(former)) continue;
-    origins.set(field, former);
-    taken.add(former);
-  }
-  return origins;
-}
-
-function formerField(
-  { name }: NestedField,
-  formerNames: ReadonlyMap<string, readonly string[]>,
-  byName: ReadonlyMap<string, NestedField>,
-): NestedField | undefined {
-  const former = formerNames.get(name)?.find((candidate) => byName.has(candidate));
-  return former === undefined ? undefined : byName.get(former);
+  const fields = wanted.map((field) => {
+    const { name } = field;
+    const twins = present.filter((other) => other.name.toLowerCase() === name.toLowerCase());
+    // Beside a name that differs by case alone no column gets its own, be it new or another's.
+    const mayHave = (former: string): boolean => twins.every((twin) => twin.name === former);
+    const aliases = allows(name, 'rename-field') ? formerNamesOf(place, field).filter(mayHave) : [];
+    return { name, aliases, field };
+  });
+  return new Map([...matchFields(fields, present)].map(([{ field }, origin]) => [field, origin]));
 }
 
 function evolveField(
   draft: Draft,
   field: NestedField,
   wanted: NestedField,
-  spot: Spot,
+  column: string,
 ): NestedField {
-  const { path: column } = spot;
   const { id: fieldId, name: from } = field;
   const renamed = from !== wanted.name;
   if (renamed) draft.changes.push({ column, fieldId, kind: 'rename-field', from });
   const loosens = field.required && !wanted.required;
-  const required = loosens ? !loosen(draft, { ...spot, fieldId }) : field.required;
-  const type = evolveType(draft, { fieldId, type: field.type }, wanted.type, spot);
+  const required = loosens ? !loosen(draft, { column, fieldId }) : field.required;
+  const type = evolveType(draft, { fieldId, type: field.type }, wanted.type, column);
   return { ...field, name: wanted.name, required, type };
 }
 
 /** Nothing writes the field any more: it stays, and must take null. */
-function abandonField(draft: Draft, field: NestedField, spot: Spot): NestedField {
+function abandonField(draft: Draft, field: NestedField, column: string): NestedField {
   if (!field.required) return field;
-  const loosened = loosen(draft, { ...spot, fieldId: field.id }, 'drop-field');
+  const loosened = loosen(draft, { column, fieldId: field.id }, 'drop-field');
   return { ...field, required: !loosened };
 }
 
 function loosen(
   draft: Draft,
-  { path: column, outermost, fieldId }: Spot & { fieldId: number },
+  { column, fieldId }: ColumnPath & { fieldId: number },
   kind: 'make-optional' | 'drop-field' = 'make-optional',
 ): boolean {
   const what =
@@ -149,16 +139,16 @@ function loosen(
     draft.refused.push({ column, kind, by: 'table', reason });
     return false;
   }
-  return allowed(draft, { column, outermost, kind, what }, () => ({ column, fieldId, kind }));
+  return allowed(draft, { column, kind, what }, () => ({ column, fieldId, kind }));
 }
 
 function allowed(
   draft: Draft,
-  wish: { column: string; outermost: string; kind: SchemaChangeKind; what: string },
+  wish: ColumnPath & { kind: SchemaChangeKind; what: string },
   change: () => TableChange,
 ): boolean {
-  const { column, outermost, kind, what } = wish;
-  const isAllowed = draft.allows(outermost, kind);
+  const { column, kind, what } = wish;
+  const isAllowed = draft.allows(outermost(column), kind);
   if (isAllowed) draft.changes.push(change());
   else draft.refused.push({ column, kind, by: 'policy', reason: what });
   return isAllowed;
@@ -167,27 +157,23 @@ function allowed(
 function addField(
   draft: Draft,
   field: NestedField,
-  of: Spot & { taken: ReadonlyMap<string, string>; place: Place },
+  of: ColumnPath & { taken: ReadonlyMap<string, string>; besides: string | undefined },
 ): NestedField[] {
-  const { path: column, outermost, taken, place } = of;
+  const { column, taken, besides } = of;
   const other = taken.get(field.name.toLowerCase());
   if (other !== undefined) {
     const reason = `would stand beside ${other} in the table, and many engines do not tell names apart by case`;
     draft.refused.push({ column, kind: 'add-field', by: 'table', reason });
     return [];
   }
-  const formerName =
-    'within' in place
-      ? undefined
-      : place.formerNames.get(field.name)?.find((name) => taken.get(name.toLowerCase()) === name);
   let added: NestedField | undefined;
   const what = `(${describe(field.type)}) is missing from the table`;
-  allowed(draft, { column, outermost, kind: 'add-field', what }, () => {
+  allowed(draft, { column, kind: 'add-field', what }, () => {
     const id = nextId(draft);
     const type = renumberType(field.type, () => nextId(draft));
     added = { ...field, id, required: false, type };
-    const besides = formerName === undefined ? {} : { besides: formerName };
-    return { column, fieldId: id, kind: 'add-field', type, ...besides };
+    const beside = besides === undefined ? {} : { besides };
+    return { column, fieldId: id, kind: 'add-field', type, ...beside };
   });
   return added === undefined ? [] : [added];
 }
@@ -201,75 +187,71 @@ function evolveType(
   draft: Draft,
   { fieldId, type }: { fieldId: number; type: IcebergType },
   wanted: IcebergType,
-  spot: Spot,
+  column: string,
 ): IcebergType {
   if (typeof type === 'string' || typeof wanted === 'string') {
     return typeof type === 'string' && typeof wanted === 'string'
-      ? evolvePrimitive(draft, { fieldId, type }, wanted, spot)
-      : refuseType(draft, type, wanted, spot);
+      ? evolvePrimitive(draft, { fieldId, type }, wanted, column)
+      : refuseType(draft, type, wanted, column);
   }
   if (type.type === 'struct' && wanted.type === 'struct') {
-    const place = { within: spot.path, outermost: spot.outermost };
-    return { ...type, fields: evolveFields(draft, type.fields, wanted.fields, place) };
+    const fields = evolveFields(draft, type.fields, wanted.fields, { within: column });
+    return { ...type, fields };
   }
-  if (type.type === 'list' && wanted.type === 'list') return evolveList(draft, type, wanted, spot);
-  if (type.type === 'map' && wanted.type === 'map') return evolveMap(draft, type, wanted, spot);
-  return refuseType(draft, type, wanted, spot);
+  if (type.type === 'list' && wanted.type === 'list')
+    return evolveList(draft, type, wanted, column);
+  if (type.type === 'map' && wanted.type === 'map') return evolveMap(draft, type, wanted, column);
+  return refuseType(draft, type, wanted, column);
 }
 
+/** What is wider in the table stays so: every value goes into it. */
 function evolvePrimitive(
   draft: Draft,
   { fieldId, type: from }: { fieldId: number; type: PrimitiveType },
   to: PrimitiveType,
-  spot: Spot,
+  column: string,
 ): PrimitiveType {
-  if (from === to) return from;
-  if (!isPromotion(from, to)) return refuseType(draft, from, to, spot);
-  const { path: column, outermost } = spot;
+  if (from === to || isPromotion(to, from)) return from;
+  if (!isPromotion(from, to)) return refuseType(draft, from, to, column);
   const kind = 'widen-type' as const;
   const what = `is ${from} in the table and would become ${to}`;
   const change = (): TableChange => ({ column, fieldId, kind, from, to });
-  return allowed(draft, { column, outermost, kind, what }, change) ? to : from;
+  return allowed(draft, { column, kind, what }, change) ? to : from;
 }
 
 function refuseType<T extends IcebergType>(
   draft: Draft,
   type: T,
   wanted: IcebergType,
-  { path: column }: Spot,
+  column: string,
 ): T {
-  const isNarrower =
-    typeof type === 'string' && typeof wanted === 'string' && isPromotion(wanted, type);
-  const reason = isNarrower
-    ? `is ${type} in the table, which does not become ${wanted} again`
-    : `is ${describe(type)} in the table and cannot become ${describe(wanted)}`;
+  const reason = `is ${describe(type)} in the table and cannot become ${describe(wanted)}`;
   draft.refused.push({ column, kind: 'change-type', by: 'table', reason });
   return type;
 }
 
-function evolveList(draft: Draft, list: ListType, wanted: ListType, spot: Spot): ListType {
+function evolveList(draft: Draft, list: ListType, wanted: ListType, path: string): ListType {
   const { elementId: fieldId, element: type } = list;
-  const within = { path: `${spot.path}[]`, outermost: spot.outermost };
+  const column = pathWithin(path, 'list', 'element');
   const loosens = list.elementRequired && !wanted.elementRequired;
-  const elementRequired = loosens ? !loosen(draft, { ...within, fieldId }) : list.elementRequired;
-  const element = evolveType(draft, { fieldId, type }, wanted.element, within);
+  const elementRequired = loosens ? !loosen(draft, { column, fieldId }) : list.elementRequired;
+  const element = evolveType(draft, { fieldId, type }, wanted.element, column);
   return { ...list, elementRequired, element };
 }
 
 /** Keys must stay what they are. */
-function evolveMap(draft: Draft, map: MapType, wanted: MapType, spot: Spot): MapType {
+function evolveMap(draft: Draft, map: MapType, wanted: MapType, path: string): MapType {
   const { valueId: fieldId, value: type } = map;
-  const { outermost } = spot;
   if (!isSameType(map.key, wanted.key)) {
-    refuseType(draft, map.key, wanted.key, { path: `${spot.path}{key}`, outermost });
+    refuseType(draft, map.key, wanted.key, pathWithin(path, 'map', 'key'));
   }
-  const within = { path: `${spot.path}{}`, outermost };
+  const column = pathWithin(path, 'map', 'value');
   const loosens = map.valueRequired && !wanted.valueRequired;
-  const valueRequired = loosens ? !loosen(draft, { ...within, fieldId }) : map.valueRequired;
+  const valueRequired = loosens ? !loosen(draft, { column, fieldId }) : map.valueRequired;
   return {
     ...map,
     valueRequired,
-    value: evolveType(draft, { fieldId, type }, wanted.value, within),
+    value: evolveType(draft, { fieldId, type }, wanted.value, column),
   };
 }
 

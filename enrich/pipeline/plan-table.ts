@@ -2,8 +2,7 @@ import { childFields } from '@iceberg-js/rest-client-shim/spec/field-ids.ts';
 import type { TableLayout } from '@iceberg-js/rest-client-shim/write/write-data-files.ts';
 import { layoutOf } from '@iceberg-js/rest-client-shim/write/write-data-files.ts';
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
-import type { NestedField, TableSchema } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
-import { isPromotion } from '@iceberg-js/rest-client-shim/spec/type-promotion.ts';
+import type { NestedField } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import { outermost } from '../../schemas/evolve-fields.ts';
 import type { TableChange } from '../../schemas/evolve-fields.ts';
 import type { Contract } from '../../schemas/contract.ts';
@@ -32,7 +31,7 @@ export type TablePlan = {
 };
 
 /**
- * Plans what this configuration writes with a contract of the stream against the newest metadata. A column that is wider in the
+ * Plans what this configuration writes with a contract of the stream against the newest metadata. What is wider in the
  * table is written as it is there. Errors: `config` for contracts that make no table.
  */
 export function planTable(options: {
@@ -42,8 +41,7 @@ export function planTable(options: {
   metadata: TableMetadata;
 }): TablePlan {
   const { config, metadata } = options;
-  const current = currentSchema(metadata);
-  const columns = eventFields(options).map((field) => asWideAs(current, field));
+  const columns = eventFields(options);
   const plan = planEvolution({
     table: metadata,
     columns,
@@ -112,17 +110,6 @@ function largeness({ tableSchema }: TableEvolution): string | undefined {
 
 function countColumns(fields: readonly NestedField[]): number {
   return fields.reduce((sum, { type }) => sum + 1 + countColumns(childFields(type)), 0);
-}
-
-function currentSchema({ schemas, currentSchemaId }: TableMetadata): TableSchema | undefined {
-  return schemas.find(({ schemaId }) => schemaId === currentSchemaId);
-}
-
-function asWideAs(tableSchema: TableSchema | undefined, field: NestedField): NestedField {
-  const type = tableSchema?.fields.find(({ name }) => name === field.name)?.type;
-  const { type: own } = field;
-  const isWider = typeof type === 'string' && typeof own === 'string' && isPromotion(own, type);
-  return isWider ? { ...field, type } : field;
 }
 
 /**

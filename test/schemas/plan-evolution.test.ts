@@ -18,6 +18,14 @@ const field = (name: string, type: IcebergType, required = false): NestedField =
   return { id: 0, name, required, type };
 };
 
+const struct = (...fields: NestedField[]): IcebergType => ({ type: 'struct', fields });
+const list = (element: IcebergType, elementRequired = false): IcebergType => {
+  return { type: 'list', elementId: 0, element, elementRequired };
+};
+const map = (value: IcebergType, valueRequired = false): MapType => {
+  return { type: 'map', keyId: 0, key: 'string', valueId: 0, value, valueRequired };
+};
+
 /** A table as a catalog makes it: it numbers the fields itself. */
 function tableOf(fields: readonly NestedField[], schema: Partial<TableSchema> = {}): TableMetadata {
   const request = {
@@ -150,11 +158,15 @@ describe('a plan of evolution', () => {
     ]);
   });
 
-  it('says that a wider column does not become narrow again', () => {
-    const table = tableOf([field('user_id', 'long')]);
-    expect(plan(table, [field('user_id', 'int')]).refused).toMatchObject([
-      { kind: 'change-type', reason: 'is long in the table, which does not become int again' },
-    ]);
+  it('leaves a column as wide as it is, however deep, under a new name too', () => {
+    const nested = (type: IcebergType) =>
+      field('box', struct(field('rows', list(struct(field('n', type)))), field('m', map(type))));
+    const table = tableOf([field('user_id', 'long'), nested('decimal(12, 2)')]);
+    const columns = [field('visitor_id', 'int'), nested('decimal(9, 2)')];
+    const evolution = plan(table, columns, { formerNames: new Map([['visitor_id', ['user_id']]]) });
+    expect(evolution.refused).toEqual([]);
+    expect(evolution.changes).toMatchObject([{ kind: 'rename-field', column: 'visitor_id' }]);
+    expect(shown(evolution)[0]).toBe('1 visitor_id long');
   });
 
   it('refuses to make a column optional that identifies rows', () => {
@@ -260,6 +272,40 @@ describe('a column with a former name', () => {
     ]);
   });
 
+  it('is the column of the first former name that is no other’s', () => {
+    const columnsNow = [field('price', 'float'), field('cost', 'double')];
+    const table = tableOf([field('price', 'float'), field('amount', 'double')]);
+    const names = new Map([['cost', ['price', 'amount']]]);
+    expect(plan(table, columnsNow, { formerNames: names }).changes).toMatchObject([
+      { kind: 'rename-field', column: 'cost', from: 'amount' },
+    ]);
+  });
+
+  it('is refused where it would differ from another by case alone, and may differ so from its own', () => {
+    const table = tableOf([field('price', 'float'), field('cost', 'double')]);
+    const names = new Map([['Cost', ['price', 'cost']]]);
+    const wanted = [field('Cost', 'double')];
+    const { changes, refused } = plan(table, wanted, { formerNames: names });
+    expect(changes).toMatchObject([{ kind: 'rename-field', column: 'Cost', from: 'cost' }]);
+    expect(refused).toEqual([]);
+    const beside = plan(table, wanted, { formerNames: new Map([['Cost', ['price']]]) });
+    expect(beside.changes).toEqual([]);
+    expect(beside.refused).toMatchObject([
+      {
+        by: 'table',
+        column: 'Cost',
+        reason: expect.stringContaining('beside cost in the table') as string,
+      },
+    ]);
+  });
+
+  it('has none beside it that is still written', () => {
+    const { changes } = plan(base(), [...sameColumns, field('cost', 'double')], {
+      formerNames: new Map([['cost', ['price']]]),
+    });
+    expect(changes).toEqual([{ kind: 'add-field', column: 'cost', fieldId: 4, type: 'double' }]);
+  });
+
   it('is the column of its own name where the table has that already', () => {
     const table = tableOf([field('price', 'float'), field('cost', 'double')]);
     const evolution = plan(table, [field('cost', 'double')], { formerNames });
@@ -278,14 +324,6 @@ describe('a column with a former name', () => {
     expect(evolved(there, evolution).currentSchemaId).toBe(0);
   });
 });
-
-const struct = (...fields: NestedField[]): IcebergType => ({ type: 'struct', fields });
-const list = (element: IcebergType, elementRequired = false): IcebergType => {
-  return { type: 'list', elementId: 0, element, elementRequired };
-};
-const map = (value: IcebergType, valueRequired = false): MapType => {
-  return { type: 'map', keyId: 0, key: 'string', valueId: 0, value, valueRequired };
-};
 
 describe('nested columns', () => {
   it('get ids of their own in the order of the reference: each level before what is within', () => {

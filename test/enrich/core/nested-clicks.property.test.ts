@@ -25,7 +25,7 @@ const line = {
     { name: 'tags', type: { type: 'map', values: ['null', 'long'] } },
   ],
 };
-const avroSchema = {
+const schemaOf = (floor: 'int' | 'long') => ({
   type: 'record',
   name: 'Order',
   fields: [
@@ -40,14 +40,17 @@ const avroSchema = {
           name: 'Address',
           fields: [
             { name: 'city', type: ['null', 'string'] },
-            { name: 'floors', type: { type: 'array', items: 'int' } },
+            { name: 'floors', type: { type: 'array', items: floor } },
           ],
         },
       ],
     },
   ],
-};
-const contract = { name: 'order', avroSchema } as Contract;
+});
+const contractOf = (floor: 'int' | 'long') =>
+  ({ name: 'order', avroSchema: schemaOf(floor) }) as Contract;
+const avroSchema = schemaOf('int');
+const contract = contractOf('int');
 const orders = avscType(avroSchema);
 
 type Order = {
@@ -80,11 +83,11 @@ const order: fc.Arbitrary<Order> = fc.record({
 const sent = fc.record({ order, isCut: fc.boolean() });
 
 const derived = deriveTableSchema({
-  streamContract: contract,
+  streamContract: contractOf('long'),
   eventTimeField: 'at',
   dimensions: [],
 });
-/** A table that has the columns in another order, and under other ids. */
+/** A table that has the columns in another order, under other ids, and items of one wider than they are written. */
 const fields: NestedField[] = derived.toReversed();
 const tableSchema = { schemaId: 0, fields };
 const columns = new Map(fields.map(({ id, name, type }) => [name, { id, type }]));
@@ -196,7 +199,7 @@ async function readOrders(file: string): Promise<string[]> {
     {
       items: Struct<{ sku: string; tags: { entries: { key: string; value: bigint | null }[] } }>[];
     },
-    Struct<{ city: string | null; floors: { items: number[] } }> | null,
+    Struct<{ city: string | null; floors: { items: bigint[] } }> | null,
   ];
   return (result.getRows() as unknown as Row[]).map(([ms, lines, address]) =>
     textOf({
@@ -208,7 +211,7 @@ async function readOrders(file: string): Promise<string[]> {
       address:
         address === null
           ? null
-          : { city: address.entries.city, floors: [...address.entries.floors.items] },
+          : { city: address.entries.city, floors: address.entries.floors.items.map(Number) },
     }),
   );
 }
