@@ -1,4 +1,5 @@
 import type { AvroNode, EnumNode, FieldNode, RecordNode } from './avro-type.ts';
+import { matchFields } from './match-fields.ts';
 
 /** What a reader asks of a writer, by the rule that is not kept. */
 export type Incompatibility = {
@@ -6,7 +7,7 @@ export type Incompatibility = {
   path: string;
 } & (
   | { rule: 'type'; reader: string; writer: string }
-  /** A field of the reader that the writer lacks, and that has no default. */
+  /** A field of the reader that the writer lacks, or has for another one by its name, and that has no default. */
   | { rule: 'missing-default' }
   /** A field of the reader that stands for several of the writer's, by its name and aliases. */
   | { rule: 'ambiguous-alias'; fields: readonly string[] }
@@ -124,16 +125,19 @@ function isSameThing(reader: AvroNode, writer: AvroNode): boolean {
 }
 
 function compareRecords(pair: Pair, reader: RecordNode, writer: RecordNode): Found {
-  const fields = reader.fields.flatMap((field) => compareField(pair, field, writer));
+  const matches = matchFields(reader.fields, writer.fields);
+  const fields = reader.fields.flatMap((field) =>
+    field.default === undefined && !matches.has(field)
+      ? [{ path: field.name, rule: 'missing-default' as const }]
+      : compareField(pair, field, writer),
+  );
   return [...compareNames(pair), ...fields];
 }
 
 function compareField(pair: Pair, field: FieldNode, writer: RecordNode): Found {
   const path = field.name;
   const [match, ...others] = writerFields(field, writer);
-  if (match === undefined) {
-    return field.default === undefined ? [{ path, rule: 'missing-default' }] : [];
-  }
+  if (match === undefined) return [];
   if (others.length > 0) {
     return [{ path, rule: 'ambiguous-alias', fields: [match, ...others].map(({ name }) => name) }];
   }

@@ -2,6 +2,7 @@ import type { IcebergType } from '@iceberg-js/rest-client-shim/spec/table-schema
 import { isPromotion } from '@iceberg-js/rest-client-shim/spec/type-promotion.ts';
 import { isScalarField, pathWithin } from './contract-field.ts';
 import type { ContractField, ScalarField } from './contract-field.ts';
+import { matchFields } from './match-fields.ts';
 
 /**
  * What the change of a contract means for the column of one field. `field` is its path in the newer contract: its name, or
@@ -23,22 +24,14 @@ export type ColumnChange = { field: string } & (
 
 /**
  * How the columns of one contract become those of another, in its order and then what is gone; of a record within it
- * too. A field is an older one by its name, else by the first of its aliases that is.
+ * too.
  */
 export function columnChanges(
   older: readonly ContractField[],
   newer: readonly ContractField[],
   path = '',
 ): ColumnChange[] {
-  const origins = new Map<ContractField, ContractField>();
-  const byName = new Map(older.map((field) => [field.name, field]));
-  const taken = new Set(newer.map(({ name }) => name));
-  for (const field of newer) {
-    const free = field.aliases.filter((alias) => !taken.has(alias));
-    const name = [field.name, ...free].find((candidate) => byName.has(candidate));
-    const origin = name === undefined ? undefined : byName.get(name);
-    if (origin !== undefined) origins.set(field, origin);
-  }
+  const origins = matchFields(newer, older);
   const kept = new Set(origins.values());
   const pathOf = ({ name }: ContractField): string => pathWithin(path, 'struct', name);
   return [

@@ -1,5 +1,5 @@
 import { isScalar } from './avro-type.ts';
-import type { AvroNode, FieldNode, RecordNode } from './avro-type.ts';
+import type { AvroNode, RecordNode } from './avro-type.ts';
 import { takesBytes } from './avro-wire.ts';
 import { isScalarField, pathWithin } from './contract-field.ts';
 import type { ContractField, ScalarField } from './contract-field.ts';
@@ -7,6 +7,7 @@ import { failures, fieldStride } from './decode-failure.ts';
 import { defaultStore, nullStore } from './default-value.ts';
 import { checkPosition, readIndex, scalarCode } from './generate-scalar.ts';
 import type { Emit, Target } from './generate-scalar.ts';
+import { matchFields } from './match-fields.ts';
 
 /**
  * The source of one decoder: the body of `(runtime, constants, skips) => (bytes, start, end, into) => code`.
@@ -127,7 +128,8 @@ function recordCode(
   { fields, columns, row }: RecordTarget,
   writer: RecordNode,
 ): string {
-  const readers = matchFields(fields, writer);
+  const matches = matchFields(fields, writer.fields);
+  const readers = new Map([...matches].map(([reader, field]) => [field, reader]));
   const targetOf = (field: ContractField): Target => ({
     column: columns[fields.indexOf(field)] ?? '',
     row,
@@ -139,9 +141,8 @@ function recordCode(
       ? skipCode(generation, fieldPath, field.type)
       : readCode(generation, fieldPath, { field: reader, target: targetOf(reader) }, field.type);
   });
-  const matched = new Set(readers.values());
   for (const field of fields) {
-    if (matched.has(field)) continue;
+    if (matches.has(field)) continue;
     const fieldPath = pathWithin(path, 'struct', field.name);
     const { constant } = emitAt(generation, fieldPath);
     const code = defaultStore(field, field.default, targetOf(field), constant);
@@ -149,21 +150,6 @@ function recordCode(
     body.push(`${code};`);
   }
   return body.join('\n  ');
-}
-
-function matchFields(
-  fields: readonly ContractField[],
-  writer: RecordNode,
-): Map<FieldNode, ContractField> {
-  const readers = new Map<FieldNode, ContractField>();
-  for (const field of fields) {
-    const names = [field.name, ...field.aliases];
-    const match = names
-      .map((name) => writer.fields.find((candidate) => candidate.name === name))
-      .find((candidate) => candidate !== undefined && !readers.has(candidate));
-    if (match !== undefined) readers.set(match, field);
-  }
-  return readers;
 }
 
 function skipCode(generation: Generation, path: string, type: AvroNode): string {

@@ -2,7 +2,7 @@
  * The earlier field that each field is read from: the one of its name, else of the first of its aliases that no other
  * field is read from. Names come first, so that a field which keeps its name keeps its values, whatever aliases others
  * have, in whatever order; no earlier field is read twice. Writers, older contracts and tables are all matched so.
- * Source: Avro specification 1.12, "Aliases", which leaves the order open.
+ * Source: Avro specification 1.12, "Aliases", which leaves open what comes first.
  */
 export function matchFields<
   Field extends { name: string; aliases: readonly string[] },

@@ -5,6 +5,7 @@ import { contractFields } from './contract-field.ts';
 import type { ContractField } from './contract-field.ts';
 import type { AvroField, AvroObject, AvroType, Contract } from './contract.ts';
 import { generateDecoder } from './generate-decoder.ts';
+import { matchFields } from './match-fields.ts';
 import { printAvroType } from './print-avro-type.ts';
 import type { SchemaChangeKind } from './schema-change-kind.ts';
 
@@ -35,7 +36,7 @@ export function schemaChanges(
   const reader = parseAvroType(contract.avroSchema) as RecordNode;
   const writer = parsedRecord(writerSchema);
   if (writer === undefined || !isSameSort(contract, reader, writer)) return undefined;
-  const matches = matchFields(reader, writer);
+  const matches = matchFields(reader.fields, writer.fields);
   const read = new Set(matches.values());
   const added = writer.fields.filter((field) => !read.has(field));
   const renamed = new Map(
@@ -76,7 +77,9 @@ export function skippedFields(contract: Contract, writerSchema: AvroObject): Rea
   const reader = parseAvroType(contract.avroSchema) as RecordNode;
   const writer = parsedRecord(writerSchema);
   const fields = writer?.fields ?? [];
-  const read = new Set(writer === undefined ? [] : matchFields(reader, writer).values());
+  const read = new Set(
+    writer === undefined ? [] : matchFields(reader.fields, writer.fields).values(),
+  );
   return new Set(fields.filter((field) => !read.has(field)).map(({ name }) => name));
 }
 
@@ -108,21 +111,6 @@ function isSameSort(contract: Contract, reader: RecordNode, writer: RecordNode):
 }
 
 const lastPart = (name: string): string => name.slice(name.lastIndexOf('.') + 1);
-
-/** The writer's field that each field of the contract is read from, as the decoder has it. */
-function matchFields(reader: RecordNode, writer: RecordNode): Map<FieldNode, FieldNode> {
-  const matches = new Map<FieldNode, FieldNode>();
-  const taken = new Set<FieldNode>();
-  for (const field of reader.fields) {
-    const match = [field.name, ...field.aliases]
-      .map((name) => writer.fields.find((candidate) => candidate.name === name))
-      .find((candidate) => candidate !== undefined && !taken.has(candidate));
-    if (match === undefined) continue;
-    matches.set(field, match);
-    taken.add(match);
-  }
-  return matches;
-}
 
 function addChange({ name, type, doc }: FieldNode): SchemaChange {
   const made = newField(name, type);
