@@ -49,7 +49,7 @@ export function simulatedCatalog(
       outside
         .call('catalog', () => twin.loadTable(identifier), catalogAway)
         .then((loaded) => {
-          watch.sent.seen(identifier.name, loaded?.metadata.currentSnapshotId);
+          if (loaded !== undefined) watch.sent.seen(identifier.name, loaded.metadata);
           return loaded;
         }),
     prepareCommit: (request) => watchedCommit(twin, request, { outside, ...watch }),

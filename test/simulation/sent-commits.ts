@@ -2,6 +2,7 @@ import type {
   CommitTableRequest,
   PreparedCommit,
 } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
+import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import { Violation } from './violation.ts';
 
 /** After so long an unknown outcome is given up, looked for and staged anew; 30 s less the longest back-off. */
@@ -13,18 +14,22 @@ type Sent = {
   table: string;
   /** Since when its outcome is unknown. */
   unknownSinceMs: number | undefined;
-  /** The process has seen that the head is no longer the parent that this request asserts. */
+  /** The table's schema as the process had seen it last. */
+  schemaId: number | undefined;
+  /** It has seen that the head is no longer the parent that this request asserts, or that the schema is another. */
   sawMove: boolean;
 };
 
 /**
  * What one process sends to the catalog, watched from outside: after an unknown outcome the identical request
- * only, until the head was seen to move or the wait is over; and nothing is ever dropped (INVARIANTS.md 4).
+ * only, until head or schema were seen to move or the wait is over; and nothing is ever dropped (INVARIANTS.md 4).
  */
 export class SentCommits {
   readonly #nowMs: () => number;
   readonly #report: (violation: Violation) => void;
   readonly #byCommit = new Map<string, Sent>();
+  /** By table: its schema as last seen. */
+  readonly #schemaIds = new Map<string, number>();
   readonly #refused = new WeakSet<PreparedCommit>();
 
   constructor(nowMs: () => number, report: (violation: Violation) => void) {
@@ -45,8 +50,14 @@ export class SentCommits {
       }
     }
     const parent = parentOf(request);
-    const sent = { prepared, parent, table, unknownSinceMs: undefined, sawMove: false };
-    this.#byCommit.set(commitId, sent);
+    this.#byCommit.set(commitId, {
+      prepared,
+      parent,
+      table,
+      unknownSinceMs: undefined,
+      schemaId: this.#schemaIds.get(table),
+      sawMove: false,
+    });
   }
 
   failed(prepared: PreparedCommit, error: unknown): void {
@@ -57,10 +68,13 @@ export class SentCommits {
     }
   }
 
-  seen(table: string, head: bigint | undefined): void {
+  seen(table: string, { currentSnapshotId, currentSchemaId }: TableMetadata): void {
     for (const sent of this.#byCommit.values()) {
-      if (sent.table === table && (head ?? null) !== sent.parent) sent.sawMove = true;
+      if (sent.table !== table) continue;
+      if ((currentSnapshotId ?? null) !== sent.parent || currentSchemaId !== sent.schemaId)
+        sent.sawMove = true;
     }
+    this.#schemaIds.set(table, currentSchemaId);
   }
 
   dropped(table: string): void {
