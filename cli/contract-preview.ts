@@ -95,8 +95,8 @@ function previewOf(
   const table = [...namespace, name].join('.');
   const columns = eventFields({ config, ...contracts });
   if (metadata === undefined) return previewNewTable({ table, from, columns });
-  const { evolution, refused } = planTable({ config, ...contracts, metadata });
-  const plan = { ...(evolution ?? unchanged), refused };
+  const { evolution, refused, left } = planTable({ config, ...contracts, metadata });
+  const plan = { ...(evolution ?? unchanged), refused, left };
   return previewTable({ table, from, metadata, columns, plan });
 }
 

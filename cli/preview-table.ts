@@ -4,7 +4,7 @@ import type { NestedField } from '@iceberg-js/rest-client-shim/spec/table-schema
 import { typeText } from '@iceberg-js/rest-client-shim/spec/type-text.ts';
 import type { WireObject } from '@iceberg-js/rest-client-shim/spec/wire.ts';
 import { outermost } from '../schemas/evolve-fields.ts';
-import type { RefusedChange, TableChange } from '../schemas/evolve-fields.ts';
+import type { LeftField, RefusedChange, TableChange } from '../schemas/evolve-fields.ts';
 import type { TableEvolution } from '../schemas/plan-evolution.ts';
 
 /** What becomes of one column, and of the queries that name it. */
@@ -33,7 +33,7 @@ export type TablePreview = {
   updates: readonly WireObject[];
 };
 
-type Plan = Pick<TableEvolution, 'changes' | 'refused' | 'requirements' | 'updates'>;
+type Plan = Pick<TableEvolution, 'changes' | 'refused' | 'left' | 'requirements' | 'updates'>;
 
 /** Puts a plan into words. `columns` are those that are to be written. */
 export function previewTable(of: {
@@ -44,19 +44,10 @@ export function previewTable(of: {
   plan: Plan;
 }): TablePreview {
   const { table, from, metadata, columns, plan } = of;
-  const { changes, refused, requirements, updates } = plan;
+  const { changes, refused, left, requirements, updates } = plan;
   const current = metadata.schemas.find(({ schemaId }) => schemaId === metadata.currentSchemaId);
   const present = current?.fields ?? [];
   const written = new Set(columns.map(({ name }) => name));
-  const renamed = new Set(
-    changes.flatMap((each) => (each.kind === 'rename-field' ? each.from : [])),
-  );
-  const dropped = new Set(
-    changes.flatMap((each) => (each.kind === 'drop-field' ? each.column : [])),
-  );
-  const left = present.filter(
-    ({ name }) => !written.has(name) && !renamed.has(name) && !dropped.has(name),
-  );
   const outcomes = [
     ...changes.map((change) => outcomeOf(change, table)),
     ...left.map(leave),
@@ -172,10 +163,10 @@ function outcomeOf(change: TableChange, table: string): ColumnOutcome {
   }
 }
 
-function leave({ name, id }: NestedField): ColumnOutcome {
+function leave({ column, fieldId }: LeftField): ColumnOutcome {
   return {
-    column: name,
-    fieldId: id,
+    column,
+    fieldId,
     outcome: 'left',
     what: 'nothing writes it; it stays as it is',
     queries: 'go on; null in new rows',

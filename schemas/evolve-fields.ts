@@ -36,6 +36,9 @@ export type RefusedChange = ColumnPath & {
   reason: string;
 };
 
+/** A field that nothing writes, and that stays as it is. */
+export type LeftField = ColumnPath & { fieldId: number };
+
 /** What was found out so far; `lastColumnId` is the highest id that was ever given. */
 export type Draft = {
   lastColumnId: number;
@@ -44,6 +47,7 @@ export type Draft = {
   allows: (column: string, kind: SchemaChangeKind) => boolean;
   changes: TableChange[];
   refused: RefusedChange[];
+  left: LeftField[];
 };
 
 /** Where fields stand: within a column, or as columns, which alone have former names. */
@@ -120,7 +124,10 @@ function evolveField(
 
 /** Nothing writes the field any more: it stays, and must take null. */
 function abandonField(draft: Draft, field: NestedField, column: string): NestedField {
-  if (!field.required) return field;
+  if (!field.required) {
+    draft.left.push({ column, fieldId: field.id });
+    return field;
+  }
   const loosened = loosen(draft, { column, fieldId: field.id }, 'drop-field');
   return { ...field, required: !loosened };
 }

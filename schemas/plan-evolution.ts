@@ -7,7 +7,7 @@ import type {
 import type { NestedField, TableSchema } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import { ContractError } from './error.ts';
 import { evolveFields } from './evolve-fields.ts';
-import type { Draft, RefusedChange, TableChange } from './evolve-fields.ts';
+import type { Draft, LeftField, RefusedChange, TableChange } from './evolve-fields.ts';
 
 export type TableEvolution = {
   /** What the table's schema becomes, with the id that the catalog will give it; the current one if nothing changes. */
@@ -15,6 +15,7 @@ export type TableEvolution = {
   lastColumnId: number;
   changes: readonly TableChange[];
   refused: readonly RefusedChange[];
+  left: readonly LeftField[];
   /** Nothing where nothing changes. */
   requirements: readonly TableRequirement[];
   updates: readonly TableUpdate[];
@@ -47,19 +48,16 @@ export function planEvolution(wish: EvolutionWish): TableEvolution {
     allows: wish.allows,
     changes: [],
     refused: [],
+    left: [],
   };
   const { formerNames = new Map<string, readonly string[]>() } = wish;
   const fields = evolveFields(draft, current.fields, wish.columns, { formerNames });
-  const { changes, refused } = draft;
-  if (changes.length === 0) {
-    return { tableSchema: current, lastColumnId, changes, refused, requirements: [], updates: [] };
-  }
-  return {
-    ...requestOf(wish.table, { ...current, fields }, draft.lastColumnId),
-    lastColumnId: draft.lastColumnId,
-    changes,
-    refused,
-  };
+  const { changes, refused, left } = draft;
+  const request =
+    changes.length === 0
+      ? { tableSchema: current, requirements: [], updates: [] }
+      : requestOf(wish.table, { ...current, fields }, draft.lastColumnId);
+  return { ...request, lastColumnId: draft.lastColumnId, changes, refused, left };
 }
 
 /** A schema that the table had before is made current again: catalogs do not take it for an added one. */

@@ -28,6 +28,8 @@ export type TablePlan = {
   evolution: TableEvolution | undefined;
   /** Columns that the table does not get, and why. */
   refused: TableEvolution['refused'];
+  /** Columns, and fields within them, that nothing writes. */
+  left: TableEvolution['left'];
 };
 
 /**
@@ -57,6 +59,7 @@ export function planTable(options: {
     columns: new Map(written.map(({ id, name, type }) => [name, { id, type }])),
     evolution: isEvolved ? plan : undefined,
     refused: plan.refused,
+    left: plan.left,
   };
 }
 

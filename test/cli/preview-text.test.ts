@@ -26,8 +26,15 @@ function preview(
   columns: readonly NestedField[],
   options: Partial<Parameters<typeof planEvolution>[0]> = {},
 ): TablePreview {
-  const plan = planEvolution({ table: metadata, columns, allows: () => true, ...options });
-  return previewTable({ table: 'lake.clicks', from: 'the catalog', metadata, columns, plan });
+  const { table = metadata } = options;
+  const plan = planEvolution({ table, columns, allows: () => true, ...options });
+  return previewTable({
+    table: 'lake.clicks',
+    from: 'the catalog',
+    metadata: table,
+    columns,
+    plan,
+  });
 }
 
 const outcomes = ({ columns }: TablePreview) =>
@@ -101,6 +108,19 @@ describe('the preview of a table', () => {
     const shown = preview(fields.filter(({ name }) => name !== 'note'));
     expect(outcomes(shown)).toEqual([['note', 3, 'left']]);
     expect(shown.updates).toEqual([]);
+  });
+
+  it('tells fields within a column that nothing writes', () => {
+    const box = (...inner: NestedField[]) => field(5, 'box', { type: 'struct', fields: inner });
+    const [n, old] = [field(6, 'n', 'int'), field(7, 'old', 'int')];
+    const table = {
+      schemas: [{ schemaId: 0, fields: [...fields, box(n, old)] }],
+      currentSchemaId: 0,
+      lastColumnId: 7,
+    };
+    const shown = preview([...fields, box(n)], { table });
+    expect(outcomes(shown)).toEqual([['box.old', 7, 'left']]);
+    expect(shown.unchanged).toEqual(['id', 'size', 'note', 'kind']);
   });
 
   it('says how to come by what is refused', () => {
