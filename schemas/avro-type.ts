@@ -78,6 +78,12 @@ export function isScalar(node: AvroNode): node is ScalarNode {
   return primitiveKinds.has(node.kind) || node.kind === 'fixed' || node.kind === 'enum';
 }
 
+/** The type of an optional value where it is there: the first branch of a union that is not null. */
+export function withoutNull(node: AvroNode): AvroNode {
+  if (node.kind !== 'union') return node;
+  return node.branches.find(({ kind }) => kind !== 'null') ?? node;
+}
+
 function parse(type: unknown, namespace: string, names: Names): AvroNode {
   if (typeof type === 'string') return parseName(type, namespace, names);
   if (Array.isArray(type)) {

@@ -34,6 +34,9 @@ type Generation = {
   loops: number;
 };
 
+/** The path of the field that makes the records of a writer unreadable, and the whole sentence of it. */
+export type Violation = { path: string; message: string };
+
 /** A field of which no value could be read; how the generation of its code ends. */
 class Unreadable extends Error {
   readonly path: string;
@@ -50,14 +53,17 @@ class Unreadable extends Error {
 export function generateDecoder(
   fields: readonly ContractField[],
   writer: RecordNode,
-): GeneratedDecoder | { violation: string } {
+): GeneratedDecoder | { violation: Violation } {
   const generation: Generation = { constants: [], skipped: [], paths: [], loops: 0 };
   const columns = fields.map((_, index) => `c${index}`);
   let body: string;
   try {
     body = recordCode(generation, '', { fields, columns, row: 'row' }, writer);
   } catch (error) {
-    if (error instanceof Unreadable) return { violation: error.message };
+    if (error instanceof Unreadable) {
+      const { path, message } = error;
+      return { violation: { path, message } };
+    }
     throw error;
   }
   const trailing = emitAt(generation, '').fail('trailing');

@@ -4,6 +4,7 @@ import type {
   PrimitiveType,
 } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import type { AvroNode, FieldNode, ScalarNode } from './avro-type.ts';
+import { withoutNull } from './avro-type.ts';
 
 type LogicalType =
   'string' | 'date' | 'timestamp' | 'time' | 'number' | 'integer' | 'object' | 'array' | 'boolean';
@@ -80,11 +81,6 @@ function odcsOfAvro(node: AvroNode): OdcsElement {
     case 'enum':
       return odcsOfScalar(node);
   }
-}
-
-function withoutNull(node: AvroNode): AvroNode {
-  if (node.kind !== 'union') return node;
-  return node.branches.find(({ kind }) => kind !== 'null') ?? node;
 }
 
 function odcsOfScalar(node: ScalarNode): OdcsElement {

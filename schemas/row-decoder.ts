@@ -42,7 +42,7 @@ export function createRowDecoder(readerContract: Contract, writerSchema: AvroObj
   if (writer.kind !== 'record')
     return rejectAll(unreadable, `the writer's schema is a ${writer.kind}`);
   const generated = generateDecoder(fields, writer);
-  if ('violation' in generated) return rejectAll(unreadable, generated.violation);
+  if ('violation' in generated) return rejectAll(unreadable, generated.violation.message);
   return compile(generated, readerContract, fields.length);
 }
 

@@ -1,10 +1,11 @@
 import { isPromotion } from '@iceberg-js/rest-client-shim/spec/type-promotion.ts';
 import type { AvroNode, EnumNode, FieldNode, RecordNode } from './avro-type.ts';
-import { isScalar, parseAvroType } from './avro-type.ts';
+import { isScalar, parseAvroType, withoutNull } from './avro-type.ts';
 import { contractFields } from './contract-field.ts';
 import type { ContractField } from './contract-field.ts';
 import type { AvroField, AvroObject, AvroType, Contract } from './contract.ts';
 import { generateDecoder } from './generate-decoder.ts';
+import type { Violation } from './generate-decoder.ts';
 import { matchFields } from './match-fields.ts';
 import { printAvroType } from './print-avro-type.ts';
 import type { SchemaChangeKind } from './schema-change-kind.ts';
@@ -63,9 +64,24 @@ export function schemaChanges(
   ];
 }
 
+/**
+ * The fields of a contract by name, each with the types that it names written out, so that one of them can be changed or
+ * left out and the others stay what they are. Names of types count for nothing where rows are read.
+ */
+export function standaloneFields({ avroSchema }: Contract): Map<string, AvroField> {
+  const { fields } = parseAvroType(avroSchema) as RecordNode;
+  const types = new Map(fields.map(({ name, type }) => [name, printAvroType(type)]));
+  return new Map(
+    avroSchema.fields.map((field) => [
+      field.name,
+      { ...field, type: types.get(field.name) ?? field.type },
+    ]),
+  );
+}
+
 /** The contract with these changes, as far as it can follow them. */
 export function evolveContract(contract: Contract, changes: readonly SchemaChange[]): Contract {
-  const fields = new Map(contract.avroSchema.fields.map((field) => [field.name, field]));
+  const fields = standaloneFields(contract);
   for (const { field, follow } of changes) {
     if (follow !== undefined) fields.set(field, follow(fields.get(field)));
   }
@@ -150,11 +166,6 @@ function dropChanges({ name, default: fallback }: FieldNode): SchemaChange[] {
 /** A field of the contract, and its type without null. */
 type Reader = { field: ContractField; reader: AvroNode };
 
-function withoutNull(node: AvroNode): AvroNode {
-  if (node.kind !== 'union') return node;
-  return node.branches.find(({ kind }) => kind !== 'null') ?? node;
-}
-
 /** Values go on into the column as it is named: the name of a column is changed where everybody can see it, in git. */
 function renameChange(pair: Reader, writer: FieldNode): SchemaChange {
   const { field } = pair;
@@ -198,8 +209,12 @@ function branchChanges({ field, reader }: Reader, writer: AvroNode): SchemaChang
     });
     return [{ kind: 'widen-type', field: name, what, follow }];
   }
-  if (isReadable(field, writer)) return [];
-  const what = `is ${describe(writer)}, which cannot be read as ${describe(reader)}`;
+  const violation = violationOf(field, writer);
+  if (violation === undefined) return [];
+  const what =
+    violation.path === name
+      ? `is ${describe(writer)}, which cannot be read as ${describe(reader)}`
+      : `cannot be read as the contract has it: ${violation.message}`;
   return [{ kind: 'change-type', field: name, what }];
 }
 
@@ -229,12 +244,17 @@ function withSymbols(reader: AvroNode, writer: EnumNode): EnumNode | undefined {
   return symbols.length === reader.symbols.length ? undefined : { ...reader, symbols };
 }
 
-/** Asks the decoder, so that it and this never disagree. */
 function isReadable(field: ContractField, writer: AvroNode): boolean {
+  return violationOf(field, writer) === undefined;
+}
+
+/** Why no value of the writer's can be read; asks the decoder, so that it and this never disagree. */
+function violationOf(field: ContractField, writer: AvroNode): Violation | undefined {
   const { name } = field;
   const only: FieldNode = { name, aliases: [], type: writer, doc: undefined, default: undefined };
   const record: RecordNode = { kind: 'record', name: 'writer', aliases: [], fields: [only] };
-  return !('violation' in generateDecoder([field], record));
+  const generated = generateDecoder([field], record);
+  return 'violation' in generated ? generated.violation : undefined;
 }
 
 function columnOf(field: AvroField): ContractField {

@@ -1,5 +1,10 @@
 import type { AvroObject, Contract } from '../../schemas/contract.ts';
-import { evolveContract, schemaChanges, skippedFields } from '../../schemas/schema-change.ts';
+import {
+  evolveContract,
+  schemaChanges,
+  skippedFields,
+  standaloneFields,
+} from '../../schemas/schema-change.ts';
 import type { SchemaChange } from '../../schemas/schema-change.ts';
 import type { EvolutionConfig } from '../config/pipeline-config.ts';
 
@@ -87,18 +92,11 @@ function carriedFields(of: {
 
 /** The contract of the start with these fields, and no others, as they are in what it has grown to. */
 export function withFields(base: Contract, grown: Contract, names: ReadonlySet<string>): Contract {
-  const known = new Set(base.avroSchema.fields.map(({ name }) => name));
-  const fields = grown.avroSchema.fields.filter(({ name }) => names.has(name) || known.has(name));
-  const own = new Map(base.avroSchema.fields.map((field) => [field.name, field]));
-  return {
-    ...base,
-    avroSchema: {
-      ...base.avroSchema,
-      fields: fields.map((field) =>
-        names.has(field.name) ? field : (own.get(field.name) ?? field),
-      ),
-    },
-  };
+  const own = standaloneFields(base);
+  const fields = [...standaloneFields(grown)].flatMap(([name, field]) =>
+    names.has(name) ? field : (own.get(name) ?? []),
+  );
+  return { ...base, avroSchema: { ...base.avroSchema, fields } };
 }
 
 /** A change in words: what differs, and of which kind. */

@@ -152,6 +152,61 @@ describe('a difference between a contract and a writer', () => {
   });
 });
 
+function address(...fields: AvroField[]): AvroObject {
+  return { type: 'record', name: 'Address', fields };
+}
+
+const zip = (type: AvroType): AvroField => ({ name: 'zip', type });
+
+function amount(name: string, precision: number): AvroObject {
+  return { ...decimal(precision), type: 'fixed', name, size: 8 };
+}
+
+describe('a nested type that cannot be read', () => {
+  it.each<[string, AvroType, AvroType, string]>([
+    [
+      'of a field in a record',
+      address(zip('int')),
+      address(zip('string')),
+      "field x.zip: the writer's type cannot be read as the contract's",
+    ],
+    [
+      'of a field that is missing within items',
+      { type: 'array', items: address(zip('int'), { name: 'city', type: 'string' }) },
+      { type: 'array', items: address(zip('int')) },
+      'field x[].city: the writer lacks it and it has no usable default',
+    ],
+    [
+      'of values',
+      ['null', { type: 'map', values: 'int' }],
+      { type: 'map', values: 'long' },
+      "field x{}: the writer's type cannot be read as the contract's",
+    ],
+  ])('is told with the path and the rule: %s', (_, contract, writer, violation) => {
+    expect(schemaChanges(contractOf(field(contract)), writerOf(field(writer)))).toEqual([
+      {
+        kind: 'change-type',
+        field: 'x',
+        what: `cannot be read as the contract has it: ${violation}`,
+      },
+    ]);
+  });
+});
+
+describe('a type that the contract names more than once', () => {
+  it.each<[string, AvroObject, AvroObject, string]>([
+    ['an enumeration', colours('a'), colours('a', 'b'), 'string'],
+    ['a fixed of another name', amount('Amount', 9), amount('Money', 12), 'decimal(12, 2)'],
+  ])('changes in the field that changes alone: %s', (_, own, wider, column) => {
+    const y = { name: 'y', type: own['name'] as string };
+    const contract = contractOf(field(own), y);
+    const after = followed(contract, writerOf(field(wider), { name: 'y', type: own }));
+    expect(columnOf(after)).toBe(column);
+    const [before, now] = [contract, after].map((one) => contractFields(one).at(-1));
+    expect(now).toEqual(before);
+  });
+});
+
 describe('a contract that follows', () => {
   it.each<[string, AvroField[], AvroField[], string]>([
     ['a new field, which rows of before lack', [], [field('string')], 'string?'],
