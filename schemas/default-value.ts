@@ -1,6 +1,6 @@
 import type { ContractField, NestedContractField, ScalarField } from './contract-field.ts';
 import { isScalarField } from './contract-field.ts';
-import { appendUuidText, decimalFits } from './column-store.ts';
+import { appendUuidText, decimalFits, isDate, isTimeOfDay, isTimestamp } from './column-store.ts';
 import { valueStore, wordStore } from './generate-scalar.ts';
 import type { Emit, Target } from './generate-scalar.ts';
 import type { BytesColumn } from './row-buffer.ts';
@@ -134,16 +134,26 @@ function scalarStore(
     case 'int32':
     case 'float32':
     case 'float64':
-      return typeof value === 'number' ? valueStore(target, String(value)) : undefined;
+      return fitsNumber(field, value) ? valueStore(target, String(value)) : undefined;
   }
+}
+
+function fitsNumber({ column, meaning }: ScalarField, value: unknown): boolean {
+  if (typeof value !== 'number') return false;
+  if (column === 'float64') return Number.isFinite(value);
+  if (column === 'float32') return Number.isFinite(Math.fround(value));
+  return meaning === 'date' ? Number.isInteger(value) && isDate(value) : value === (value | 0);
 }
 
 function defaultWord(field: ScalarField, value: unknown, target: Target): string | undefined {
   if (typeof value !== 'number' || !Number.isInteger(value)) return undefined;
   const millis = field.type.logical.logicalType?.endsWith('-millis') === true;
   const whole = BigInt(value) * (millis ? 1000n : 1n);
-  const low = String(BigInt.asIntN(32, whole));
-  return wordStore(target, low, String(BigInt.asIntN(32, whole >> 32n)));
+  if (BigInt.asIntN(64, whole) !== whole) return undefined;
+  const word = { low: Number(BigInt.asIntN(32, whole)), high: Number(whole >> 32n) };
+  if (field.meaning === 'micros' && !isTimestamp(word)) return undefined;
+  if (field.meaning === 'time-of-day' && !isTimeOfDay(word)) return undefined;
+  return wordStore(target, String(word.low), String(word.high));
 }
 
 function defaultBytes(field: ScalarField, text: unknown): Uint8Array | undefined {
@@ -151,11 +161,14 @@ function defaultBytes(field: ScalarField, text: unknown): Uint8Array | undefined
   if (typeof text !== 'string') return undefined;
   if (type.kind === 'enum' && !type.symbols.includes(text)) return undefined;
   if (type.kind === 'string') {
+    if (!text.isWellFormed()) return undefined;
     const bytes = new TextEncoder().encode(text);
     return meaning === 'uuid' ? uuidBytes(bytes) : bytes;
   }
   if (type.kind === 'enum') return new TextEncoder().encode(text);
   const bytes = Uint8Array.from(Buffer.from(text, 'latin1'));
+  // A code point above 255 is no byte.
+  if (Buffer.from(bytes).toString('latin1') !== text) return undefined;
   if (type.kind === 'fixed' && bytes.length !== type.size) return undefined;
   const { precision = 0 } = type.logical;
   if (meaning === 'decimal' && !decimalFits(bytes, 0, bytes.length, precision)) return undefined;

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { wrongDefault } from './check-defaults.ts';
 import { contractFields } from './contract-field.ts';
 import type { Contract } from './contract.ts';
 import { ContractError } from './error.ts';
@@ -7,7 +8,7 @@ import { ContractError } from './error.ts';
 const contractName = /^[A-Za-z0-9_-]+$/;
 
 /**
- * Reads `<directory>/<name>.avsc` and checks that every field can be a column of the table.
+ * Reads `<directory>/<name>.avsc` and checks that every field can be a column of the table, and every default a value of it.
  * Errors: `config`, naming the file, the field and the reason.
  */
 export async function loadContract(directory: string, name: string): Promise<Contract> {
@@ -19,7 +20,12 @@ export async function loadContract(directory: string, name: string): Promise<Con
   }
   const file = join(directory, `${name}.avsc`);
   const contract: Contract = { name, avroSchema: parseFile(file, await readContract(file, name)) };
-  contractFields(contract);
+  const wrong = wrongDefault(contractFields(contract));
+  if (wrong !== undefined) {
+    throw new ContractError('config', `contract ${name}: ${wrong}`, {
+      context: { contract: name, file },
+    });
+  }
   return contract;
 }
 

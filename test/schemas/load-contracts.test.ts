@@ -37,9 +37,83 @@ describe('contracts', () => {
   });
 });
 
-describe('a field that cannot be a column', () => {
-  const enumOf = { type: 'enum', name: 'E', symbols: ['A'] };
+const fixedOf = (size: number) => ({ type: 'fixed', name: 'F', size });
+const decimalOf = (type: object | string) => ({
+  ...(typeof type === 'string' ? { type } : type),
+  logicalType: 'decimal',
+  precision: 3,
+});
+const timeOf = (type: string, logicalType: string) => ({ type, logicalType });
+const enumOf = { type: 'enum', name: 'E', symbols: ['A'] };
+const inner = (type: unknown, value: unknown) => ({
+  type: 'record',
+  name: 'I',
+  fields: [{ name: 'x', type, default: value }],
+});
+const orderWith = (type: unknown, value?: unknown): string =>
+  JSON.stringify({
+    type: 'record',
+    name: 'Order',
+    fields: [{ name: 'total', type, ...(value === undefined ? {} : { default: value }) }],
+  });
 
+describe('a default', () => {
+  it.each<[unknown, unknown, string]>([
+    ['int', 2 ** 40, 'field total has a default of 1099511627776, which is no value of its type'],
+    ['int', 1.5, 'total'],
+    ['int', '1', 'total'],
+    ['long', 2 ** 63, 'total'],
+    ['long', 0.5, 'total'],
+    ['float', 1e300, 'total'],
+    ['double', 'NaN', 'total'],
+    ['boolean', 0, 'total'],
+    ['string', 1, 'total'],
+    ['string', '\ud800', 'total'],
+    ['bytes', 'Ā', 'total'],
+    [fixedOf(3), 'ab', 'total'],
+    [decimalOf('bytes'), '', 'total'],
+    [decimalOf('bytes'), '\u0003\u00e8', 'total'],
+    [decimalOf(fixedOf(2)), '\u0001', 'total'],
+    [enumOf, 'B', 'total'],
+    [timeOf('int', 'date'), 2 ** 31 - 1, 'total'],
+    [timeOf('int', 'time-millis'), 86_400_000, 'total'],
+    [timeOf('long', 'time-micros'), -1, 'total'],
+    [timeOf('long', 'timestamp-millis'), 2 ** 53, 'total'],
+    [timeOf('long', 'timestamp-micros'), 2 ** 60, 'total'],
+    [timeOf('string', 'uuid'), 'no', 'total'],
+    [['null', 'int'], 'none', 'total'],
+    [{ type: 'array', items: 'int' }, [1, 2 ** 31], 'total'],
+    [{ type: 'map', values: enumOf }, { k: 'B' }, 'total'],
+    [inner('int', 2 ** 31), undefined, 'field total.x has'],
+    [{ type: 'array', items: inner('string', 1) }, undefined, 'field total[].x has'],
+    [{ type: 'map', values: ['null', inner('int', {})] }, undefined, 'field total{}.x has'],
+    [{ ...enumOf, default: 'B' }, undefined, 'field total is an enum whose default B is none'],
+  ])('of %j may not be %j', async (type, value, message) => {
+    await expect(loadText(orderWith(type, value))).rejects.toMatchObject({ kind: 'config' });
+    await expect(loadText(orderWith(type, value))).rejects.toThrow(message);
+  });
+
+  it.each<[unknown, unknown]>([
+    ['int', -(2 ** 31)],
+    ['long', -(2 ** 63)],
+    ['float', 3e38],
+    ['double', 1e300],
+    ['bytes', 'ÿ'],
+    [fixedOf(3), 'abc'],
+    [decimalOf('bytes'), '\u0003\u00e7'],
+    [{ ...enumOf, default: 'A' }, 'A'],
+    [timeOf('int', 'date'), -719_162],
+    [timeOf('long', 'timestamp-millis'), 253_402_300_799_999],
+    [timeOf('string', 'uuid'), '01234567-89ab-cdef-0123-456789abcdef'],
+    [['null', 'int'], null],
+    [['int', 'null'], 7],
+    [inner('int', 1), {}],
+  ])('of %j may be %j', async (type, value) => {
+    await expect(loadText(orderWith(type, value))).resolves.toMatchObject({ name: 'order' });
+  });
+});
+
+describe('a field that cannot be a column', () => {
   it.each([
     [['null', 'int', 'string'], 'a union of [null, int, string]'],
     [['int'], 'a union of [int]'],
