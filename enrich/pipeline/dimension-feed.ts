@@ -6,9 +6,11 @@ import type { Metrics } from '../metrics.ts';
 import type { DimensionState } from '../state/dimension-state.ts';
 import type { Log, LogReader } from '../source/log.ts';
 import { AwaitedPartitions } from '../source/awaited-partitions.ts';
+import type { Place } from '../source/awaited-partitions.ts';
 import { ChangeIntake } from './change-intake.ts';
 import type { DimensionTopic, Standstill } from './change-intake.ts';
 import type { ChangeRejects } from './change-rejects.ts';
+import { FeedProgress } from './feed-progress.ts';
 import { MissedDeletes, readDeleteRetentionMs } from './missed-deletes.ts';
 import { PausedPartitions } from './paused-partitions.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
@@ -44,7 +46,7 @@ export type DimensionFeedOptions = {
   status: PipelineStatus;
 };
 
-type Standing = { topic: string; partition: number; standstill: Standstill };
+type Standing = Place & { standstill: Standstill };
 
 /**
  * Takes the changes of every dimension topic into the state, for ever. Each process reads all partitions,
@@ -54,10 +56,7 @@ export class DimensionFeed {
   readonly #options: DimensionFeedOptions;
   readonly #reader: LogReader;
   readonly #byTopic: ReadonlyMap<string, DimensionTopic>;
-  readonly #next = new Map<string, Map<number, bigint>>();
-  /** Ends of the logs at start, by topic and partition, that are still to be reached. */
-  readonly #unread: Map<string, Map<number, bigint>>;
-  readonly #ends = new Map<string, Map<number, bigint>>();
+  readonly #progress = new FeedProgress();
   readonly #missedDeletes = new Map<string, MissedDeletes>();
   readonly #paused: PausedPartitions;
   #isFull = false;
@@ -68,14 +67,9 @@ export class DimensionFeed {
   #added = false;
   readonly #awaited: AwaitedPartitions;
 
-  private constructor(
-    options: DimensionFeedOptions,
-    reader: LogReader,
-    unread: Map<string, Map<number, bigint>>,
-  ) {
+  private constructor(options: DimensionFeedOptions, reader: LogReader) {
     this.#options = options;
     this.#reader = reader;
-    this.#unread = unread;
     this.#paused = new PausedPartitions(options);
     this.#awaited = new AwaitedPartitions(options);
     this.#listedMs = options.clock.elapsedMs();
@@ -86,7 +80,7 @@ export class DimensionFeed {
   static async open(options: DimensionFeedOptions): Promise<DimensionFeed> {
     const reader = await options.log.openReader();
     try {
-      const feed = new DimensionFeed(options, reader, new Map());
+      const feed = new DimensionFeed(options, reader);
       for (const topic of options.topics) await feed.#openTopic(topic);
       feed.#seek();
       return feed;
@@ -108,21 +102,17 @@ export class DimensionFeed {
     const missedDeletes = new MissedDeletes(watch);
     await missedDeletes.open();
     this.#missedDeletes.set(name, missedDeletes);
-    const next = new Map<number, bigint>();
-    const ends = new Map<number, bigint>();
     for (const [partition, { startOffset, endOffset }] of bounds) {
       const position = source?.next.get(partition) ?? startOffset;
       assertWithinLog({ topic: name, partition, position, startOffset, endOffset });
-      next.set(partition, position);
-      if (position < endOffset) ends.set(partition, endOffset);
+      this.#progress.open({ topic: name, partition }, position);
+      this.#progress.require({ topic: name, partition }, endOffset);
     }
-    this.#next.set(name, next);
-    this.#unread.set(name, ends);
   }
 
   /** True once every topic has been read to the end that it had at start (INVARIANTS.md 6). */
   get caughtUp(): boolean {
-    return [...this.#unread.values()].every((partitions) => partitions.size === 0);
+    return this.#progress.isComplete;
   }
 
   /** Takes the ends that the topics have now as those to be reached before `caughtUp`. */
@@ -132,9 +122,9 @@ export class DimensionFeed {
       const bounds = await this.#options.log.bounds(topic);
       this.#admit(topic, bounds);
       for (const [partition, { endOffset }] of bounds) {
-        const next = this.#next.get(topic)?.get(partition);
-        if (next === undefined || next >= endOffset || this.#mayStand(topic, partition)) continue;
-        this.#unread.get(topic)?.set(partition, endOffset);
+        if (!this.#mayStand({ topic, partition })) {
+          this.#progress.require({ topic, partition }, endOffset);
+        }
       }
     }
   }
@@ -156,20 +146,16 @@ export class DimensionFeed {
   }
 
   /** Whether a partition is paused that was whole before: the rows that it has told of are what it was then. */
-  #mayStand(topicName: string, partition: number): boolean {
-    const topic = this.#byTopic.get(topicName);
-    if (topic === undefined || !this.#wasRead(topic)) return false;
-    return this.#paused.has({ topic: topicName, partition });
+  #mayStand(place: Place): boolean {
+    const topic = this.#byTopic.get(place.topic);
+    return topic !== undefined && this.#wasRead(topic) && this.#paused.has(place);
   }
 
   /** Records still to be read before `caughtUp`, by dimension. */
   remaining(): ReadonlyMap<string, bigint> {
     const remaining = new Map<string, bigint>();
     for (const { name, description } of this.#options.topics) {
-      let records = 0n;
-      for (const [partition, end] of this.#unread.get(description.topic) ?? []) {
-        records += end - (this.#next.get(description.topic)?.get(partition) ?? 0n);
-      }
+      const records = this.#progress.remaining(description.topic);
       if (records > 0n) remaining.set(name, records);
     }
     return remaining;
@@ -253,18 +239,17 @@ export class DimensionFeed {
       // A topic that is not there may be on its way to the broker that was asked; the reader judges that.
       if (found === undefined) continue;
       assertSameTopic(description, found);
-      if (found.partitionCount === this.#next.get(topic)?.size) continue;
+      if (found.partitionCount === this.#progress.partitionCount(topic)) continue;
       this.#admit(topic, await log.bounds(topic));
     }
   }
 
   /** Takes partitions that are not read yet, from their start. */
   #admit(topic: string, bounds: Awaited<ReturnType<Log['bounds']>>): void {
-    const next = this.#next.get(topic);
     for (const [partition, { startOffset, endOffset }] of bounds) {
-      if (next === undefined || next.has(partition)) continue;
-      next.set(partition, startOffset);
-      this.#endsOf(topic).set(partition, endOffset);
+      if (this.#progress.next({ topic, partition }) !== undefined) continue;
+      this.#progress.open({ topic, partition }, startOffset);
+      this.#progress.sawEnd({ topic, partition }, endOffset);
       this.#missedDeletes.get(topic)?.admit(partition);
       this.#added = true;
       this.#options.logger.warn(
@@ -277,8 +262,8 @@ export class DimensionFeed {
 
   async #turn(): Promise<void> {
     if (this.#awaited.hasLoaded() || this.#added) this.#seek();
-    for (const { topic, partition, endOffset } of await this.#awaited.ends()) {
-      this.#endsOf(topic).set(partition, endOffset);
+    for (const { endOffset, ...place } of await this.#awaited.ends()) {
+      this.#progress.sawEnd(place, endOffset);
     }
     const { clock } = this.#options;
     const turn = { nowMs: clock.nowMs(), elapsedMs: clock.elapsedMs() };
@@ -307,7 +292,7 @@ export class DimensionFeed {
         : Math.min(POLL_BYTES_MAX, this.#pollBytesMax * 2);
     if (progress.length > 0) this.#options.status.overcome(KAFKA);
     for (const { topic, partition, nextOffset, endOffset } of progress) {
-      this.#endsOf(topic).set(partition, endOffset);
+      this.#progress.sawEnd({ topic, partition }, endOffset);
       if (blocked.has(`${topic}/${partition}`)) continue;
       const intake = this.#intake(intakes, topic, partition);
       if (intake !== undefined && nextOffset > intake.next) intake.next = nextOffset;
@@ -335,7 +320,7 @@ export class DimensionFeed {
       case 'pause':
         this.#paused.add({ topic, partition }, standstill);
         this.#awaited.add(topic, partition, undefined);
-        if (this.#mayStand(topic, partition)) this.#unread.get(topic)?.delete(partition);
+        if (this.#mayStand({ topic, partition })) this.#progress.excuse({ topic, partition });
         return;
       case 'fail':
     }
@@ -361,7 +346,7 @@ export class DimensionFeed {
     const known = intakes.get(key);
     if (known !== undefined) return known;
     const topic = this.#byTopic.get(topicName);
-    const next = this.#next.get(topicName)?.get(partition);
+    const next = this.#progress.next({ topic: topicName, partition });
     if (topic === undefined || next === undefined) return undefined;
     const intake = new ChangeIntake({ topic, partition, next, state: this.#options.state });
     intakes.set(key, intake);
@@ -386,8 +371,8 @@ export class DimensionFeed {
     const { state, metrics } = this.#options;
     const { topic, partition, batch, next } = intake;
     const { topic: topicName, topicId, clusterId } = topic.description;
-    const position = this.#next.get(topicName);
-    if (next === position?.get(partition)) return;
+    const place = { topic: topicName, partition };
+    if (next === this.#progress.next(place)) return;
     const source = { partition, nextOffset: next, topicId, clusterId };
     let rejects: readonly Reject[] = [];
     const { refused } = await state.apply(topic.name, source, batch, (found) => {
@@ -397,9 +382,7 @@ export class DimensionFeed {
         ...topic.sourceSchemas.entries(),
       ];
     });
-    position?.set(partition, next);
-    const unread = this.#unread.get(topicName);
-    if (next >= (unread?.get(partition) ?? 0n)) unread?.delete(partition);
+    this.#progress.advance(place, next);
     const { name: dimension } = topic;
     for (const [kind, count] of intake.counts) {
       metrics.dimensionChanges.inc({ dimension, kind }, count);
@@ -422,11 +405,7 @@ export class DimensionFeed {
   #observe(): void {
     const { topics, state, metrics } = this.#options;
     for (const { name, description } of topics) {
-      let lag = 0n;
-      for (const [partition, end] of this.#endsOf(description.topic)) {
-        const behind = end - (this.#next.get(description.topic)?.get(partition) ?? end);
-        if (behind > 0n) lag += behind;
-      }
+      const lag = this.#progress.lag(description.topic);
       metrics.dimensionLag.set({ dimension: name }, Number(lag));
       const { rowCount, bytes } = state.projection(name);
       metrics.dimensionRows.set({ dimension: name }, rowCount);
@@ -434,20 +413,9 @@ export class DimensionFeed {
     }
   }
 
-  #endsOf(topic: string): Map<number, bigint> {
-    const known = this.#ends.get(topic);
-    if (known !== undefined) return known;
-    const ends = new Map<number, bigint>();
-    this.#ends.set(topic, ends);
-    return ends;
-  }
-
   #seek(): void {
     this.#added = false;
-    const read = [...this.#next].flatMap(([topic, partitions]) =>
-      [...partitions].map(([partition, nextOffset]) => ({ topic, partition, nextOffset })),
-    );
-    this.#reader.assign(this.#awaited.readable(read));
+    this.#reader.assign(this.#awaited.readable(this.#progress.places()));
   }
 }
 

@@ -1,8 +1,7 @@
 import type { Metrics } from '../metrics.ts';
+import type { Place } from '../source/awaited-partitions.ts';
 import type { DimensionTopic } from './change-intake.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
-
-type Place = { topic: string; partition: number };
 
 /**
  * Partitions that are not read on because the policy for schema changes says so: until the process is started again, with

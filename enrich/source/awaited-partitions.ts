@@ -13,7 +13,7 @@ export type SchemaSource = {
   assertSound(): void;
 };
 
-type Place = { topic: string; partition: number };
+export type Place = { topic: string; partition: number };
 
 /** Partitions that are not read: records of theirs name schemas that are being loaded, or are to be taken by nobody. */
 export class AwaitedPartitions {
