@@ -88,24 +88,18 @@ export function evolveContract(contract: Contract, changes: readonly SchemaChang
   return { ...contract, avroSchema: { ...contract.avroSchema, fields: [...fields.values()] } };
 }
 
-/** Names of the writer's fields that records are read without: the contract has no column for them. */
-export function skippedFields(contract: Contract, writerSchema: AvroObject): ReadonlySet<string> {
+/**
+ * The writer's schema with each field under the name of the contract's that it is read as, and all others under names that
+ * no field has: contracts that grow from this one read its records just as this one does, whatever they come to have.
+ */
+export function pinnedSchema(contract: Contract, writerSchema: AvroObject): AvroObject {
   const reader = parseAvroType(contract.avroSchema) as RecordNode;
-  const writer = parsedRecord(writerSchema);
-  const fields = writer?.fields ?? [];
-  const read = new Set(
-    writer === undefined ? [] : matchFields(reader.fields, writer.fields).values(),
-  );
-  return new Set(fields.filter((field) => !read.has(field)).map(({ name }) => name));
-}
-
-/** The schema of a record with these fields under names that no contract can have: whoever reads by it skips them. */
-export function withHiddenFields(avroSchema: AvroObject, names: ReadonlySet<string>): AvroObject {
-  if (names.size === 0) return avroSchema;
-  const fields = avroSchema.fields?.map((field) =>
-    names.has(field.name) ? { ...field, name: `${field.name} (skipped)` } : field,
-  );
-  return { ...avroSchema, ...(fields === undefined ? {} : { fields }) };
+  const matches = matchFields(reader.fields, parsedRecord(writerSchema)?.fields ?? []);
+  const names = new Map([...matches].map(([field, { name }]) => [name, field.name]));
+  const fields = (writerSchema.fields ?? []).map((field) => {
+    return { ...field, name: names.get(field.name) ?? `${field.name} (skipped)` };
+  });
+  return { ...writerSchema, fields };
 }
 
 function parsedRecord(avroSchema: AvroObject): RecordNode | undefined {

@@ -1,8 +1,8 @@
 import type { AvroObject, Contract } from '../../schemas/contract.ts';
 import {
   evolveContract,
+  pinnedSchema,
   schemaChanges,
-  skippedFields,
   standaloneFields,
 } from '../../schemas/schema-change.ts';
 import type { SchemaChange } from '../../schemas/schema-change.ts';
@@ -19,8 +19,8 @@ export type SchemaVerdict =
       contract: Contract;
       /** Fields whose column is another than by the contract of the start, as rows of this schema need it. */
       carries: ReadonlySet<string>;
-      /** The writer's fields that are skipped, and go on being so if the contract comes to have columns of their names. */
-      skips: ReadonlySet<string>;
+      /** The writer's schema as contracts that grow from this one are to read it too. */
+      pinned: AvroObject;
       /** What the table follows for the first time. */
       followed: readonly SchemaChange[];
       /** What is read as if it were not so. */
@@ -44,7 +44,7 @@ export function judgeSchema(options: {
 }): SchemaVerdict {
   const { base, current, writer, evolution, misfit } = options;
   const changes = schemaChanges(current, writer);
-  if (changes === undefined) return asItStands(current);
+  if (changes === undefined) return asItStands(current, writer);
   let contract = current;
   const followed: SchemaChange[] = [];
   const others: SchemaChange[] = [];
@@ -66,28 +66,38 @@ export function judgeSchema(options: {
   if (others.length > 0 && policy !== 'evolve' && policy !== 'ignore') {
     return { kind: policy, changes: others };
   }
-  const skips = skippedFields(contract, writer);
-  const carries = carriedFields({ base, writer, evolution }).difference(skips);
-  return { kind: 'read', contract, carries, skips, followed, ignored: others };
+  const pinned = pinnedSchema(contract, writer);
+  const carries = carriedFields({ base, contract, writer, pinned, evolution });
+  return { kind: 'read', contract, carries, pinned, followed, ignored: others };
 }
 
-function asItStands(contract: Contract): SchemaVerdict {
-  const none = new Set<string>();
-  return { kind: 'read', contract, carries: none, skips: none, followed: [], ignored: [] };
+function asItStands(contract: Contract, pinned: AvroObject): SchemaVerdict {
+  return { kind: 'read', contract, carries: new Set(), pinned, followed: [], ignored: [] };
 }
 
 /**
- * Fields in which the schema differs from the contract of the start as is allowed. Where it differs in more than that,
- * rows of it that can be read have what is allowed all the same.
+ * Fields that the contract of the start lacks and the schema has, and those in which it differs from that as is allowed.
+ * Where it differs in more than that, rows of it that can be read have what is allowed all the same.
  */
 function carriedFields(of: {
   base: Contract;
+  contract: Contract;
   writer: AvroObject;
+  pinned: AvroObject;
   evolution: EvolutionConfig;
 }): ReadonlySet<string> {
-  const differing = schemaChanges(of.base, of.writer) ?? [];
-  const allowed = differing.filter(({ kind }) => of.evolution.allow.has(kind));
-  return new Set(allowed.map(({ field }) => field));
+  const { base, contract, writer, pinned, evolution } = of;
+  const own = fieldNames(base.avroSchema);
+  const differing = schemaChanges(base, writer) ?? [];
+  const changed = differing.filter(
+    ({ kind, field }) => own.has(field) && evolution.allow.has(kind),
+  );
+  const others = fieldNames(contract.avroSchema).difference(own).intersection(fieldNames(pinned));
+  return new Set([...changed.map(({ field }) => field), ...others]);
+}
+
+function fieldNames({ fields = [] }: AvroObject): ReadonlySet<string> {
+  return new Set(fields.map(({ name }) => name));
 }
 
 /** The contract of the start with these fields, and no others, as they are in what it has grown to. */

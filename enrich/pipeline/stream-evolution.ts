@@ -1,7 +1,6 @@
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import type { AvroObject, Contract } from '../../schemas/contract.ts';
 import { outermost } from '../../schemas/evolve-fields.ts';
-import { withHiddenFields } from '../../schemas/schema-change.ts';
 import type { ContractSet } from '../config/check-contracts.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
 import { changeTexts, withFields } from '../core/judge-schema.ts';
@@ -69,7 +68,7 @@ export class StreamEvolution {
       }
       const verdict = this.#judge(schemaId, avroSchema);
       if (verdict.kind === 'read') {
-        told.set(schemaId, withHiddenFields(avroSchema, verdict.skips));
+        told.set(schemaId, verdict.pinned);
         continue;
       }
       const changes = changeTexts(verdict.changes).join('; ');

@@ -187,6 +187,46 @@ describe('a producer that changes a field', () => {
   });
 });
 
+describe('a producer that renames a field which others have under both names', () => {
+  const others = (clickSchema.fields ?? []).filter(({ name }) => name !== 'referrer');
+  const link = field('link', ['null', 'string']);
+  const both = clickWith(link);
+
+  async function producersOf(world: World) {
+    const renaming = { ...link, aliases: ['referrer'] };
+    return {
+      renamed: await producer(world, { ...clickSchema, fields: [...others, renaming] }),
+      both: await producer(world, both),
+    };
+  }
+
+  it('goes on filling the column that it has filled', async () => {
+    const { world } = await World.started(withPolicy());
+    const { renamed, ...rest } = await producersOf(world);
+    renamed.send(0, { link: 'a' });
+    await world.run(INTERVAL_MS + 500);
+    rest.both.send(0, { referrer: 'b', link: 'c' });
+    await world.run(INTERVAL_MS + 500);
+    renamed.send(0, { link: 'd' });
+    await world.run(INTERVAL_MS + 500);
+    const rows = await expectExactlyOnce(world);
+    expect(valuesOf(rows, 'referrer')).toEqual({ '0/0': 'a', '0/1': 'b', '0/2': 'd' });
+    expect(valuesOf(rows, 'link')).toEqual({ '0/0': null, '0/1': 'c', '0/2': null });
+  });
+
+  it('fills the column of the new name where that is there first', async () => {
+    const { world } = await World.started(withPolicy());
+    const { renamed, ...rest } = await producersOf(world);
+    rest.both.send(0, { referrer: 'b', link: 'c' });
+    await world.run(INTERVAL_MS + 500);
+    renamed.send(0, { link: 'd' });
+    await world.run(INTERVAL_MS + 500);
+    const rows = await expectExactlyOnce(world);
+    expect(valuesOf(rows, 'referrer')).toEqual({ '0/0': 'b', '0/1': null });
+    expect(valuesOf(rows, 'link')).toEqual({ '0/0': 'c', '0/1': 'd' });
+  });
+});
+
 describe('a record that cannot be decoded', () => {
   it('adds no column, whatever schema it names', async () => {
     const { world } = await World.started(withPolicy());
