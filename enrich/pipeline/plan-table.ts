@@ -15,8 +15,8 @@ import { eventFields, formerNames } from './event-fields.ts';
 
 /**
  * Columns, those within others too, beyond which no producer brings another one. A column is 5 to 9 bytes for each row that
- * the batches have room for, 7 to 16 MB as shipped, and each change of the schema stays in the table's metadata with all
- * columns, 3 MB once they came one by one: every commit writes that, every query reads it. Contracts may have more.
+ * the batches have room for, 7 to 13 MB as shipped, and each change of the schema stays in the table's metadata with all
+ * columns, 2.5 MB once they came one by one: every commit writes that, every query reads it. Contracts may have more.
  */
 const EVOLVED_COLUMNS_MAX = 256;
 
