@@ -51,13 +51,13 @@ async function has(python: string, { imports }: Packages): Promise<boolean> {
   }
 }
 
-/** Runs a script of this folder and parses what it prints. */
+/** Runs a script of this folder, of whose modules no compiled copies are left, and parses what it prints. */
 export async function runPython(
   executable: string,
   script: string,
   args: readonly string[],
 ): Promise<unknown> {
-  const { stdout } = await run(executable, [join(import.meta.dirname, script), ...args], {
+  const { stdout } = await run(executable, ['-B', join(import.meta.dirname, script), ...args], {
     maxBuffer: printedBytesMax,
   });
   return JSON.parse(stdout);

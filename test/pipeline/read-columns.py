@@ -13,20 +13,10 @@ from datetime import date, datetime, time
 from decimal import Decimal
 
 import pyarrow as pa
-from pyiceberg.catalog.rest import RestCatalog
+
+from lake_table import open_table
 
 uri, s3_endpoint, name, *columns = sys.argv[1:]
-catalog = RestCatalog(
-    "lake",
-    **{
-        "uri": uri,
-        "s3.endpoint": s3_endpoint,
-        "s3.access-key-id": "tributary",
-        "s3.secret-access-key": "tributary-secret",
-        "s3.region": "us-east-1",
-        "s3.path-style-access": "true",
-    },
-)
 
 
 def moment(value: datetime) -> str:
@@ -80,6 +70,6 @@ def shown(value, kind: pa.DataType):
     raise TypeError(f"{type(value)} of {kind}")
 
 
-rows = catalog.load_table(name).scan().to_arrow().sort_by("_kafka_offset")
+rows = open_table(uri, s3_endpoint, name).scan().to_arrow().sort_by("_kafka_offset")
 printed = [[shown(value, rows[column].type) for value in rows[column].to_pylist()] for column in columns]
 print(json.dumps(list(zip(*printed)), ensure_ascii=False))

@@ -14,21 +14,11 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyiceberg.catalog.rest import RestCatalog
+
+from lake_table import open_table
 
 uri, s3_endpoint, name, from_micros = sys.argv[1:]
-catalog = RestCatalog(
-    "lake",
-    **{
-        "uri": uri,
-        "s3.endpoint": s3_endpoint,
-        "s3.access-key-id": "tributary",
-        "s3.secret-access-key": "tributary-secret",
-        "s3.region": "us-east-1",
-        "s3.path-style-access": "true",
-    },
-)
-table = catalog.load_table(name)
+table = open_table(uri, s3_endpoint, name)
 
 
 def texts(column: pa.ChunkedArray):

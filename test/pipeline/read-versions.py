@@ -8,21 +8,10 @@ COLUMNS: names with commas between them, of which those are read that the versio
 import json
 import sys
 
-from pyiceberg.catalog.rest import RestCatalog
+from lake_table import open_table
 
 uri, s3_endpoint, name, columns, *snapshots = sys.argv[1:]
-catalog = RestCatalog(
-    "lake",
-    **{
-        "uri": uri,
-        "s3.endpoint": s3_endpoint,
-        "s3.access-key-id": "tributary",
-        "s3.secret-access-key": "tributary-secret",
-        "s3.region": "us-east-1",
-        "s3.path-style-access": "true",
-    },
-)
-table = catalog.load_table(name)
+table = open_table(uri, s3_endpoint, name)
 
 
 def version(scan):
