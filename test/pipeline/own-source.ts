@@ -15,7 +15,7 @@ import { repository } from '../stack/compose-file.ts';
 import { endpoints } from '../stack/endpoints.ts';
 import { asPipeline, freePort, startCommand, until } from './command.ts';
 import type { Command, Environment, Finished, Pipeline } from './command.ts';
-import { addresses, openTables, postgresUrl } from './lake.ts';
+import { addresses, followed, openTables, postgresUrl } from './lake.ts';
 
 const valueBytesMax = 4_096;
 const streamPartitions = 4;
@@ -208,17 +208,6 @@ async function dropSource(database: Client, name: string): Promise<void> {
   );
   await reader.end();
   await database.query(`drop publication ${name}; drop schema ${name} cascade`);
-}
-
-async function followed(database: Client, slot: string): Promise<void> {
-  const { rows } = await database.query<{ lsn: string }>('select pg_current_wal_lsn() as lsn');
-  await until("Debezium has confirmed the source's changes", async () => {
-    const { rows: slots } = await database.query<{ done: boolean }>(
-      'select confirmed_flush_lsn >= $1::pg_lsn as done from pg_replication_slots where slot_name = $2',
-      [rows[0]?.lsn, slot],
-    );
-    return slots[0]?.done === true;
-  });
 }
 
 async function sendClicks(
