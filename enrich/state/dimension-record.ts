@@ -4,6 +4,8 @@ import { EnrichError } from '../error.ts';
 import type { Position } from '../source/log.ts';
 import type { ImageMark } from './change-journal.ts';
 import { ContentSum } from './content-sum.ts';
+import type { StoreWrite } from './key-value-store.ts';
+import { dimensionKey } from './store-key.ts';
 
 /** A carried column and the type that the contract gives it. */
 export type StateColumn = { name: string; type: PrimitiveType };
@@ -126,6 +128,11 @@ export function encodeRecord(record: DimensionRecord): Uint8Array {
     json.source = { clusterId: source.clusterId, topicId: source.topicId, next };
   }
   return new TextEncoder().encode(JSON.stringify(json));
+}
+
+/** What stores a record beside the rows. */
+export function recordWrite(dimension: string, record: DimensionRecord): StoreWrite {
+  return { key: dimensionKey(dimension), value: encodeRecord(record) };
 }
 
 /** Errors: `rebuild` for bytes that `encodeRecord` did not write. */

@@ -4,7 +4,8 @@ import { ValueRefused, canonicalValue, columnCodec, int64Of, uuidOf } from './co
 import type { ColumnCodec } from './column-codec.ts';
 import { lacksColumns } from './dimension-record.ts';
 import type { DimensionDefinition, DimensionRecord, StateColumn } from './dimension-record.ts';
-import type { ColumnSlices, KeyKind } from './hash-projection.ts';
+import { createProjection } from './hash-projection.ts';
+import type { ColumnSlices, KeyKind, MutableProjection } from './hash-projection.ts';
 import { normaliseKey } from './normalise.ts';
 import { RowView, writeNull, writeRowHeader, writeSlice } from './state-row.ts';
 import { BYTES_KEY, INTEGER_KEY, joinKeyEntry, rowPrefix } from './store-key.ts';
@@ -46,6 +47,12 @@ export class DimensionShape {
       places: definition.columns.map(({ name }) => columns.findIndex((c) => c.name === name)),
       lacks: lacksColumns(columns, definition.columns),
     }));
+  }
+
+  /** A projection without rows. */
+  emptyProjection(): MutableProjection {
+    const columns = this.definition.columns.map(({ type }) => type);
+    return createProjection({ keyKind: this.keyKind, columns });
   }
 
   /** The bytes of a primary key that is the join key too: what follows its kind. */

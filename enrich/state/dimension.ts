@@ -9,16 +9,16 @@ import { ContentSum, rowHash } from './content-sum.ts';
 import { DeletedKeys } from './deleted-keys.ts';
 import { DimensionImage } from './dimension-image.ts';
 import type { ProjectionImages } from './dimension-image.ts';
-import { decodeRecord, encodeRecord, recordFor } from './dimension-record.ts';
+import { decodeRecord, encodeRecord, recordFor, recordWrite } from './dimension-record.ts';
 import type { DimensionDefinition, DimensionRecord, SourcePosition } from './dimension-record.ts';
 import { DimensionShape } from './dimension-shape.ts';
 import type { FoldCounts, PendingRow, PositionedChange, RefusedChange } from './fold-changes.ts';
-import { createProjection } from './hash-projection.ts';
 import type { MutableProjection } from './hash-projection.ts';
 import { JoinKeyOwners, indexWrites } from './join-key-owners.ts';
 import type { KeyValueStore, StoreWrite } from './key-value-store.ts';
 import { PinnedScan } from './pinned-scan.ts';
 import type { ProjectionGate } from './projection-gate.ts';
+import { scanProjection } from './scan-projection.ts';
 import { RowView } from './state-row.ts';
 import { dimensionKey, joinKeyRange, rowRange } from './store-key.ts';
 
@@ -35,8 +35,6 @@ export type ApplyResult = FoldCounts & {
   refused: readonly RefusedChange[];
 };
 
-const purgeWritesMax = 2_000;
-const scannedAtOnceMax = 1_024;
 const replayedAtOnceMax = 1_000;
 
 /** What the dimensions of a state have in common. */
@@ -77,7 +75,7 @@ export class Dimension {
     this.#image = images === undefined ? undefined : new DimensionImage(images, definition);
     this.#record = record;
     this.#shape = new DimensionShape(definition, record);
-    this.projection = this.#emptyProjection();
+    this.projection = this.#shape.emptyProjection();
     this.#owners = new JoinKeyOwners(store, this.#shape, this.projection);
   }
 
@@ -186,80 +184,20 @@ export class Dimension {
   }
 
   /**
-   * Builds the projection from the rows in the store, compares them with what they must add up to, and the index
-   * with them, and removes rows that a truncation has ended. Projection and record change at the end, in one turn:
-   * joins must not see the position before its rows. The one in use is empty at an opening; at a truncation the new
-   * one has only what came after that: never is there memory for all rows twice.
+   * Builds the projection from the rows in the store. Projection and record change at the end, in one turn: joins must
+   * not see the position before its rows. The one in use is empty at an opening; at a truncation the new one has only
+   * what came after that: never is there memory for all rows twice.
    */
   async #rebuild(record: DimensionRecord): Promise<void> {
-    const projection = this.#emptyProjection();
-    const deletions = new DeletedKeys();
-    const view = new RowView();
-    const check = new ContentCheck(this.#shape);
-    const kept = new ContentSum();
-    const left = record.content?.copy();
-    let purge: StoreWrite[] = [];
-    let scanned = 0;
-    for await (const { key, value } of this.#store.scan(rowRange(this.#shape.definition.name))) {
-      scanned += 1;
-      if (scanned % scannedAtOnceMax === 0) this.#onProgress();
-      view.read(value, 0, value.length);
-      check.add(key, value);
-      if (isTruncated(record, view)) {
-        left?.remove(key, value);
-        purge.push(...this.#removal(key, view.joinKey()));
-        if (purge.length >= purgeWritesMax) {
-          const partly = this.#recordWrite({ ...record, content: left });
-          await this.#store.applyBatch([...purge, partly]);
-          purge = [];
-        }
-        continue;
-      }
-      kept.add(key, value);
-      check.addIndexed(key, view);
-      if (view.deleted) this.#rememberDeletion(key, deletions);
-      else this.#addRow(projection, key, view);
-    }
-    check.assertRows(record.content);
-    const summed = { ...record, content: kept };
-    if (purge.length > 0 || record.content === undefined) {
-      await this.#store.applyBatch([...purge, this.#recordWrite(summed)]);
-    }
-    const { name } = this.#shape.definition;
-    await check.assertIndex(this.#store.scan(joinKeyRange(name)), async () => {
-      this.#onProgress();
-      return true;
-    });
+    const store = this.#store;
+    const onProgress = this.#onProgress;
+    const scanned = await scanProjection({ store, shape: this.#shape, record, onProgress });
     await this.#gate.change(() => {
-      this.#deletions = deletions;
-      this.projection.adopt(projection);
+      this.#deletions = scanned.deletions;
+      this.projection.adopt(scanned.projection);
       this.#unchecked = false;
-      this.#record = summed;
+      this.#record = scanned.record;
     });
-  }
-
-  #emptyProjection(): MutableProjection {
-    const { keyKind, definition } = this.#shape;
-    return createProjection({ keyKind, columns: definition.columns.map(({ type }) => type) });
-  }
-
-  /** Rows come in the order of their primary keys, so the first row of a join key is the one that answers. */
-  #addRow(projection: MutableProjection, storeKey: Uint8Array, view: RowView): void {
-    if (!this.#shape.indexed) {
-      projection.upsert(this.#shape.primaryKeySlice(storeKey), this.#shape.columnsInUse(view));
-      return;
-    }
-    if (view.joinKeyLength < 0) return;
-    const { bytes, joinKeyStart: start, joinKeyLength: length } = view;
-    const first = projection.find(bytes, start, length);
-    if (first >= 0) projection.setShared(first, true);
-    else projection.upsert({ bytes, start, length }, this.#shape.columnsInUse(view));
-  }
-
-  #removal(storeKey: Uint8Array, joinKey: Uint8Array | undefined): StoreWrite[] {
-    const row = { key: storeKey, value: undefined };
-    if (joinKey === undefined) return [row];
-    return [row, { key: this.#shape.joinKeyEntry(storeKey, joinKey), value: undefined }];
   }
 
   /**
@@ -278,11 +216,6 @@ export class Dimension {
     const key = this.#shape.primaryKeySlice(storeKey);
     if (this.projection.find(key.bytes, key.start, key.length) >= 0) return true;
     return this.#deletions.has(key);
-  }
-
-  #rememberDeletion(storeKey: Uint8Array, deletions = this.#deletions): void {
-    // Where the store has an index, it is always asked.
-    if (!this.#shape.indexed) deletions.remember(this.#shape.primaryKeySlice(storeKey));
   }
 
   /** Nothing of this is seen by a join before all of it is. */
@@ -321,7 +254,8 @@ export class Dimension {
     }
     const slot = this.projection.find(key.bytes, key.start, key.length);
     if (slot >= 0) this.projection.remove(slot);
-    this.#rememberDeletion(storeKey);
+    // Where the store has an index, it is always asked.
+    if (!this.#shape.indexed) this.#deletions.remember(key);
   }
 
   /**
@@ -420,7 +354,7 @@ export class Dimension {
     const startedMs = image.elapsedMs();
     try {
       if (image.isSpent(mark)) throw new Error('more has changed since than may be read again');
-      const projection = this.#emptyProjection();
+      const projection = this.#shape.emptyProjection();
       const deletions = new DeletedKeys();
       await image.read(mark.id, [...projection.arrays(), ...deletions.memory.arrays]);
       projection.refresh();
@@ -432,7 +366,7 @@ export class Dimension {
       if (error instanceof EnrichError && error.kind !== 'rebuild') throw error;
       image.tellUnusable(error);
       // The scan fills another one: there must not be memory for both.
-      this.projection.adopt(this.#emptyProjection());
+      this.projection.adopt(this.#shape.emptyProjection());
       return false;
     }
     this.#unchecked = true;
@@ -476,10 +410,6 @@ export class Dimension {
   }
 
   #recordWrite(record: DimensionRecord): StoreWrite {
-    return { key: dimensionKey(this.#shape.definition.name), value: encodeRecord(record) };
+    return recordWrite(this.#shape.definition.name, record);
   }
-}
-
-function isTruncated({ truncatedAt }: DimensionRecord, { sourcePosition }: RowView): boolean {
-  return truncatedAt !== undefined && sourcePosition <= truncatedAt;
 }
