@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DEFAULT_CLICK_SHAPE } from '../../generate/clicks.ts';
 import type { RegisterAvroSchema } from '../../generate/avro.ts';
-import type { RecordProducer } from '../../generate/kafka-producer.ts';
+import type { ProducerRecord, RecordProducer } from '../../generate/kafka-producer.ts';
 import type { SqlConnection } from '../../generate/postgres.ts';
 import { runGenerate } from '../../generate/run.ts';
 import type { AvroObject } from '../../schemas/contract.ts';
@@ -25,6 +25,14 @@ export type LoadOptions = {
   changes: TopicChanges | SqlConnection;
 };
 
+/** Stands between the generator and the topic. */
+export type Rewriter = {
+  /** As many records, in the same partitions and the same order. */
+  rewrite: (records: readonly ProducerRecord[]) => readonly ProducerRecord[];
+  /** Told of them once they are acknowledged, with the offset of the first of each partition. */
+  sent: (records: readonly ProducerRecord[], base: ReadonlyMap<number, bigint>) => void;
+};
+
 /** Clicks at a steady rate with a ledger, and changes of dimensions beside them. */
 export type Load = {
   /** Clicks that Kafka has acknowledged. */
@@ -33,11 +41,16 @@ export type Load = {
   pause: () => Promise<void>;
   /** Goes on where it does not run. */
   resume: () => void;
+  /** From the next send on clicks go through this. */
+  through: (rewriter: Rewriter) => void;
   /** This many clicks at once, beside what flows; only while paused. */
   send: (count: number) => Promise<void>;
   /** Throws what has ended it by itself. */
   mustFlow: () => void;
 };
+
+/** What there is to go through, by now. */
+type Passage = { rewriter: Rewriter | undefined };
 
 type Running = { stop: AbortController; done: Promise<void>; clicks: () => number };
 
@@ -46,12 +59,16 @@ export function openLoad(options: LoadOptions): Load {
   let running: Running | undefined;
   let failure: unknown;
   let before = 0;
+  const passage: Passage = { rewriter: undefined };
   const mustFlow = (): void => {
     if (failure !== undefined) throw new Error('the load has ended', { cause: failure });
   };
   return {
     clicks: () => before + (running?.clicks() ?? 0),
     mustFlow,
+    through: (rewriter) => {
+      passage.rewriter = rewriter;
+    },
     pause: async () => {
       const ending = running;
       ending?.stop.abort();
@@ -63,7 +80,8 @@ export function openLoad(options: LoadOptions): Load {
     resume: () => {
       if (running !== undefined) return;
       const stop = new AbortController();
-      const flowing = flow(options, { signal: stop.signal, perSecond: options.clicksPerSecond });
+      const { clicksPerSecond: perSecond } = options;
+      const flowing = flow(options, passage, { signal: stop.signal, perSecond });
       const done = Promise.all([flowing.done, changeTopics(options, stop.signal)]).then(
         () => undefined,
         (error: unknown) => void (failure = error),
@@ -72,7 +90,7 @@ export function openLoad(options: LoadOptions): Load {
     },
     send: async (count) => {
       if (running !== undefined) throw new Error('pause the load before');
-      const flowing = flow(options, { count });
+      const flowing = flow(options, passage, { count });
       await flowing.done;
       before += flowing.clicks();
     },
@@ -81,6 +99,7 @@ export function openLoad(options: LoadOptions): Load {
 
 function flow(
   options: LoadOptions,
+  passage: Passage,
   wish: { signal?: AbortSignal; perSecond?: number; count?: number },
 ): { done: Promise<void>; clicks: () => number } {
   const { size, register, avroSchema, corrupt, changes, journal } = options;
@@ -94,7 +113,10 @@ function flow(
       producer: {
         ...producer,
         send: async (topic, records) => {
-          const base = await producer.send(topic, records);
+          const { rewriter } = passage;
+          const passed = rewriter?.rewrite(records) ?? records;
+          const base = await producer.send(topic, passed);
+          rewriter?.sent(passed, base);
           sent += records.length;
           return base;
         },

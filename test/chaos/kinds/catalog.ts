@@ -38,7 +38,8 @@ const errorTypes: Readonly<Record<number, string>> = {
   504: 'GatewayTimeoutException',
 };
 
-function answer(status: number): Action {
+/** An answer in the words of a catalog. */
+export function answer(status: number): Action {
   const error = { message: 'made up by the proxy', type: errorTypes[status] ?? '', code: status };
   return {
     kind: 'answer',
