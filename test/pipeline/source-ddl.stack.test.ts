@@ -60,6 +60,13 @@ async function alter(sql: string): Promise<void> {
   await Promise.all(policies.map(hasRead));
 }
 
+/** Under what is defined by now. */
+async function restart(policy: Policy): Promise<void> {
+  await stopCleanly(pipelines[policy]);
+  pipelines[policy] = await source.startPipeline(defined[policy]);
+  await pipelines[policy].ready();
+}
+
 /** Waits until the pipeline has read what it takes of the topics as they are. */
 async function hasRead(policy: Policy): Promise<void> {
   await until(`${policy} has read what it takes`, async () => {
@@ -193,9 +200,10 @@ describe('ALTER TABLE of columns that are carried', () => {
   });
 });
 
-describe('ALTER TABLE after those', () => {
-  let rows: Record<Policy, readonly Cells[]>;
+/** What clicks were joined to when all was altered. */
+let last: Record<Policy, readonly Cells[]>;
 
+describe('ALTER TABLE after those', () => {
   beforeAll(async () => {
     await alter(`
       alter table $devices add column os_version int;
@@ -204,11 +212,11 @@ describe('ALTER TABLE after those', () => {
       delete from $devices where device_id = 'd3';
       alter table $urls rename column url to address;
       update $urls set price = 3 where url_id = 1`);
-    rows = await joined(policies);
+    last = await joined(policies);
   });
 
   it('ADD of a dropped column with another type: dead letters, and the row stays as it was', async () => {
-    expect(policies.map((policy) => [policy, ...devices(rows[policy]).slice(0, 2)])).toEqual([
+    expect(policies.map((policy) => [policy, ...devices(last[policy]).slice(0, 2)])).toEqual([
       ['ignore', ['plan9', null], ['mac', '14']],
       ['pause', ['bsd', '6.1'], ['mac', '14']],
       ['reject', ['bsd', '6.1'], ['mac', '14']],
@@ -221,67 +229,68 @@ describe('ALTER TABLE after those', () => {
   });
 
   it('a delete needs no column: it is taken unless the dimension stands still', () => {
-    expect(policies.map((policy) => rows[policy][2]?.[6])).toEqual(['miss', 'hit', 'miss']);
+    expect(policies.map((policy) => last[policy][2]?.[6])).toEqual(['miss', 'hit', 'miss']);
   });
 
   it('RENAME of the join key holds the dimension up whatever the policy, and its rows are found', async () => {
-    expect(rows.ignore[0]?.slice(4)).toEqual([null, '2.25', 'hit', 'hit']);
+    expect(last.ignore[0]?.slice(4)).toEqual([null, '2.25', 'hit', 'hit']);
     expect(await pausedOf('ignore', 'urls')).toBe(1);
     const text = await (await fetch(`${pipelines.ignore.url}/readyz`)).text();
     expect(text).toMatch(/^ok\npaused at schema \d+ of .*urls: .*key url is gone/);
   });
 });
 
-it('every join is what a replay gives, whatever the policy', async () => {
-  const verified = await Promise.all(
-    policies.map((policy) => {
-      const configured = ['--config', defined[policy].config, '--contracts', source.contracts];
-      return source.run(...configured, 'verify', '--joins');
-    }),
-  );
-  for (const finished of verified) expect(finished).toMatchObject({ code: 0 });
-});
+describe.concurrent('meanwhile', () => {
+  it('every join is what a replay gives, whatever the policy', async () => {
+    const verified = await Promise.all(
+      policies.map((policy) => {
+        const configured = ['--config', defined[policy].config, '--contracts', source.contracts];
+        return source.run(...configured, 'verify', '--joins');
+      }),
+    );
+    for (const finished of verified) expect(finished).toMatchObject({ code: 0 });
+  });
 
-describe('a start', () => {
-  it('under fail ends with 1, and names the field, the schema and what to do', async () => {
+  it('a start under fail ends with 1, and names the field, the schema and what to do', async () => {
     const pipeline = await source.startPipeline(await define('fail', 'fail'));
     expect(await pipeline.ended).toBe(1);
     expect(pipeline.output()).toMatch(
       /schema \d+ of .*: column \w+ is .*\. Bring \w+\.avsc and .*pipeline\.yaml/,
     );
   });
-
-  it('under pause waits again and joins; with a policy that takes the records it goes on', async () => {
-    await stopCleanly(pipelines.pause);
-    pipelines.pause = await source.startPipeline(defined.pause);
-    await pipelines.pause.ready();
-    expect((await joined(['pause'])).pause.map((row) => row.slice(0, 4))).toEqual([
-      ['anna', 1990, 'bsd', '6.1'],
-      ['bobby', 1980, 'mac', '14'],
-      ['anna', 1990, 'ios', '17'],
-    ]);
-    await stopCleanly(pipelines.pause);
-    defined.pause = await define('pause', 'ignore');
-    pipelines.pause = await source.startPipeline(defined.pause);
-    await pipelines.pause.ready();
-    const rows = await joined(['pause', 'ignore']);
-    expect(rows.pause).toEqual(rows.ignore);
-  });
 });
 
-describe('a start with the wider type in the contract', () => {
-  it('widens the column of the table, and has the value that was refused', async () => {
-    await stopCleanly(pipelines.ignore);
+it('a start under pause waits again, and joins', async () => {
+  await restart('pause');
+  expect((await joined(['pause'])).pause.map((row) => row.slice(0, 4))).toEqual([
+    ['anna', 1990, 'bsd', '6.1'],
+    ['bobby', 1980, 'mac', '14'],
+    ['anna', 1990, 'ios', '17'],
+  ]);
+});
+
+describe('a start with', () => {
+  let rows: Record<'pause' | 'ignore', readonly Cells[]>;
+
+  beforeAll(async () => {
+    defined.pause = await define('pause', 'ignore');
+    await restart('pause');
+    // From here on: the pipelines that run have read their contracts.
     await source.editContract('user', (fields) =>
       fields.map((field) =>
         field.name === 'birth_year' ? { ...field, type: ['null', 'long'] } : field,
       ),
     );
     defined.ignore = await define('ignore', 'ignore', ['widen-type']);
-    pipelines.ignore = await source.startPipeline(defined.ignore);
-    await pipelines.ignore.ready();
-    const before = await source.trino.query(`select count(*) from ${defined.ignore.table}`);
-    const rows = await joined(['ignore']);
+    await restart('ignore');
+    rows = await joined(['pause', 'ignore']);
+  });
+
+  it('a policy that takes the records goes on, to where that policy had got', () => {
+    expect(rows.pause).toEqual(last.ignore);
+  });
+
+  it('the wider type in the contract widens the column of the table, and has the value that was refused', async () => {
     expect(rows.ignore.map((row) => row[1])).toEqual([1991, 3_000_000_000, 1991]);
     const { rows: columns } = await source.trino.query(
       `select data_type from information_schema.columns
@@ -292,8 +301,8 @@ describe('a start with the wider type in the contract', () => {
       `select user_birth_year from ${defined.ignore.table} where duration_ms = 1 order by session_id`,
     );
     expect(old).toEqual([[1990], [1980], [1990]]);
-    const after = await source.trino.query(`select count(*) from ${defined.ignore.table}`);
-    expect(Number(after.rows[0]?.[0])).toBe(Number(before.rows[0]?.[0]) + 3);
+    const sent = await source.trino.query(`select count(*) from ${defined.ignore.table}`);
+    expect(sent.rows).toEqual([[round * 3]]);
   });
 });
 
