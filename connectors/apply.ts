@@ -49,7 +49,7 @@ export async function applyConnectors(options: ApplyOptions): Promise<ApplyStep[
     steps.push(step);
     options.onProgress(step.message);
   };
-  report(await checkTables(options));
+  for (const step of await checkTables(options)) report(step);
   await refuseUnsafe(options);
   for (const step of await applyTopics(options.topics, planTopics(options.config))) report(step);
   for (const step of await applyLevels(options)) report(step);
@@ -78,13 +78,22 @@ async function readEarlierRows(
   return { subject, outcome: 'loaded', message: `rows: ${unread.join(', ')} read` };
 }
 
-async function checkTables(options: ApplyOptions): Promise<ApplyStep> {
+async function checkTables(options: ApplyOptions): Promise<ApplyStep[]> {
   const { config, checkSource } = options;
   const subject = 'source';
   const check = await whenReachable(options, () => checkSource(config));
-  return check.kind === 'ready'
-    ? { subject, outcome: 'unchanged', message: `source: ${config.tables.length} tables published` }
-    : { subject, outcome: 'unchecked', message: `source: not checked, ${check.message}` };
+  if (check.kind !== 'ready') {
+    return [{ subject, outcome: 'unchecked', message: `source: not checked, ${check.message}` }];
+  }
+  const message = `source: ${config.tables.length} tables published`;
+  return [
+    { subject, outcome: 'unchanged', message },
+    ...check.warnings.map((warning) => ({
+      subject,
+      outcome: 'differs' as const,
+      message: `source: ${warning}`,
+    })),
+  ];
 }
 
 async function refuseUnsafe(options: ApplyOptions): Promise<void> {

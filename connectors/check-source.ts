@@ -4,7 +4,8 @@ import { ConnectorsError } from './error.ts';
 import { withSource } from './source-client.ts';
 import type { Unreachable } from './source-client.ts';
 
-export type SourceCheck = { kind: 'ready' } | Unreachable;
+/** `warnings` are what Debezium will not tell as it is, which only the owner of the table can mend. */
+export type SourceCheck = { kind: 'ready'; warnings: readonly string[] } | Unreachable;
 
 /**
  * Looks at the source as Debezium's role: a table that is not in the publication, or that the role
@@ -15,7 +16,9 @@ export type SourceCheck = { kind: 'ready' } | Unreachable;
 export async function checkSource(config: ConnectorsConfig): Promise<SourceCheck> {
   return withSource(config, async (client) => {
     const issues = await findIssues(client, config);
-    if (issues.length === 0) return { kind: 'ready' };
+    if (issues.length === 0) {
+      return { kind: 'ready', warnings: await findHiddenNulls(client, config) };
+    }
     throw new ConnectorsError('config', `the source is not ready: ${issues.join('; ')}`, {
       context: { issues },
     });
@@ -61,4 +64,26 @@ function tableIssues(row: TableRow, publication: string, user: string): string[]
       : `${user} cannot read ${row.table}, run: grant select on ${row.table} to ${user}`,
     row.keyed ? undefined : `${row.table} has no primary key, and a compacted topic needs one`,
   ].filter((issue) => issue !== undefined);
+}
+
+const nullableDefaultsQuery = `
+  select format('%I.%I', n.nspname, c.relname) as table, quote_ident(a.attname) as column
+  from unnest($1::text[]) as wanted
+  join pg_namespace n on n.nspname = split_part(wanted, '.', 1)
+  join pg_class c on c.relnamespace = n.oid and c.relname = split_part(wanted, '.', 2)
+  join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+  where a.atthasdef and not a.attnotnull and a.attgenerated = ''
+  order by 1, 2`;
+
+/** Apicurio's converter writes a column's default where the row has null, and has no setting against it. */
+async function findHiddenNulls(client: Client, config: ConnectorsConfig): Promise<string[]> {
+  if (config.converter.kind !== 'apicurio') return [];
+  type Found = { table: string; column: string };
+  const { rows } = await client.query<Found>(nullableDefaultsQuery, [config.tables]);
+  return rows.map(
+    ({ table, column }) =>
+      `${table}.${column} may be null and has a default, which Apicurio's converter writes in place of null. ` +
+      `Run: alter table ${table} alter column ${column} drop default; or make it not null; ` +
+      `then: tributary connectors resnapshot ${table}`,
+  );
 }

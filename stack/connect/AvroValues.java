@@ -54,7 +54,10 @@ final class AvroValues {
     GenericData.Record record = new GenericData.Record(avro);
     for (Field field : struct.schema().fields()) {
       org.apache.avro.Schema type = avro.getFields().get(field.index()).schema();
-      record.put(field.index(), toAvro(field.schema(), type, struct.get(field)));
+      // Struct.get gives a column's default where the row has null.
+      Object value =
+          field.schema().isOptional() ? struct.getWithoutDefault(field.name()) : struct.get(field);
+      record.put(field.index(), toAvro(field.schema(), type, value));
     }
     return record;
   }

@@ -22,7 +22,7 @@ function options(connect: ConnectClient, lines: string[] = []): ApplyOptions & S
     config,
     connect,
     topics: createMemoryTopicAdmin(),
-    checkSource: async () => ({ kind: 'ready' }),
+    checkSource: async () => ({ kind: 'ready', warnings: [] }),
     readSlot: async () => ({ kind: 'unreachable', message: 'far away' }),
     loadSchema: async () => undefined,
     levels: createMemoryRegistry(),
@@ -41,6 +41,15 @@ describe('apply', () => {
     expect(outcomes(first.slice(-2))).toEqual(['running', 'unchanged']);
     const second = await applyConnectors(given);
     expect(new Set(outcomes(second))).toEqual(new Set(['unchanged', 'running']));
+  });
+
+  it('tells what only the owner of the source can mend', async () => {
+    const given = options(memoryConnect(['RUNNING']));
+    const checkSource = async () => ({ kind: 'ready' as const, warnings: ['users.tier: mend it'] });
+    const steps = await applyConnectors({ ...given, checkSource });
+    expect(steps.filter(({ outcome }) => outcome === 'differs')).toEqual([
+      { subject: 'source', outcome: 'differs', message: 'source: users.tier: mend it' },
+    ]);
   });
 
   it('has the registry take whatever the tables become, and no other subject', async () => {

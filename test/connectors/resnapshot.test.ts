@@ -33,7 +33,7 @@ function options(connect: ConnectClient): ResnapshotOptions & ApplyOptions {
     connect,
     topics: memoryDebezium(config, () => 'SUCCEEDED'),
     log: { bounds: async () => new Map(), read: async () => undefined },
-    checkSource: async () => ({ kind: 'ready' }),
+    checkSource: async () => ({ kind: 'ready', warnings: [] }),
     readSlot: async () => slotAt((lsn += 10)),
     dropSlot: async () => undefined,
     findRows: async () => new Set(),

@@ -1,6 +1,7 @@
 import { Client } from 'pg';
 import type { Client as PgClient } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { checkSource } from '../../connectors/check-source.ts';
 import { withSource } from '../../connectors/source-client.ts';
 import { endpoints } from '../stack/endpoints.ts';
 import { connectorsConfig } from './connectors-sample.ts';
@@ -9,6 +10,9 @@ const base = connectorsConfig({ password: 'cdc' });
 const port = endpoints.postgresPort;
 const config = { ...base, database: { ...base.database, port } };
 const table = `public.source_client_${process.pid}`;
+const defaults = `${table}_defaults`;
+const publication = `source_client_${process.pid}`;
+const apicurio = { ...base.converter, kind: 'apicurio' as const };
 const superuser = { user: 'postgres', password: 'postgres' };
 const database = new Client({ host: '127.0.0.1', port, database: 'app', ...superuser });
 
@@ -23,10 +27,14 @@ async function cut(client: PgClient): Promise<void> {
 beforeAll(async () => {
   await database.connect();
   await database.query(`create table ${table} (id bigint primary key)`);
+  await database.query(`
+    create table ${defaults} (id bigserial primary key, a text default 'x', b text not null default 'x', c text);
+    create publication ${publication} for table ${defaults};
+    grant select on ${defaults} to cdc`);
 });
 
 afterAll(async () => {
-  await database.query(`drop table ${table}`);
+  await database.query(`drop publication ${publication}; drop table ${table}, ${defaults}`);
   await database.end();
 });
 
@@ -69,5 +77,25 @@ describe('a connection to the source', () => {
     const failure = withSource(config, (client) => client.query(`select from ${table}_missing`));
     await expect(failure).rejects.toMatchObject({ kind: 'config' });
     await expect(failure).rejects.toThrow(`_missing" does not exist`);
+  });
+});
+
+describe('a look at the source', () => {
+  const given = {
+    ...config,
+    database: { ...config.database, publication },
+    tables: [defaults],
+  };
+
+  it('warns of nulls for which the converter would write a default', async () => {
+    const check = await checkSource({ ...given, converter: apicurio });
+    expect(check).toMatchObject({
+      kind: 'ready',
+      warnings: [expect.stringContaining(`alter table ${defaults} alter column a drop default`)],
+    });
+  });
+
+  it('has nothing to warn of where the converter writes null', async () => {
+    expect(await checkSource(given)).toEqual({ kind: 'ready', warnings: [] });
   });
 });

@@ -130,7 +130,7 @@ const devices = (rows: readonly Cells[]): Cells[] => rows.map((row) => row.slice
 /** Of the url that all clicks are of. */
 const titleAndPrice = (rows: readonly Cells[]): Cells => rows[0]?.slice(4, 6) ?? [];
 
-describe('ALTER TABLE that adds a column, or changes the length of text, through the live Debezium', () => {
+describe('ALTER TABLE that adds a column, or changes the length of text or a default, through the live Debezium', () => {
   it('no policy minds', async () => {
     await alter(`
       alter table $users add column nickname text, alter column name type varchar(50);
@@ -138,12 +138,15 @@ describe('ALTER TABLE that adds a column, or changes the length of text, through
       update $users set name = 'anna', nickname = 'a' where user_id = 1;
       alter table $users drop column nickname, alter column name type text;
       update $users set name = 'bobby' where user_id = 2;
-      update $devices set os = 'bsd' where device_id = 'd1'`);
+      update $devices set os = 'bsd' where device_id = 'd1';
+      alter table $devices alter column os_version set default '0';
+      update $devices set os_version = null where device_id = 'd3'`);
     const rows = await joined(policies);
     const expected = [
       ['anna', 1990, 'bsd', '6.1', 'a', '1.50', 'hit', 'hit'],
       ['bobby', 1980, 'mac', '14', 'a', '1.50', 'hit', 'hit'],
-      ['anna', 1990, 'ios', '17', 'a', '1.50', 'hit', 'hit'],
+      // Null, and not the default that the column has.
+      ['anna', 1990, 'ios', null, 'a', '1.50', 'hit', 'hit'],
     ];
     expect(rows).toEqual({ ignore: expected, pause: expected, reject: expected });
   });
@@ -265,7 +268,7 @@ it('a start under pause waits again, and joins', async () => {
   expect((await joined(['pause'])).pause.map((row) => row.slice(0, 4))).toEqual([
     ['anna', 1990, 'bsd', '6.1'],
     ['bobby', 1980, 'mac', '14'],
-    ['anna', 1990, 'ios', '17'],
+    ['anna', 1990, 'ios', null],
   ]);
 });
 
