@@ -30,7 +30,10 @@ export const UNAVAILABLE = '__debezium_unavailable_value';
 
 const FRAME_BYTES = 5;
 
-type Reader = { type: avsc.Type; skip: Skip; columnKinds: ReadonlyMap<string, string> };
+/** What the values of a column mean; `scale` is that of a decimal. */
+type Meaning = { kind: string; scale: number };
+
+type Reader = { type: avsc.Type; skip: Skip; meanings: ReadonlyMap<string, Meaning> };
 
 /** As avsc reads it: text and maps as `Text` and `Entries`. */
 type Envelope = {
@@ -86,8 +89,8 @@ export function openEnvelopeDecoder(
     if (after === null) throw new VerifyError('corrupt', `a change "${String(op)}" without a row`);
     const read = Object.entries(after).filter(([name]) => columns?.includes(name) ?? true);
     const row = read.map(([name, cell]) => {
-      const kind = valueReader.columnKinds.get(name) ?? '';
-      return [name, canonicalOf(kind, plainOf(cell))] as const;
+      const meaning = valueReader.meanings.get(name) ?? { kind: '', scale: 0 };
+      return [name, canonicalOf(meaning, plainOf(cell))] as const;
     });
     return { rowKey, lsn, row: new Map(row), startsRow: op === 'c' || op === 'r' };
   }
@@ -108,7 +111,7 @@ function openReader(schemaId: number, avroSchema: unknown): Reader {
       typeHook: openTypeHook(),
     });
     const skip = createSkip(parseAvroType(avroSchema));
-    return { type, skip, columnKinds: columnKindsOf(avroSchema) };
+    return { type, skip, meanings: meaningsOf(avroSchema) };
   } catch (cause) {
     throw new VerifyError('corrupt', `schema id ${schemaId} is no Avro schema`, { cause });
   }
@@ -207,16 +210,26 @@ function exactLong(): avsc.Type {
 }
 
 /** `connect.name`, or the logical type, of each column of the record inside `before`. */
-function columnKindsOf(avroSchema: unknown): Map<string, string> {
+function meaningsOf(avroSchema: unknown): Map<string, Meaning> {
   type Named = { name: string; type: unknown };
+  type Annotated = {
+    'connect.name'?: string;
+    'connect.parameters'?: { scale?: string };
+    logicalType?: string;
+    scale?: number;
+  };
   const fieldsOf = (schema: unknown): Named[] => (schema as { fields?: Named[] }).fields ?? [];
   const row = fieldsOf(avroSchema).find(({ name }) => name === 'before');
   const value = row === undefined ? undefined : withoutNull(row.type);
   if (value === undefined) return new Map();
   return new Map(
     fieldsOf(value).map(({ name, type }) => {
-      const plain = withoutNull(type) as { 'connect.name'?: string; logicalType?: string };
-      return [name, plain['connect.name'] ?? plain.logicalType ?? ''];
+      const plain = withoutNull(type) as Annotated;
+      const kind = plain['connect.name'] ?? plain.logicalType ?? '';
+      return [
+        name,
+        { kind, scale: Number(plain['connect.parameters']?.scale ?? plain.scale ?? 0) },
+      ];
     }),
   );
 }
@@ -226,11 +239,17 @@ function withoutNull(type: unknown): unknown {
 }
 
 /** Source: Debezium's PostgreSQL connector, "Data type mappings", temporal and decimal types. */
-function canonicalOf(kind: string, cell: unknown): Canonical {
+function canonicalOf({ kind, scale }: Meaning, cell: unknown): Canonical {
   if (cell === null || cell === undefined) return null;
   if (cell instanceof Uint8Array) {
-    const isDecimal = kind === 'org.apache.kafka.connect.data.Decimal';
-    return isDecimal ? String(unscaledOf(cell)) : Buffer.from(cell).toString('hex');
+    const isDecimal = kind === 'org.apache.kafka.connect.data.Decimal' || kind === 'decimal';
+    return isDecimal
+      ? canonicalDecimal(unscaledOf(cell), scale)
+      : Buffer.from(cell).toString('hex');
+  }
+  if (kind === 'io.debezium.data.VariableScaleDecimal') {
+    const own = cell as { scale: number; value: Uint8Array };
+    return canonicalDecimal(unscaledOf(own.value), own.scale);
   }
   const text = typeof cell === 'object' ? JSON.stringify(cell) : `${cell as Scalar}`;
   switch (kind) {
@@ -244,6 +263,19 @@ function canonicalOf(kind: string, cell: unknown): Canonical {
     default:
       return text;
   }
+}
+
+/** More than PostgreSQL's `numeric` has, and less than takes memory. */
+const scaleMax = 20_000;
+
+/** A decimal with as many digits after the point as it needs: 1.5 is the same number as 1.500. */
+export function canonicalDecimal(unscaled: bigint, scale: number): string {
+  if (Math.abs(scale) > scaleMax) throw new VerifyError('corrupt', `a decimal of scale ${scale}`);
+  if (scale <= 0) return String(unscaled * 10n ** BigInt(-scale));
+  const digits = String(unscaled < 0n ? -unscaled : unscaled).padStart(scale + 1, '0');
+  const fraction = digits.slice(-scale).replace(/0+$/, '');
+  const sign = unscaled < 0n ? '-' : '';
+  return sign + digits.slice(0, -scale) + (fraction === '' ? '' : `.${fraction}`);
 }
 
 type Scalar = string | number | bigint | boolean;

@@ -1,6 +1,8 @@
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
+import { decimalShape } from '@iceberg-js/rest-client-shim/spec/type-text.ts';
 import { openDimensionHistory, type DimensionHistory } from './dimension-history.ts';
 import {
+  canonicalDecimal,
   openEnvelopeDecoder,
   type Canonical,
   type FetchAvroSchema,
@@ -41,6 +43,8 @@ export type VerifyJoinsOptions = {
 type ReplayedDimension = VerifiedDimension & {
   history: DimensionHistory;
   normalise: (text: string) => string;
+  /** Digits after the point of the columns that are decimals in the table. */
+  scales: readonly (number | undefined)[];
   /** Its position at each commit; none where that saw another topic under the name, or no such dimension. */
   positions: readonly (ReadonlyMap<number, bigint> | undefined)[];
   /** Commits before whose position compaction may have removed what a join saw. */
@@ -222,13 +226,34 @@ async function replayDimension(
       return sawAll ? [] : [commit];
     }),
   );
-  return { ...dimension, history, normalise, positions, uncertain, undecodable, refusedKeys };
+  const scales = scalesOf(options.events, dimension);
+  return {
+    ...dimension,
+    history,
+    normalise,
+    scales,
+    positions,
+    uncertain,
+    undecodable,
+    refusedKeys,
+  };
 }
 
 /** Columns of the table that hold uuids, which are read as their bytes. */
 function uuidColumns(events: TableMetadata): ReadonlySet<string> {
   const { fields } = currentSchema(events);
   return new Set(fields.filter(({ type }) => type === 'uuid').map(({ name }) => name));
+}
+
+function scalesOf(
+  events: TableMetadata,
+  { columns, prefix }: VerifiedDimension,
+): ReplayedDimension['scales'] {
+  const types = new Map(currentSchema(events).fields.map(({ name, type }) => [name, type]));
+  return columns.map((column) => {
+    const type = types.get(prefix + column);
+    return typeof type === 'string' ? decimalShape(type)?.scale : undefined;
+  });
 }
 
 function withUuids(change: ReplayedChange, columns: readonly string[]): ReplayedChange {
@@ -320,7 +345,9 @@ function checkBlock(block: RowBlock, { dimensions, commitOf, findings, seen }: C
       const joinKey = text === null ? null : dimension.normalise(text);
       const found = {
         status: String(status[row]),
-        values: columns.map((column) => canonicalCell(column[row] ?? null)),
+        values: columns.map((column, at) =>
+          canonicalCell(column[row] ?? null, dimension.scales[at]),
+        ),
       };
       const difference = compareJoin(dimension, { joinKey, commit }, found);
       if (found.status === 'hit') seen.hits += 1;
@@ -377,8 +404,9 @@ function differenceOf(
   return i === -1 ? undefined : `${columns[i]} is ${found[i]}, the replay gives ${expected[i]}`;
 }
 
-/** The form of `envelope.ts` for a value of the table: dates are days, timestamps µs, decimals unscaled. */
-function canonicalCell(cell: Cell): Canonical {
+/** The form of `envelope.ts` for a value of the table: dates are days, timestamps µs. */
+function canonicalCell(cell: Cell, scale?: number): Canonical {
   if (cell === null) return null;
+  if (typeof cell === 'bigint' && scale !== undefined) return canonicalDecimal(cell, scale);
   return cell instanceof Uint8Array ? Buffer.from(cell).toString('hex') : String(cell);
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createChangeDecoder } from '../../connectors/decode-change.ts';
-import { openEnvelopeDecoder } from '../../verify/envelope.ts';
+import { canonicalDecimal, openEnvelopeDecoder } from '../../verify/envelope.ts';
 import type { VerifyError } from '../../verify/error.ts';
 import { goldenOf, resolveGolden } from '../connectors/golden-records.ts';
 import { withFrame, zigzag } from '../schemas/mutations.ts';
@@ -158,5 +158,49 @@ describe('text of a change record', () => {
       expect(judged, `byte ${at}`).toBe(outcome === 'sound' ? 'sound' : 'corrupt');
     }
     expect(Math.min(...Object.values(seen))).toBeGreaterThan(5);
+  });
+});
+
+describe('a decimal', () => {
+  it.each([
+    [995_000n, 4, '99.5'],
+    [9950n, 2, '99.5'],
+    [-5n, 2, '-0.05'],
+    [0n, 2, '0'],
+    [100n, 2, '1'],
+    [100n, 0, '100'],
+    [12n, -3, '12000'],
+  ])('of %s and scale %s is %s, whatever digits it is written with', (unscaled, scale, text) => {
+    expect(canonicalDecimal(unscaled, scale)).toBe(text);
+  });
+
+  const cents = { 'connect.name': 'org.apache.kafka.connect.data.Decimal' };
+  it.each([
+    [{ ...cents, 'connect.parameters': { scale: '4' } }],
+    [{ ...cents, logicalType: 'decimal', precision: 14, scale: 4 }],
+    [{ logicalType: 'decimal', precision: 14, scale: 4 }],
+  ])('has the scale of its schema: %o', async (annotations) => {
+    const price = { name: 'price', type: ['null', { type: 'bytes', ...annotations }] };
+    const envelope = {
+      ...textEnvelope,
+      fields: [
+        { name: 'before', type: ['null', { type: 'record', name: 'Row', fields: [price] }] },
+        { name: 'after', type: ['null', 'Row'] },
+        ...textEnvelope.fields.slice(1),
+      ],
+    };
+    const one = zigzag(1n);
+    const cell = Buffer.of(0x0f, 0x2e, 0xb8);
+    const parts = [zigzag(0n), one, one, sized(cell), zigzag(7n), sized('c')];
+    const decode = openEnvelopeDecoder(async (id) => (id === 1 ? textKey : envelope));
+    const change = await decode.decode(
+      Buffer.from(withFrame(1, sized('id'))),
+      Buffer.from(withFrame(2, Buffer.concat(parts))),
+    );
+    expect(change.row?.get('price')).toBe('99.5');
+  });
+
+  it('whose scale is out of the question is damaged', () => {
+    expect(() => canonicalDecimal(1n, -2_000_000_000)).toThrow('a decimal of scale');
   });
 });
