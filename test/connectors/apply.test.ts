@@ -44,9 +44,10 @@ describe('apply', () => {
   });
 
   it('tells what only the owner of the source can mend', async () => {
-    const given = options(memoryConnect(['RUNNING']));
-    const checkSource = async () => ({ kind: 'ready' as const, warnings: ['users.tier: mend it'] });
-    const steps = await applyConnectors({ ...given, checkSource });
+    const steps = await applyConnectors({
+      ...options(memoryConnect(['RUNNING'])),
+      checkSource: async () => ({ kind: 'ready', warnings: ['users.tier: mend it'] }),
+    });
     expect(steps.filter(({ outcome }) => outcome === 'differs')).toEqual([
       { subject: 'source', outcome: 'differs', message: 'source: users.tier: mend it' },
     ]);
