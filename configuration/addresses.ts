@@ -31,7 +31,10 @@ export function optionalHttpUrl(
   return value === undefined ? undefined : checkedUrl(section, key, { value, credentialKeys });
 }
 
-/** Addresses stand in errors and logs: a password in one would too, so it is refused and not repeated. */
+/**
+ * Addresses stand in errors and logs: a secret in one would too, so a password and a query are refused and not repeated.
+ * Paths are appended to them, which a query would swallow anyway.
+ */
 function checkedUrl(
   section: YamlSection,
   key: string,
@@ -41,6 +44,8 @@ function checkedUrl(
   const hint = credentialKeys === undefined ? '' : `; use ${credentialKeys}`;
   if (authority.includes('@')) {
     section.report(key, `expected no user or password in the address${hint}`);
+  } else if (/[?#]/.test(value)) {
+    section.report(key, `expected an address that ends before "?" and "#"${hint}`);
   } else if (value !== '' && !(/^https?:\/\/./.test(value) && URL.canParse(value))) {
     section.report(key, `expected an http:// or https:// address, got "${value}"`);
   }

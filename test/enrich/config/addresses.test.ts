@@ -41,9 +41,21 @@ describe('an address with a user or a password in it', () => {
   );
 
   it('an @ behind the host is no user', () => {
-    const { config } = parse(shipped, { CATALOG_URI: 'https://host/iceberg/@main?user=a@b' });
-    expect(config?.catalog.uri).toBe('https://host/iceberg/@main?user=a@b');
+    const { config } = parse(shipped, { CATALOG_URI: 'https://host/iceberg/@main' });
+    expect(config?.catalog.uri).toBe('https://host/iceberg/@main');
   });
+});
+
+describe('an address with a query, which paths are appended to', () => {
+  it.each(['http://host/api?apikey=hush', 'http://host?hush', 'http://host/#hush', '?hush'])(
+    '%s is refused and not repeated',
+    (address) => {
+      const { complaints } = parse(shipped, { SCHEMA_REGISTRY_URL: address });
+      expect(complaints).toContain('registry.url: expected an address that ends before "?"');
+      expect(complaints).toContain('registry.username and registry.password');
+      expect(complaints).not.toContain('hush');
+    },
+  );
 });
 
 describe('keys that go together', () => {
