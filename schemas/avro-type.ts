@@ -70,7 +70,20 @@ const primitiveKinds: ReadonlySet<string> = new Set<PrimitiveKind>([
  * Errors: `config`, naming what is wrong. Source: Avro specification 1.12, "Schema Declaration".
  */
 export function parseAvroType(avroSchema: unknown): AvroNode {
+  assertShallow(avroSchema, 0);
   return parse(avroSchema, '', new Map());
+}
+
+/** Objects and arrays of JSON within each other; an array or a map is one, an optional record four. */
+const LEVELS_MAX = 400;
+
+/** Whoever walks a type does so by recursion. */
+function assertShallow(value: unknown, level: number): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (level > LEVELS_MAX) {
+    throw invalid(`types are nested too deeply, in more than ${LEVELS_MAX} levels of JSON`);
+  }
+  for (const inner of Object.values(value)) assertShallow(inner, level + 1);
 }
 
 /** Whether values of the type fit one cell: neither null alone nor nested. */
@@ -144,9 +157,10 @@ function parseRecord(attributes: Attributes, namespace: string, names: Names): R
 }
 
 function parseField(field: Attributes, namespace: string, names: Names): FieldNode {
+  const name = stringOf(field, 'name');
   const { aliases, doc } = field;
   return {
-    name: stringOf(field, 'name'),
+    name,
     aliases: Array.isArray(aliases) ? (aliases as string[]) : [],
     type: parse(field['type'], namespace, names),
     doc: typeof doc === 'string' ? doc : undefined,

@@ -14,6 +14,20 @@ async function loadText(text: string): Promise<unknown> {
   return loadContract(directory, 'order');
 }
 
+function arraysWithin(levels: number): string {
+  const [open, close] = ['{"type":"array","items":', '}'].map((text) => text.repeat(levels));
+  return `{"type":"record","name":"R","fields":[{"name":"a","type":${open}"int"${close}}]}`;
+}
+
+/** Each holds the one before it, by its name. */
+function recordsWithin(levels: number): string {
+  const fields = Array.from({ length: levels }, (_one, at) => {
+    const inner = { name: 'inner', type: at === 0 ? 'int' : `T${at - 1}` };
+    return { name: `f${at}`, type: { type: 'record', name: `T${at}`, fields: [inner] } };
+  });
+  return JSON.stringify({ type: 'record', name: 'R', fields });
+}
+
 describe('contracts', () => {
   it.each(['click', 'user', 'device', 'url'])('%s in git is valid', async (name) => {
     const contract = await loadContract(inGit, name);
@@ -30,10 +44,24 @@ describe('contracts', () => {
     ['"string"', 'contract order: it is a string, not a record'],
     ['{"type":"record","name":"R"}', 'record R has no fields'],
     ['{"type":"record","name":"R","fields":[]}', 'has no fields'],
-    ['{"type":"record","name":"R","fields":[{"name":"a"}]}', 'an Avro type is'],
+    [
+      '{"type":"record","name":"R","fields":[{"name":"a"}]}',
+      'contract order: it is an invalid Avro schema: an Avro type is',
+    ],
+    ['{"type":"record","name":"R","fields":[null]}', 'Avro type or field lacks its name'],
   ])('%s is refused: %s', async (text, message) => {
     await expect(loadText(text)).rejects.toMatchObject({ kind: 'config' });
     await expect(loadText(text)).rejects.toThrow(message);
+  });
+
+  it('of any depth are refused in words', async () => {
+    const arrays = loadText(arraysWithin(6_000));
+    await expect(arrays).rejects.toThrow(
+      'it is an invalid Avro schema: types are nested too deeply',
+    );
+    const records = loadText(recordsWithin(1_000));
+    const reason = /field f\d+(\.inner)+ is a record within more than 100 others/;
+    await expect(records).rejects.toThrow(reason);
   });
 });
 
