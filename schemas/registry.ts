@@ -115,7 +115,11 @@ async function readVersion(
 ): Promise<RegisteredSchema | undefined> {
   const body = await http.find(path);
   if (body === undefined) return undefined;
-  const { id, version, schema } = body;
+  const { id, version, schema, schemaType = 'AVRO' } = body;
+  if (schemaType !== 'AVRO') {
+    const kind = String(schemaType);
+    throw new ContractError('config', `${path} of the schema registry is ${kind}, not Avro`);
+  }
   return {
     schemaId: Number(id),
     version: Number(version),

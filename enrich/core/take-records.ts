@@ -153,7 +153,7 @@ export function frameFailure(length: number, schemaId: number): DecodeFailure {
   }
   return {
     kind: 'unknown-schema-id',
-    message: `the registry has no schema with id ${schemaId}`,
+    message: `the registry has no Avro schema with id ${schemaId}`,
   };
 }
 

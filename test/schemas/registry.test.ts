@@ -94,6 +94,15 @@ describe('a registry with faults', () => {
     expect(await open(url).schemaById(1)).toBe('unknown');
   });
 
+  it('that holds no Avro under a subject says what it is', async () => {
+    const body = '{"id":1,"version":1,"schemaType":"JSON","schema":"{}"}';
+    const failure = open(await serve(answer(200, body))).latest('s-value');
+    await expect(failure).rejects.toMatchObject({ kind: 'config' });
+    await expect(failure).rejects.toThrow(
+      '/subjects/s-value/versions/latest of the schema registry is JSON, not Avro',
+    );
+  });
+
   it('that refuses the credentials names their keys', async () => {
     let authorization: string | undefined;
     const url = await serve((request, response) => {
