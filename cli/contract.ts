@@ -78,7 +78,7 @@ export function addContractCommands(program: Command): void {
     .description(
       'print the contracts and the table as a document of the Open Data Contract Standard',
     )
-    .option('--release <version>', 'the version that the document says it is', '1.0.0')
+    .option('--release <version>', 'the version that the document says it is', release, '1.0.0')
     .addHelpText('after', EXPORT_NOTES)
     .action((_options, command: Command) => exportContracts(command.optsWithGlobals()));
 }
@@ -121,6 +121,11 @@ function againstOption(): Option {
 
 function levelOption(description: string): Option {
   return new Option('--mode <level>', description).choices(compatibilityLevels);
+}
+
+function release(text: string): string {
+  if (text.trim() !== '') return text;
+  throw new InvalidArgumentError('expected a version, such as 2.3.0.');
 }
 
 function count(text: string): number {

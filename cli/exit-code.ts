@@ -31,7 +31,7 @@ export function describeForUser(error: unknown): string {
   const lines: string[] = [];
   let current: unknown = error;
   for (let depth = 0; depth < 5 && current instanceof Error; depth++) {
-    const text = current.message || current.name;
+    const text = (current.message || current.name).trimEnd();
     if (!lines.some((line) => line.includes(text)))
       lines.push(depth === 0 ? text : `caused by: ${text}`);
     current = current.cause;

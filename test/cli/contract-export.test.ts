@@ -33,6 +33,12 @@ describe('contract export', () => {
     ]);
   });
 
+  it.each(['', ' '])('the version %j is none: it ends with 2', async (version) => {
+    const refused = await runCli(['contract', 'export', '--release', version]);
+    expect(refused).toMatchObject({ code: 2, stdout: '' });
+    expect(refused.stderr).toContain('expected a version, such as 2.3.0');
+  });
+
   it('has logical and physical types, what is required, keys, joins and descriptions', () => {
     expect(property('click', 'event_time')).toEqual({
       name: 'event_time',

@@ -32,6 +32,13 @@ describe('the message for the user', () => {
     ]);
   });
 
+  it('has no empty line where a cause ends with one', () => {
+    const cause = new Error('Command failed: git\nfatal: not a git repository\n');
+    expect(describeForUser(new EnrichError('config', 'no repository', { cause }))).not.toMatch(
+      /\n\s*(\n|$)/,
+    );
+  });
+
   it('tells of the stack only where a connection was refused', () => {
     const cause = new AggregateError([Object.assign(new Error('x'), { code: 'ECONNREFUSED' })]);
     const refused = new EnrichError('unavailable', 'Trino: nothing listens', { cause });
