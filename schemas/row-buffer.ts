@@ -74,7 +74,8 @@ export const columnBytesMax = 1 << 30;
 /** What an empty buffer keeps of it for the next rows: what was grown for one large record is given back. */
 const keptBytesMax = columnBytesMax / 4;
 
-const innerRowsInitial = 1024;
+/** The rows that what a list or a map holds has room for at first. */
+export const innerRowsInitial = 1024;
 
 /** What a bytes column starts with: this, or so much for each row where that is less. */
 const columnBytesInitial = 1 << 16;
@@ -140,8 +141,8 @@ function claim({ name, grown }: BufferColumn, bytes: number): void {
   grown.bytes += bytes;
 }
 
-/** What a row takes in a column, beside the bytes of texts and what is in lists and maps. */
-function bytesOfRow(column: BufferColumn): number {
+/** The bytes that a row takes in a column, beside those of texts and of what is in lists and maps. */
+export function bytesOfRow(column: BufferColumn): number {
   switch (column.kind) {
     case 'boolean':
       return 2;

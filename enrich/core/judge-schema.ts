@@ -1,10 +1,7 @@
 import type { AvroObject, Contract } from '../../schemas/contract.ts';
-import {
-  evolveContract,
-  pinnedSchema,
-  schemaChanges,
-  standaloneFields,
-} from '../../schemas/schema-change.ts';
+import { fieldPaths } from '../../schemas/field-paths.ts';
+import { pinnedSchema } from '../../schemas/pinned-schema.ts';
+import { evolveContract, schemaChanges } from '../../schemas/schema-change.ts';
 import type { SchemaChange } from '../../schemas/schema-change.ts';
 import type { EvolutionConfig } from '../config/pipeline-config.ts';
 
@@ -17,7 +14,7 @@ export type SchemaVerdict =
       kind: 'read';
       /** The contract that reads them, grown where the schema calls for it. */
       contract: Contract;
-      /** Fields whose column is another than by the contract of the start, as rows of this schema need it. */
+      /** Paths of what is another column than by the contract of the start, or part of one, as rows of this schema need it. */
       carries: ReadonlySet<string>;
       /** The writer's schema as contracts that grow from this one are to read it too. */
       pinned: AvroObject;
@@ -39,7 +36,7 @@ export function judgeSchema(options: {
   current: Contract;
   writer: AvroObject;
   evolution: EvolutionConfig;
-  /** Why a field of a contract cannot be the table's column; undefined where it can. */
+  /** Why what stands at a path in a contract cannot be that of the table; undefined where it can. */
   misfit: (contract: Contract, field: string) => string | undefined;
 }): SchemaVerdict {
   const { base, current, writer, evolution, misfit } = options;
@@ -67,7 +64,7 @@ export function judgeSchema(options: {
     return { kind: policy, changes: others };
   }
   const pinned = pinnedSchema(contract, writer);
-  const carries = carriedFields({ base, contract, writer, pinned, evolution });
+  const carries = carriedPaths({ base, contract, writer, pinned, evolution });
   return { kind: 'read', contract, carries, pinned, followed, ignored: others };
 }
 
@@ -76,10 +73,10 @@ function asItStands(contract: Contract, pinned: AvroObject): SchemaVerdict {
 }
 
 /**
- * Fields that the contract of the start lacks and the schema has, and those in which it differs from that as is allowed.
+ * What the contract of the start lacks and the schema has, and that in which it differs from it as is allowed, at any depth.
  * Where it differs in more than that, rows of it that can be read have what is allowed all the same.
  */
-function carriedFields(of: {
+function carriedPaths(of: {
   base: Contract;
   contract: Contract;
   writer: AvroObject;
@@ -87,26 +84,11 @@ function carriedFields(of: {
   evolution: EvolutionConfig;
 }): ReadonlySet<string> {
   const { base, contract, writer, pinned, evolution } = of;
-  const own = fieldNames(base.avroSchema);
-  const differing = schemaChanges(base, writer) ?? [];
-  const changed = differing.filter(
-    ({ kind, field }) => own.has(field) && evolution.allow.has(kind),
-  );
-  const others = fieldNames(contract.avroSchema).difference(own).intersection(fieldNames(pinned));
-  return new Set([...changed.map(({ field }) => field), ...others]);
-}
-
-function fieldNames({ fields = [] }: AvroObject): ReadonlySet<string> {
-  return new Set(fields.map(({ name }) => name));
-}
-
-/** The contract of the start with these fields, and no others, as they are in what it has grown to. */
-export function withFields(base: Contract, grown: Contract, names: ReadonlySet<string>): Contract {
-  const own = standaloneFields(base);
-  const fields = [...standaloneFields(grown)].flatMap(([name, field]) =>
-    names.has(name) ? field : (own.get(name) ?? []),
-  );
-  return { ...base, avroSchema: { ...base.avroSchema, fields } };
+  const own = fieldPaths(base);
+  const changed = (schemaChanges(base, writer) ?? [])
+    .filter(({ kind, field }) => own.has(field) && evolution.allow.has(kind))
+    .map(({ field }) => field);
+  return fieldPaths(contract, pinned).difference(own).union(new Set(changed));
 }
 
 /** A change in words: what differs, and of which kind. */

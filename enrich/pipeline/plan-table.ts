@@ -2,9 +2,9 @@ import { childFields } from '@iceberg-js/rest-client-shim/spec/field-ids.ts';
 import type { TableLayout } from '@iceberg-js/rest-client-shim/write/write-data-files.ts';
 import { layoutOf } from '@iceberg-js/rest-client-shim/write/write-data-files.ts';
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
-import type { NestedField } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
-import { outermost } from '../../schemas/evolve-fields.ts';
-import type { TableChange } from '../../schemas/evolve-fields.ts';
+import type { IcebergType, NestedField } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
+import { pathWithin } from '../../schemas/contract-field.ts';
+import type { RefusedChange } from '../../schemas/evolve-fields.ts';
 import type { Contract } from '../../schemas/contract.ts';
 import { ContractError } from '../../schemas/error.ts';
 import { planEvolution } from '../../schemas/plan-evolution.ts';
@@ -22,7 +22,7 @@ const EVOLVED_COLUMNS_MAX = 256;
 
 /** How a commit is written to the table as it is, and what becomes of its schema with it. */
 export type TablePlan = {
-  /** The columns that are written, by name, with the table's ids and types. */
+  /** The columns that are written, by name, with the table's ids and types; of nested types what is written of them. */
   columns: ReadonlyMap<string, TableColumn>;
   /** What becomes of the table; undefined where it stays as it is. */
   evolution: TableEvolution | undefined;
@@ -50,10 +50,8 @@ export function planTable(options: {
     formerNames: formerNames(options),
     allows: allowedBy(config),
   });
-  const refused = new Set(plan.refused.map(({ column }) => outermost(column)));
-  const wanted = new Set(columns.map(({ name }) => name));
-  const { fields } = plan.tableSchema;
-  const written = fields.filter(({ name }) => wanted.has(name) && !refused.has(name));
+  const leftOut = new Set(plan.refused.map(refusedPath));
+  const written = writtenFields({ path: '', leftOut }, plan.tableSchema.fields, columns);
   const isEvolved = plan.updates.length > 0;
   return {
     columns: new Map(written.map(({ id, name, type }) => [name, { id, type }])),
@@ -63,24 +61,80 @@ export function planTable(options: {
   };
 }
 
-/** Why a field of a contract cannot be the table's column, whether no table or the policy refuses; undefined where it can. */
+/** What is not written where the table does not take a change: the change's path, or what lacks a field that it requires. */
+export function refusedPath({ column, kind }: RefusedChange): string {
+  return kind === 'drop-field' ? column.slice(0, Math.max(0, column.lastIndexOf('.'))) : column;
+}
+
+type Place = { path: string; leftOut: ReadonlySet<string> };
+
+function writtenFields(
+  { path, leftOut }: Place,
+  fields: readonly NestedField[],
+  wanted: readonly NestedField[],
+): NestedField[] {
+  const wishes = new Map(wanted.map((field) => [field.name, field]));
+  return fields.flatMap((field) => {
+    const wish = wishes.get(field.name);
+    if (wish === undefined) return [];
+    const at = { path: pathWithin(path, 'struct', field.name), leftOut };
+    const type = writtenType(at, field.type, wish.type);
+    return type === undefined ? [] : [{ ...field, type }];
+  });
+}
+
+/** The table's type with what is written of it; undefined for nothing. */
+function writtenType(
+  { path, leftOut }: Place,
+  type: IcebergType,
+  wanted: IcebergType,
+): IcebergType | undefined {
+  if (leftOut.has(path)) return undefined;
+  if (typeof type === 'string' || typeof wanted === 'string') return type;
+  if (type.type === 'struct' && wanted.type === 'struct') {
+    const fields = writtenFields({ path, leftOut }, type.fields, wanted.fields);
+    return fields.length === 0 ? undefined : { ...type, fields };
+  }
+  if (type.type === 'list' && wanted.type === 'list') {
+    const items = { path: pathWithin(path, 'list', ''), leftOut };
+    const element = writtenType(items, type.element, wanted.element);
+    return element === undefined ? undefined : { ...type, element };
+  }
+  if (type.type === 'map' && wanted.type === 'map') {
+    if (leftOut.has(pathWithin(path, 'map', 'key'))) return undefined;
+    const values = { path: pathWithin(path, 'map', ''), leftOut };
+    const value = writtenType(values, type.value, wanted.value);
+    return value === undefined ? undefined : { ...type, value };
+  }
+  return undefined;
+}
+
+/**
+ * Why what stands at a path in a contract cannot be that of the table, whether no table or the policy refuses; undefined
+ * where it can.
+ */
 export function misfitOf(
   options: Parameters<typeof planTable>[0] & { field: string },
 ): string | undefined {
   const { field } = options;
   try {
     const { refused, evolution } = planTable(options);
-    const isIts = ({ column }: { column: string }): boolean => outermost(column) === field;
+    const isIts = ({ column }: { column: string }): boolean =>
+      isWithin(column, field) || isWithin(field, column);
     const refusal = refused.find(isIts);
     if (refusal !== undefined) {
       return `${refusal.column === field ? 'it' : refusal.column} ${refusal.reason}`;
     }
-    const isAdded = (change: TableChange): boolean => change.kind === 'add-field' && isIts(change);
-    return evolution?.changes.some(isAdded) === true ? largeness(evolution) : undefined;
+    const added = evolution?.changes.filter(({ kind }) => kind === 'add-field') ?? [];
+    return evolution !== undefined && added.some(isIts) ? largeness(evolution) : undefined;
   } catch (error) {
     if (error instanceof ContractError) return error.message;
     throw error;
   }
+}
+
+function isWithin(path: string, outer: string): boolean {
+  return path.startsWith(outer) && ['', '.', '[', '{'].includes(path.charAt(outer.length));
 }
 
 /** How files of the plan look: with the evolved schema as the current one. */

@@ -1,9 +1,10 @@
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import type { AvroObject, Contract } from '../../schemas/contract.ts';
-import { outermost } from '../../schemas/evolve-fields.ts';
+import { fieldPaths } from '../../schemas/field-paths.ts';
+import { partlyGrown } from '../../schemas/partly-grown.ts';
 import type { ContractSet } from '../config/check-contracts.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
-import { changeTexts, withFields } from '../core/judge-schema.ts';
+import { changeTexts } from '../core/judge-schema.ts';
 import type { SchemaVerdict } from '../core/judge-schema.ts';
 import { EnrichError } from '../error.ts';
 import type { Logger } from '../log.ts';
@@ -11,7 +12,7 @@ import type { Metrics } from '../metrics.ts';
 import type { Lesson } from '../worker/click-worker.ts';
 import { judgeWriters } from './judge-writer.ts';
 import type { PipelineStatus } from './pipeline-status.ts';
-import { planTable } from './plan-table.ts';
+import { planTable, refusedPath } from './plan-table.ts';
 import type { TablePlan } from './plan-table.ts';
 import { refusalTexts, unfit } from './tables.ts';
 import type { TableHandle } from './tables.ts';
@@ -37,7 +38,7 @@ export class StreamEvolution {
   readonly #context: EvolutionContext;
   #contract: Contract;
   readonly #verdicts = new WeakMap<AvroObject, SchemaVerdict>();
-  /** By schema id, where rows of it need other columns than those of the start. */
+  /** By schema id, where rows of it need other columns than those of the start: the paths of what differs. */
   readonly #carries = new Map<number, ReadonlySet<string>>();
   readonly #paused = new Map<number, string>();
   /** Why columns were left out, as far as that is told. */
@@ -92,21 +93,20 @@ export class StreamEvolution {
   }
 
   /**
-   * How rows of these schemas are written to the table as it is. Errors: `config` where it does not take a column that the
-   * contract had from the start; one that it has grown since and that the table does not take is left out.
+   * How rows of these schemas are written to the table as it is. Errors: `config` where it does not take what the contract
+   * had from the start; what has come since, be it a column or within one, and the table does not take is left out.
    */
   plan(schemaIds: ReadonlySet<number>, metadata: TableMetadata): TablePlan {
     const { config, contracts, table } = this.#context;
-    const names = new Set([...schemaIds].flatMap((id) => [...(this.#carries.get(id) ?? [])]));
+    const paths = new Set([...schemaIds].flatMap((id) => [...(this.#carries.get(id) ?? [])]));
     const { currentSchemaId, lastColumnId, schemas } = metadata;
-    const key = [currentSchemaId, lastColumnId, schemas.length, ...names].join(' ');
+    const key = [currentSchemaId, lastColumnId, schemas.length, ...paths].join(' ');
     const contract = this.#contract;
     if (this.#plan?.key === key && this.#plan.contract === contract) return this.#plan.plan;
-    const stream = withFields(contracts.stream, contract, names);
+    const stream = partlyGrown(contracts.stream, contract, paths);
     const plan = planTable({ config, stream, dimensions: contracts.dimensions, metadata });
-    const own = new Set(contracts.stream.avroSchema.fields.map(({ name }) => name));
-    const isNew = (path: string) => names.has(outermost(path)) && !own.has(outermost(path));
-    const fatal = plan.refused.filter(({ column }) => !isNew(column));
+    const brought = fieldPaths(stream).difference(fieldPaths(contracts.stream));
+    const fatal = plan.refused.filter((refusal) => !brought.has(refusedPath(refusal)));
     const reasons = refusalTexts(table.identifier, plan.refused);
     if (fatal.length > 0) throw unfit(table.identifier, reasons);
     this.#tellLeftOut(reasons.filter((reason) => !this.#leftOut.has(reason)));

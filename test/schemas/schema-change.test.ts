@@ -70,6 +70,12 @@ describe('a difference between a contract and a writer', () => {
     ['more digits', [field(decimal(5))], [field(decimal(9))], ['widen-type x']],
     ['more symbols', [field(colours('a'))], [field(colours('a', 'b'))], ['widen-type x']],
     [
+      'more symbols, which the contract has a default for',
+      [field({ ...colours('a'), default: 'a' })],
+      [field(colours('b'))],
+      ['widen-type x'],
+    ],
+    [
       'null where the contract has none',
       [field('int')],
       [field(['int', 'null'])],
@@ -116,11 +122,6 @@ describe('a difference between a contract and a writer', () => {
       [field({ ...colours('a'), name: 'Color' })],
     ],
     ['fewer symbols', [field(colours('a', 'b'))], [field(colours('a'))]],
-    [
-      'symbols that the contract has a default for',
-      [field({ ...colours('a'), default: 'a' })],
-      [field(colours('b'))],
-    ],
     ['a narrower type', [field('long')], [field('int')]],
     ['fewer digits', [field(decimal(9))], [field(decimal(5))]],
     ['a required value where null may be', [field(['null', 'int'])], [field('int')]],
@@ -162,34 +163,105 @@ function amount(name: string, precision: number): AvroObject {
   return { ...decimal(precision), type: 'fixed', name, size: 8 };
 }
 
-describe('a nested type that cannot be read', () => {
-  it.each<[string, AvroType, AvroType, string]>([
+const items = (type: AvroType): AvroObject => ({ type: 'array', items: type });
+const values = (type: AvroType): AvroObject => ({ type: 'map', values: type });
+const city: AvroField = { name: 'city', type: 'string' };
+
+describe('a difference within a nested type', () => {
+  it.each<[string, AvroType, AvroType, string[]]>([
+    ['a field more', address(city), address(city, zip('int')), ['add-field x.zip']],
     [
-      'of a field in a record',
-      address(zip('int')),
-      address(zip('string')),
-      "field x.zip: the writer's type cannot be read as the contract's",
+      'a field more, in items that may be null',
+      items(['null', address(city)]),
+      ['null', items(address(city, zip('int')))],
+      ['make-optional x', 'add-field x[].zip'],
     ],
     [
-      'of a field that is missing within items',
-      { type: 'array', items: address(zip('int'), { name: 'city', type: 'string' }) },
-      { type: 'array', items: address(zip('int')) },
-      'field x[].city: the writer lacks it and it has no usable default',
+      'a field more, which is no column',
+      address(city),
+      address(city, zip(['int', 'string'])),
+      ['add-field x.zip (no)'],
+    ],
+    ['wider values', ['null', values('int')], values('long'), ['widen-type x{}']],
+    [
+      'wider values that may be null',
+      values('int'),
+      values(['null', 'long']),
+      ['widen-type x{}', 'make-optional x{}'],
+    ],
+    ['items that may be null', items('string'), items(['null', 'string']), ['make-optional x[]']],
+    ['more symbols in items', items(colours('a')), items(colours('b')), ['widen-type x[]']],
+    [
+      'a field less, in a record of a record',
+      address({ name: 'in', type: { ...address(city, zip('int')), name: 'In' } }),
+      address({ name: 'in', type: { ...address(zip('int')), name: 'In' } }),
+      ['drop-field x.in.city'],
     ],
     [
-      'of values',
-      ['null', { type: 'map', values: 'int' }],
-      { type: 'map', values: 'long' },
-      "field x{}: the writer's type cannot be read as the contract's",
+      'another name, which has the old one as an alias',
+      address(zip('int'), city),
+      address({ name: 'code', type: 'int', aliases: ['zip'] }, city),
+      ['rename-field x.zip'],
     ],
-  ])('is told with the path and the rule: %s', (_, contract, writer, violation) => {
-    expect(schemaChanges(contractOf(field(contract)), writerOf(field(writer)))).toEqual([
+    ['another type', address(zip('int')), address(zip('string')), ['change-type x.zip (no)']],
+    ['another sort of nesting', items('int'), values('int'), ['change-type x (no)']],
+    ['items of no bytes', items(['null', 'int']), items('null'), ['change-type x (no)']],
+    [
+      'all of it',
+      address(zip(items(values('int')))),
+      address(zip(['null', items(['null', values(['null', 'long'])])]), city),
+      [
+        'widen-type x.zip[]{}',
+        'make-optional x.zip[]{}',
+        'make-optional x.zip[]',
+        'make-optional x.zip',
+        'add-field x.city',
+      ],
+    ],
+  ])('%s', (_, contract, writer, expected) => {
+    const [before, schema] = [contractOf(field(contract)), writerOf(field(writer))];
+    expect(kinds(before, schema)?.toSorted()).toEqual(expected.toSorted());
+    const after = followed(before, schema);
+    const left = expected.filter((text) => text.endsWith(' (no)'));
+    expect(kinds(after, schema), 'and what is followed is none any more').toEqual(left);
+    expect(kinds(after, before.avroSchema), 'nor has its own').toEqual([]);
+  });
+
+  it.each<[string, AvroType, AvroType]>([
+    ['the order', address(city, zip('int')), address(zip('int'), city)],
+    ['a field less, with a default', address(city, { ...zip('int'), default: 0 }), address(city)],
+    ['a narrower type', values('long'), values('int')],
+    [
+      'one type of several',
+      address(city),
+      [address(city), { ...address(city, zip('int')), name: 'Other' }],
+    ],
+  ])('is none: %s', (_, contract, writer) => {
+    expect(kinds(contractOf(field(contract)), writerOf(field(writer)))).toEqual([]);
+  });
+
+  it('is told with its path and its types', () => {
+    const contract = contractOf(field(items(address(zip('int'), city))));
+    const writer = writerOf(field(items(address(zip('string'), { ...city, type: items('int') }))));
+    expect(schemaChanges(contract, writer)).toEqual([
+      { kind: 'change-type', field: 'x[].zip', what: 'is string, which cannot be read as int' },
       {
         kind: 'change-type',
-        field: 'x',
-        what: `cannot be read as the contract has it: ${violation}`,
+        field: 'x[].city',
+        what: 'is an array, which cannot be read as string',
       },
     ]);
+  });
+
+  it('leaves a type of that name elsewhere as it is', () => {
+    const contract = contractOf(field(items(address(zip('int')))), { name: 'y', type: 'Address' });
+    const wide = field(items(address(zip('long'), city)));
+    const after = followed(
+      contract,
+      writerOf(wide, { name: 'y', type: { ...address(zip('int')), name: 'Y' } }),
+    );
+    const [before, now] = [contract, after].map((one) => contractFields(one).at(-1));
+    expect(now).toEqual(before);
   });
 });
 

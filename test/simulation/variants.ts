@@ -457,9 +457,9 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       {
         file: 'schemas/extend-rows.ts',
-        find: '    const fresh = createColumn(field, rowsMax, rows.grown);\n',
-        put: `    const fresh = createColumn(field, rowsMax, rows.grown);
-    if (rows.rowCount > 0) fresh.valid.fill(1, 0, rows.rowCount);
+        find: '  const fresh = createColumn(field, capacity, grown);\n',
+        put: `  const fresh = createColumn(field, capacity, grown);
+  if (rowCount > 0) fresh.valid.fill(1, 0, rowCount);
 `,
       },
     ],

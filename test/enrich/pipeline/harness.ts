@@ -418,12 +418,13 @@ export class World {
     await this.catalog.prepareCommit(request).send();
   }
 
-  /** The rows of a table as a reader finds them, each with the snapshot that added it. */
+  /** The rows of a table as a reader finds them without nested columns, each with the snapshot that added it. */
   async rows(name = 'clicks'): Promise<TableRow[]> {
     const metadata = await this.metadata(name);
     const tableSchema = metadata.schemas.find((s) => s.schemaId === metadata.currentSchemaId);
     if (tableSchema === undefined) throw new Error('the table has no schema');
-    const columnNames = tableSchema.fields.map((field) => field.name);
+    const flat = tableSchema.fields.filter(({ type }) => typeof type === 'string');
+    const columnNames = flat.map((field) => field.name);
     const rows: TableRow[] = [];
     for await (const { dataFile, snapshotId } of scanDataFiles({ store: this.store, metadata })) {
       const file = await readDataFile({ store: this.store, dataFile, tableSchema, columnNames });

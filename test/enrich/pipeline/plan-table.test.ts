@@ -1,14 +1,7 @@
 import { expect, it } from 'vitest';
-import type { ContractSet } from '../../../enrich/config/check-contracts.ts';
 import type { AvroField, AvroType } from '../../../schemas/contract.ts';
-import { INTERVAL_MS, shippedContracts, World } from './harness.ts';
-import { clickWith, columnsOf, field, producer, withPolicy } from './producers.ts';
-
-function contractsWith(...fields: AvroField[]): ContractSet {
-  const { stream, dimensions } = shippedContracts;
-  const all = [...stream.avroSchema.fields, ...fields];
-  return { stream: { ...stream, avroSchema: { ...stream.avroSchema, fields: all } }, dimensions };
-}
+import { INTERVAL_MS, World } from './harness.ts';
+import { clickWith, columnsOf, contractsWith, field, producer, withPolicy } from './producers.ts';
 
 function box(type: AvroType): AvroField {
   const fields = [field('n', type), field('all', { type: 'array', items: type })];

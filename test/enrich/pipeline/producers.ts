@@ -1,8 +1,9 @@
 import avsc from 'avsc';
+import type { ContractSet } from '../../../enrich/config/check-contracts.ts';
 import type { EvolutionConfig } from '../../../enrich/config/pipeline-config.ts';
 import type { AvroField, AvroObject, AvroType } from '../../../schemas/contract.ts';
 import { evolvableKinds } from '../../../schemas/schema-change-kind.ts';
-import { evolving, placeOf } from './harness.ts';
+import { evolving, placeOf, shippedContracts } from './harness.ts';
 import type { StartOptions, TableRow, World } from './harness.ts';
 import { clickSchema, EVENT_TIME_MS, frame } from './records.ts';
 
@@ -21,6 +22,13 @@ const base = {
 export function clickWith(...others: AvroField[]): AvroObject {
   const names = new Set(others.map(({ name }) => name));
   return { ...clickSchema, fields: [...fields.filter(({ name }) => !names.has(name)), ...others] };
+}
+
+/** The contracts that are shipped, with fields more of the stream. */
+export function contractsWith(...others: AvroField[]): ContractSet {
+  const { stream, dimensions } = shippedContracts;
+  const all = [...stream.avroSchema.fields, ...others];
+  return { stream: { ...stream, avroSchema: { ...stream.avroSchema, fields: all } }, dimensions };
 }
 
 export const field = (name: string, type: AvroType): AvroField => ({ name, type });

@@ -1,22 +1,23 @@
-import type { IcebergType } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
+import type { IcebergType, NestedField } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import { describe, expect, it } from 'vitest';
 import { createMetrics } from '../../../enrich/metrics.ts';
 import { PipelineStatus } from '../../../enrich/pipeline/pipeline-status.ts';
 import { StreamEvolution } from '../../../enrich/pipeline/stream-evolution.ts';
-import type { AvroObject } from '../../../schemas/contract.ts';
+import type { AvroField, AvroObject } from '../../../schemas/contract.ts';
+import { fieldPaths } from '../../../schemas/field-paths.ts';
 import { pipelineConfig, shippedContracts, World } from './harness.ts';
 import type { StartOptions } from './harness.ts';
-import { clickWith, field, withPolicy } from './producers.ts';
+import { clickWith, contractsWith, field, withPolicy } from './producers.ts';
 import { virtualClock } from './virtual-time.ts';
 
-async function openEvolution(config?: StartOptions['config']) {
-  const { world } = await World.started();
+async function openEvolution(config?: StartOptions['config'], contracts = shippedContracts) {
+  const { world } = await World.started({ contracts });
   const metadata = await world.metadata();
   const warnings: unknown[] = [];
   const table = { identifier: { namespace: ['lake'], name: 'clicks' }, metadata };
   const evolution = new StreamEvolution({
     config: { ...pipelineConfig(), ...config },
-    contracts: shippedContracts,
+    contracts,
     table,
     logger: {
       info: () => undefined,
@@ -33,11 +34,16 @@ async function openEvolution(config?: StartOptions['config']) {
     evolution.plan(new Set(schemaIds), table.metadata).columns.get(column)?.type;
   /** Somebody else adds these columns to the table. */
   const add = (...columns: (readonly [string, IcebergType])[]): void => {
-    const { schemas, lastColumnId, currentSchemaId } = table.metadata;
+    const { lastColumnId } = table.metadata;
     const added = columns.map(([name, type], index) => {
       return { id: lastColumnId + 100 * (index + 1), name, type, required: false };
     });
-    const fields = [...(schemas.at(-1)?.fields ?? []), ...added];
+    alter((fields) => [...fields, ...added]);
+  };
+  /** Somebody else changes the columns of the table. */
+  const alter = (edit: (fields: readonly NestedField[]) => NestedField[]): void => {
+    const { schemas, lastColumnId, currentSchemaId } = table.metadata;
+    const fields = edit(schemas.at(-1)?.fields ?? []);
     table.metadata = {
       ...table.metadata,
       schemas: [...schemas, { schemaId: currentSchemaId + 1, fields }],
@@ -45,7 +51,7 @@ async function openEvolution(config?: StartOptions['config']) {
       lastColumnId: lastColumnId + 1000,
     };
   };
-  return { evolution, meet, typeOf, add, warnings };
+  return { evolution, meet, typeOf, add, alter, warnings };
 }
 
 it('a plan that was made before the contract has grown is not the plan of rows that came after', async () => {
@@ -74,6 +80,110 @@ it('a new column that has another type in the table by now is left out, and so i
   expect([typeOf('score', 1), typeOf('home', 1)]).toEqual([undefined, undefined]);
   expect([typeOf('tag', 1), typeOf('duration_ms', 1)]).toEqual(['string', 'int']);
 });
+
+/** A field `geo` of records. */
+const record = (...fields: AvroField[]): AvroField =>
+  field('geo', { type: 'record', name: 'Geo', fields });
+
+/** A field of lists of records. */
+const lines = (...fields: AvroField[]): AvroField =>
+  field('lines', { type: 'array', items: { type: 'record', name: 'Line', fields } });
+
+/** Somebody else gives the column `geo` a field within it, in place of one of that name. */
+const put = (name: string, type: IcebergType) => (fields: readonly NestedField[]) =>
+  fields.map((column) => {
+    if (column.name !== 'geo' || typeof column.type === 'string') return column;
+    const within = column.type.type === 'struct' ? column.type.fields : [];
+    const others = within.filter((one) => one.name !== name);
+    const added = { id: 10_000, name, type, required: false };
+    return { ...column, type: { type: 'struct' as const, fields: [...others, added] } };
+  });
+
+describe('what is new within a column of the contract', () => {
+  const [city, zip] = [field('city', 'string'), field('zip', 'string')];
+  const contracts = contractsWith(record(city, lines(field('n', 'int'))));
+  const brings = clickWith(record(city, zip, lines(field('n', 'long'), field('text', 'string'))));
+  const open = () => openEvolution(withPolicy().config, contracts);
+
+  it('comes with rows that bring it and is left out where the table has something else by now', async () => {
+    const { meet, typeOf, alter, warnings } = await open();
+    meet(1, brings);
+    expect(pathsOf(typeOf('geo'))).toEqual(['city string', 'lines[].n int']);
+    expect(pathsOf(typeOf('geo', 1))).toEqual([
+      'city string',
+      'lines[].n long',
+      'lines[].text string',
+      'zip string',
+    ]);
+    alter(put('zip', 'int'));
+    expect(pathsOf(typeOf('geo', 1))).toEqual([
+      'city string',
+      'lines[].n long',
+      'lines[].text string',
+    ]);
+    expect(warnings).toMatchObject([
+      { reasons: ['column geo.zip is int in the table and cannot become string'] },
+    ]);
+  });
+
+  it('stays out of plans for rows that lack it, whatever the table has under its name', async () => {
+    const { meet, typeOf, alter } = await open();
+    meet(1, brings);
+    alter(put('zip', 'int'));
+    expect(pathsOf(typeOf('geo'))).toEqual(['city string', 'lines[].n int']);
+  });
+
+  it('is for the policy where the table has something else from the start', async () => {
+    const { meet, typeOf, alter, warnings } = await open();
+    alter(put('zip', 'int'));
+    meet(1, brings);
+    expect(warnings).toMatchObject([
+      {
+        ignored: [
+          'field geo.zip is not in the contract, and it is int in the table and cannot become string (add-field)',
+        ],
+      },
+    ]);
+    expect(pathsOf(typeOf('geo', 1))).toEqual([
+      'city string',
+      'lines[].n long',
+      'lines[].text string',
+    ]);
+  });
+
+  it('is read by no schema that was read without it', async () => {
+    const { evolution, meet, alter } = await open();
+    alter(put('zip', 'int'));
+    const lesson = evolution.lessonOf(new Map([[1, brings]]), new Set());
+    alter(put('zip', 'string'));
+    meet(2, clickWith(record(city, zip, lines(field('n', 'int')))));
+    const { contract } = evolution.lessonOf(new Map(), new Set());
+    const told = lesson.avroSchemas.get(1);
+    expect(told).toBeTypeOf('object');
+    const paths = fieldPaths(contract, told as AvroObject);
+    expect(paths).toContain('geo.city');
+    expect(fieldPaths(contract)).toContain('geo.zip');
+    expect(paths).not.toContain('geo.zip');
+  });
+
+  it('stops the pipeline only where the contract of the start has it', async () => {
+    const { meet, typeOf, alter } = await open();
+    meet(1, brings);
+    alter(put('city', 'int'));
+    expect(() => typeOf('geo', 1)).toThrow('column geo.city is int in the table');
+  });
+});
+
+/** `path type` of all values within a type. */
+function pathsOf(type: unknown, path = ''): string[] {
+  if (typeof type === 'string') return [`${path} ${type}`];
+  const nested = type as Exclude<IcebergType, string>;
+  if (nested.type === 'list') return pathsOf(nested.element, `${path}[]`);
+  if (nested.type === 'map') return pathsOf(nested.value, `${path}{}`);
+  return nested.fields
+    .flatMap((one) => pathsOf(one.type, path === '' ? one.name : `${path}.${one.name}`))
+    .toSorted();
+}
 
 it('rows of a schema that is read without a field need no column of its name', async () => {
   const { meet, typeOf, add } = await openEvolution(
