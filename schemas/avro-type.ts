@@ -1,3 +1,11 @@
+import {
+  isAvroName,
+  isFullName,
+  wrongAliases,
+  wrongEnum,
+  wrongNamespace,
+  wrongScale,
+} from './avro-rules.ts';
 import { ContractError } from './error.ts';
 
 /**
@@ -53,6 +61,13 @@ export type FieldNode = {
 };
 
 type Names = Map<string, AvroNode>;
+type Scope = {
+  namespace: string;
+  names: Names;
+  /** Of the field: `a.b`, `a[]` for what an array holds, `a{}` for the values of a map; empty for the schema itself. */
+  path: string;
+  strict: boolean;
+};
 type Attributes = Readonly<Record<string, unknown>>;
 
 const primitiveKinds: ReadonlySet<string> = new Set<PrimitiveKind>([
@@ -66,12 +81,23 @@ const primitiveKinds: ReadonlySet<string> = new Set<PrimitiveKind>([
 ]);
 
 /**
- * Resolves names and checks the form of an Avro schema given as JSON.
- * Errors: `config`, naming what is wrong. Source: Avro specification 1.12, "Schema Declaration".
+ * Resolves names and checks the form of an Avro schema given as JSON, as far as it must be right for its records to be
+ * read: what others have registered and written may have odd names.
+ * Errors: `config`, naming the field and what is wrong. Source: Avro specification 1.12, "Schema Declaration".
  */
 export function parseAvroType(avroSchema: unknown): AvroNode {
   assertShallow(avroSchema, 0);
-  return parse(avroSchema, '', new Map());
+  return parse(avroSchema, { namespace: '', names: new Map(), path: '', strict: false });
+}
+
+/**
+ * Checks that a schema is Avro to the letter, but for defaults of fields and logical types: names, namespaces, symbols,
+ * aliases, each type defined once and before it is named. Registries and libraries of all languages take such a schema.
+ * Errors: `config`, naming the field, what is wrong and what to do. Source: Avro specification 1.12, "Schema Declaration".
+ */
+export function assertAvro(avroSchema: unknown): void {
+  assertShallow(avroSchema, 0);
+  parse(avroSchema, { namespace: '', names: new Map(), path: '', strict: true });
 }
 
 /** Objects and arrays of JSON within each other; an array or a map is one, an optional record four. */
@@ -81,7 +107,10 @@ const LEVELS_MAX = 400;
 function assertShallow(value: unknown, level: number): void {
   if (typeof value !== 'object' || value === null) return;
   if (level > LEVELS_MAX) {
-    throw invalid(`types are nested too deeply, in more than ${LEVELS_MAX} levels of JSON`);
+    throw invalid(
+      { path: '' },
+      `types are nested too deeply, in more than ${LEVELS_MAX} levels of JSON: send fewer levels, or text`,
+    );
   }
   for (const inner of Object.values(value)) assertShallow(inner, level + 1);
 }
@@ -97,120 +126,178 @@ export function withoutNull(node: AvroNode): AvroNode {
   return node.branches.find(({ kind }) => kind !== 'null') ?? node;
 }
 
-function parse(type: unknown, namespace: string, names: Names): AvroNode {
-  if (typeof type === 'string') return parseName(type, namespace, names);
-  if (Array.isArray(type)) {
-    return { kind: 'union', branches: type.map((branch) => parse(branch, namespace, names)) };
-  }
+function parse(type: unknown, scope: Scope): AvroNode {
+  if (typeof type === 'string') return parseName(type, scope);
+  if (Array.isArray(type)) return parseUnion(type, scope);
   if (typeof type !== 'object' || type === null) {
-    throw invalid(`an Avro type is a name, an object or a union, got ${JSON.stringify(type)}`);
+    const got = type === undefined ? 'nothing' : JSON.stringify(type);
+    throw invalid(scope, `an Avro type is a name, an object or a union, got ${got}`);
   }
-  return parseObject(type as Attributes, namespace, names);
+  return parseObject(type as Attributes, scope);
 }
 
-function parseName(name: string, namespace: string, names: Names): AvroNode {
+function parseName(name: string, scope: Scope): AvroNode {
+  const { namespace, names, strict } = scope;
   if (name === 'null') return { kind: 'null' };
   if (primitiveKinds.has(name)) return { kind: name as PrimitiveKind, logical: {} };
-  const known = names.get(fullName(name, namespace)) ?? names.get(name);
-  if (known === undefined) throw invalid(`the type ${name} is not defined`);
-  return known;
+  const full = fullName(name, namespace);
+  const known = names.get(full) ?? (strict ? undefined : names.get(name));
+  if (known !== undefined) return known;
+  const remedy = 'correct its name, or define it where it first stands';
+  throw invalid(scope, `the type ${full} is not defined: ${remedy}`);
 }
 
-function parseObject(attributes: Attributes, namespace: string, names: Names): AvroNode {
+function parseUnion(types: readonly unknown[], scope: Scope): AvroNode {
+  const branches = types.map((branch) => parse(branch, scope));
+  if (scope.strict && branches.some(({ kind }) => kind === 'union')) {
+    throw invalid(scope, 'a union holds a union: write the types of both into one');
+  }
+  return { kind: 'union', branches };
+}
+
+function parseObject(attributes: Attributes, scope: Scope): AvroNode {
   const { type } = attributes;
   const logical = logicalOf(attributes);
+  if (scope.strict) assertNone(scope, wrongScale(attributes));
   switch (type) {
     case 'record':
     case 'error':
-      return parseRecord(attributes, namespace, names);
+      return parseRecord(attributes, scope);
     case 'enum':
-      return parseEnum(attributes, namespace, names, logical);
+      return parseEnum(attributes, scope, logical);
     case 'fixed':
-      return parseFixed(attributes, namespace, names, logical);
+      return parseFixed(attributes, scope, logical);
     case 'array':
-      return { kind: 'array', items: parse(attributes['items'], namespace, names) };
+      return { kind: 'array', items: parse(attributes['items'], within(scope, '[]')) };
     case 'map':
-      return { kind: 'map', values: parse(attributes['values'], namespace, names) };
+      return { kind: 'map', values: parse(attributes['values'], within(scope, '{}')) };
     default:
-      return typeof type === 'string' && primitiveKinds.has(type)
-        ? { kind: type as PrimitiveKind, logical }
-        : parse(type, namespace, names);
+      return parseWrapped(type, scope, logical);
   }
 }
 
-function parseRecord(attributes: Attributes, namespace: string, names: Names): RecordNode {
-  const name = fullName(stringOf(attributes, 'name'), namespaceOf(attributes, namespace));
-  const record: RecordNode = {
-    kind: 'record',
-    name,
-    aliases: aliasesOf(attributes, name),
-    fields: [],
-  };
-  names.set(name, record);
-  const inner = namespaceIn(name);
+/** An object around a primitive type; writers have other types in it too. */
+function parseWrapped(type: unknown, scope: Scope, logical: Logical): AvroNode {
+  if (typeof type === 'string' && primitiveKinds.has(type)) {
+    return { kind: type as PrimitiveKind, logical };
+  }
+  const node = parse(type, scope);
+  if (scope.strict && type !== 'null') {
+    const written = typeof type === 'string' ? type : 'a type';
+    const remedy = 'write what its type is in place of the object';
+    throw invalid(scope, `an object has ${written} as its type and adds nothing: ${remedy}`);
+  }
+  return node;
+}
+
+function parseRecord(attributes: Attributes, scope: Scope): RecordNode {
+  const head = headOf(attributes, scope);
+  const { name } = head;
+  const record: RecordNode = { kind: 'record', ...head, fields: [] };
+  define(record, scope);
+  const inner = { ...scope, namespace: namespaceIn(name) };
   const { fields } = attributes;
-  if (!Array.isArray(fields)) throw invalid(`record ${name} has no fields`);
-  for (const field of fields as Attributes[]) record.fields.push(parseField(field, inner, names));
-  const seen = new Set(record.fields.map((field) => field.name));
-  if (seen.size !== record.fields.length) throw invalid(`record ${name} names a field twice`);
+  if (!Array.isArray(fields))
+    throw invalid(scope, `record ${name} has no fields: give it a list of them`);
+  const seen = new Set<string>();
+  for (const attributesOf of fields as Attributes[]) {
+    const field = parseField(attributesOf, inner, record);
+    if (seen.has(field.name)) {
+      const remedy = 'rename one of them, or take it away';
+      throw invalid(scope, `record ${name} names a field twice, ${field.name}: ${remedy}`);
+    }
+    seen.add(field.name);
+    record.fields.push(field);
+  }
   return record;
 }
 
-function parseField(field: Attributes, namespace: string, names: Names): FieldNode {
-  const name = stringOf(field, 'name');
-  const { aliases, doc } = field;
+const orders: ReadonlySet<unknown> = new Set([undefined, 'ascending', 'descending', 'ignore']);
+
+function parseField(field: Attributes, scope: Scope, record: RecordNode): FieldNode {
+  const name = stringOf(field, 'name', scope);
+  const { aliases, doc, order } = field;
+  if (scope.strict && !isAvroName(name)) {
+    throw invalid(scope, `record ${record.name} has a field named ${named(name)}`);
+  }
+  const inner = within(scope, scope.path === '' ? name : `.${name}`);
+  const type = parse(field['type'], inner);
+  if (scope.strict) {
+    assertNone(inner, wrongAliases(aliases));
+    if (!orders.has(order)) {
+      const remedy = 'write ascending, descending or ignore, or leave it out';
+      throw invalid(inner, `its order is ${JSON.stringify(order)}: ${remedy}`);
+    }
+  }
   return {
     name,
     aliases: Array.isArray(aliases) ? (aliases as string[]) : [],
-    type: parse(field['type'], namespace, names),
+    type,
     doc: typeof doc === 'string' ? doc : undefined,
     default: field['default'],
   };
 }
 
-function parseEnum(
-  attributes: Attributes,
-  namespace: string,
-  names: Names,
-  logical: Logical,
-): EnumNode {
-  const name = fullName(stringOf(attributes, 'name'), namespaceOf(attributes, namespace));
+function parseEnum(attributes: Attributes, scope: Scope, logical: Logical): EnumNode {
+  const head = headOf(attributes, scope);
   const { symbols, default: fallback } = attributes;
   if (!Array.isArray(symbols) || symbols.some((symbol) => typeof symbol !== 'string')) {
-    throw invalid(`enum ${name} has no symbols`);
+    throw invalid(scope, `enum ${head.name} has no symbols: give it a list of texts`);
   }
-  const node: EnumNode = {
-    kind: 'enum',
-    name,
-    aliases: aliasesOf(attributes, name),
-    symbols: symbols as string[],
-    logical,
-  };
+  if (scope.strict) assertNone(scope, wrongEnum(head.name, symbols as string[], fallback));
+  const node: EnumNode = { kind: 'enum', ...head, symbols: symbols as string[], logical };
   if (typeof fallback === 'string') node.default = fallback;
-  names.set(name, node);
+  define(node, scope);
   return node;
 }
 
-function parseFixed(
-  attributes: Attributes,
-  namespace: string,
-  names: Names,
-  logical: Logical,
-): FixedNode {
-  const name = fullName(stringOf(attributes, 'name'), namespaceOf(attributes, namespace));
+/** As Avro counts: an int. */
+const FIXED_SIZE_MAX = 2 ** 31 - 1;
+
+function parseFixed(attributes: Attributes, scope: Scope, logical: Logical): FixedNode {
+  const head = headOf(attributes, scope);
   const { size } = attributes;
-  if (typeof size !== 'number' || !Number.isInteger(size) || size < 0) {
-    throw invalid(`fixed ${name} has no size`);
+  if (typeof size !== 'number' || !Number.isInteger(size) || size < 0 || size > FIXED_SIZE_MAX) {
+    throw invalid(
+      scope,
+      `fixed ${head.name} has no size: give it one of 0 to ${FIXED_SIZE_MAX} bytes`,
+    );
   }
-  const node: FixedNode = {
-    kind: 'fixed',
-    name,
-    aliases: aliasesOf(attributes, name),
-    size,
-    logical,
-  };
-  names.set(name, node);
+  const node: FixedNode = { kind: 'fixed', ...head, size, logical };
+  define(node, scope);
   return node;
+}
+
+function headOf(
+  attributes: Attributes,
+  scope: Scope,
+): { name: string; aliases: readonly string[] } {
+  const own = stringOf(attributes, 'name', scope);
+  const name = fullName(own, namespaceOf(attributes, scope.namespace));
+  if (scope.strict) {
+    assertNone(scope, wrongNamespace(attributes['namespace']));
+    const kind = String(attributes['type']);
+    if (!isFullName(own)) throw invalid(scope, `the ${kind} is named ${named(own)}`);
+    const last = own.slice(own.lastIndexOf('.') + 1);
+    if (last === 'null' || primitiveKinds.has(last)) {
+      throw invalid(scope, `the ${kind} has the name of a type of Avro's own, ${last}: rename it`);
+    }
+    assertNone(scope, wrongAliases(attributes['aliases'], isFullName));
+  }
+  return { name, aliases: aliasesOf(attributes, name) };
+}
+
+function define(node: RecordNode | EnumNode | FixedNode, scope: Scope): void {
+  const { name } = node;
+  if (scope.strict && scope.names.has(name)) {
+    const remedy = `write "${name}" alone where it stands again, or rename one of the two`;
+    throw invalid(scope, `the type ${name} is defined before: ${remedy}`);
+  }
+  scope.names.set(name, node);
+}
+
+function within(scope: Scope, step: string): Scope {
+  return { ...scope, path: `${scope.path}${step}` };
 }
 
 function logicalOf(attributes: Attributes): Logical {
@@ -242,12 +329,24 @@ function fullName(name: string, namespace: string): string {
   return name.includes('.') || namespace === '' ? name : `${namespace}.${name}`;
 }
 
-function stringOf(attributes: Attributes, property: string): string {
+function stringOf(attributes: Attributes, property: string, scope: Scope): string {
   const value = attributes?.[property];
-  if (typeof value !== 'string') throw invalid(`an Avro type or field lacks its ${property}`);
+  if (typeof value !== 'string') {
+    throw invalid(scope, `an Avro type or field lacks its ${property}: give it one`);
+  }
   return value;
 }
 
-function invalid(message: string): ContractError {
-  return new ContractError('config', `invalid Avro schema: ${message}`);
+function named(name: string): string {
+  const rule = 'a name has letters from A to Z, digits and _, and no digit first';
+  return `${JSON.stringify(name)}, and ${rule}: rename it`;
+}
+
+function assertNone(scope: Scope, wrong: string | undefined): void {
+  if (wrong !== undefined) throw invalid(scope, wrong);
+}
+
+function invalid({ path }: Pick<Scope, 'path'>, message: string): ContractError {
+  const place = path === '' ? '' : `field ${path}: `;
+  return new ContractError('config', `invalid Avro schema: ${place}${message}`);
 }

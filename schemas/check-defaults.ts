@@ -1,5 +1,5 @@
 import { isScalarField, pathWithin } from './contract-field.ts';
-import type { ContractField, ScalarField } from './contract-field.ts';
+import type { ContractField } from './contract-field.ts';
 import { defaultStore } from './default-value.ts';
 
 /**
@@ -20,7 +20,7 @@ function wrongWithin(field: ContractField, path: string): string | undefined {
   if (value !== undefined && !isValue(field, value)) {
     return `field ${path} has a default of ${JSON.stringify(value)}, which is no value of its type: correct it, or leave it out`;
   }
-  if (isScalarField(field)) return wrongSymbol(field, path);
+  if (isScalarField(field)) return undefined;
   switch (field.column) {
     case 'struct':
       return wrongDefault(field.fields, path);
@@ -35,11 +35,4 @@ function wrongWithin(field: ContractField, path: string): string | undefined {
 function isValue(field: ContractField, value: unknown): boolean {
   const target = { column: 'column', row: 'row' };
   return defaultStore(field, value, target, () => 'constant') !== undefined;
-}
-
-function wrongSymbol({ type }: ScalarField, path: string): string | undefined {
-  if (type.kind !== 'enum' || type.default === undefined) return undefined;
-  const { default: symbol, symbols } = type;
-  if (symbols.includes(symbol)) return undefined;
-  return `field ${path} is an enum whose default ${symbol} is none of its symbols: add it to them, or name another`;
 }
