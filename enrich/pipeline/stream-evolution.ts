@@ -145,8 +145,8 @@ export class StreamEvolution {
     count('follow', followed);
     count('ignore', ignored);
     if (followed.length + ignored.length === 0) return;
-    // What is allowed and yet not followed is what nobody has wished for.
-    const isTrouble = ignored.some(({ kind }) => evolution.allow.has(kind));
+    // A field that is skipped is what was asked for, unless it is allowed; all else loses values or records.
+    const isTrouble = ignored.some(({ kind }) => kind !== 'add-field' || evolution.allow.has(kind));
     logger[isTrouble ? 'warn' : 'info']('records of another schema', {
       topic,
       schemaId,

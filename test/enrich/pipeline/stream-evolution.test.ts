@@ -215,6 +215,20 @@ it('what a table does not take is told once, however often plans of other rows c
   ]);
 });
 
+it('a change that is ignored is a warning where values or records are lost by it, and a skipped field is none', async () => {
+  const { meet, warnings } = await openEvolution(withPolicy('ignore').config);
+  const click = clickWith();
+  const withoutUrl = { ...click, fields: click.fields?.filter(({ name }) => name !== 'url') };
+  meet(1, clickWith(field('score', 'int')));
+  expect(warnings).toEqual([]);
+  meet(2, clickWith(field('duration_ms', ['null', 'long'])));
+  meet(3, withoutUrl as AvroObject);
+  expect(warnings).toMatchObject([
+    { schemaId: 2, ignored: [expect.stringContaining('(widen-type)')] },
+    { schemaId: 3, ignored: [expect.stringContaining('(drop-field)')] },
+  ]);
+});
+
 /** A click with so many fields more, of which each makes two columns. */
 function many(prefix: string, count: number): AvroObject {
   const list = { type: 'array', items: 'int' };
