@@ -26,9 +26,12 @@ async function tellWaiting<T>(what: string, action: Promise<T>): Promise<T> {
   }
 }
 
-const TELL_EVERY_MS = 2_000;
+const TELL_EVERY_MS = 10_000;
 
-/** Runs an action and says on stderr every two seconds how far it is, as it told last; nothing while `quiet`. */
+/**
+ * Runs an action and says on stderr, after two seconds and then every ten, how far it is, as it told last; nothing while
+ * `quiet`.
+ */
 export async function tellProgress<T>(
   what: string,
   { quiet }: { quiet: boolean },
@@ -37,8 +40,8 @@ export async function tellProgress<T>(
   const settled = new AbortController();
   let state = `waiting for ${what} ...`;
   const repeat = async (): Promise<void> => {
-    for (;;) {
-      await systemClock.sleep(TELL_EVERY_MS, settled.signal);
+    for (let waitMs = TELL_AFTER_MS; ; waitMs = TELL_EVERY_MS) {
+      await systemClock.sleep(waitMs, settled.signal);
       if (settled.signal.aborted) return;
       if (!quiet) terminal.progress(state);
     }
