@@ -44,13 +44,13 @@ function flowMetrics(registers: Registry[]) {
     }),
     partitionsPaused: new Gauge({
       name: 'tributary_partitions_paused',
-      help: 'Partitions that wait because of a schema that the policy for schema changes does not take',
+      help: 'Partitions of a dimension that wait because of a schema that its policy for changes does not take',
       labelNames: ['topic'] as const,
       registers,
     }),
     schemasPaused: new Gauge({
       name: 'tributary_schemas_paused',
-      help: 'Schema ids whose records wait for a contract or a policy that takes them',
+      help: 'Schema ids of the stream whose records wait for a contract or a policy that takes them',
       registers,
     }),
     schemaChanges: new Counter({
