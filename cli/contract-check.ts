@@ -1,5 +1,6 @@
 import { sourceColumns } from '../connectors/source-columns.ts';
 import { checkSourceColumns } from '../enrich/config/check-source-columns.ts';
+import { withContractNames } from '../enrich/config/contract-names.ts';
 import type { DimensionConfig, PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { EnrichError } from '../enrich/error.ts';
 import { checkColumns, checkRecords } from '../schemas/check-contract.ts';
@@ -162,7 +163,7 @@ async function askOfDimension(
   const report = { contract: contract.name, role: `dimension ${dimension.name}`, against };
   const latest = await registry.latest(against);
   if (latest === undefined) return { ...report, level: 'none', findings: [] };
-  const columns = sourceColumns(latest.avroSchema);
+  const columns = sourceColumns(withContractNames(contract, latest.avroSchema));
   if (columns === undefined) {
     const message = `version ${latest.version} of ${against} is no Debezium envelope; is ${dimension.topic} its topic?`;
     throw new EnrichError('config', message);

@@ -8,6 +8,7 @@ import { EnrichError } from '../enrich/error.ts';
 import type { Log } from '../enrich/source/log.ts';
 import { readLedger } from '../generate/ledger.ts';
 import type { LedgerBatch } from '../generate/ledger.ts';
+import { contractFields } from '../schemas/contract-field.ts';
 import { openAvroSchemaFetch } from '../verify/avro-schemas.ts';
 import { openTableSource } from '../verify/open-table-source.ts';
 import type { TableSource } from '../verify/reject-rows.ts';
@@ -27,7 +28,7 @@ import { EXIT } from './exit-code.ts';
 import { CLICK_LEDGER } from './generate.ts';
 import { openToolLog } from './lag.ts';
 import { loadConfig } from './load-config.ts';
-import type { ConfigOptions } from './load-config.ts';
+import type { ConfigOptions, LoadedConfig } from './load-config.ts';
 import { assertAnswers, look, lookAtCatalog, tellProgress } from './look.ts';
 import { kafkajsSecurity, openCatalog, openTableStore } from './open-lake.ts';
 import { occasionally, terminal } from './terminal.ts';
@@ -96,7 +97,7 @@ async function reachable<T>(action: Promise<T>): Promise<T> {
 
 /** Runs the checks that the options ask for; reads the tables, the store and Kafka, never our own state. */
 export async function verify(options: VerifyOptions): Promise<Report[]> {
-  const { config } = await loadConfig(options);
+  const { config, contracts } = await loadConfig(options);
   const ledgerFile = options.ledger === undefined ? undefined : await findLedger(options.ledger);
   const { namespace, name, deadLetterName } = config.table;
   const identifiers = {
@@ -118,7 +119,7 @@ export async function verify(options: VerifyOptions): Promise<Report[]> {
       const ledger = openLedger(ledgerFile, clusterId);
       reports.push(await verifyLedger({ ...source, pipeline: config.pipeline, ledger }));
     }
-    if (options.joins === true) reports.push(await checkJoins(config, source));
+    if (options.joins === true) reports.push(await checkJoins({ config, contracts }, source));
     await assertStillKept({ catalog, config, source, reports });
     return reports;
   } finally {
@@ -254,8 +255,15 @@ function openLedger(file: string, clusterId: string): AsyncGenerator<LedgerBatch
   });
 }
 
-async function checkJoins(config: PipelineConfig, source: TableSource): Promise<Report> {
-  const { registry, dimensions, pipeline } = config;
+async function checkJoins(
+  { config, contracts }: LoadedConfig,
+  source: TableSource,
+): Promise<Report> {
+  const { registry, pipeline } = config;
+  const dimensions = config.dimensions.map((dimension) => {
+    const contract = contracts.dimensions.get(dimension.name);
+    return { ...dimension, fields: contract === undefined ? [] : contractFields(contract) };
+  });
   return verifyJoins({
     events: source.events,
     deadLetter: source.deadLetter,

@@ -95,6 +95,34 @@ export function avroFields(avroSchema: unknown, field?: string): AvroField[] {
   });
 }
 
+/**
+ * The schema with other names for columns of the record that it, or the named field of it, holds: its bytes are read by
+ * place, so that they mean the same. `renamed` gives new names by old ones, and is told all of the old ones.
+ */
+export function renameFields(
+  avroSchema: object,
+  field: string | undefined,
+  renamed: (names: readonly string[]) => ReadonlyMap<string, string>,
+): object {
+  const named = new Map<string, Attributes>();
+  collectNames(avroSchema, '', named);
+  const root = resolve(avroSchema, '', named);
+  const { type: record } = field === undefined ? root : fieldType(root, field, named);
+  const names = renamed(fieldsOf(record).map(({ name }) => String(name)));
+  if (names.size === 0) return avroSchema;
+  const fields = fieldsOf(record).map((one) => ({
+    ...one,
+    name: names.get(String(one['name'])) ?? one['name'],
+  }));
+  const copy = (part: unknown): unknown => {
+    if (part === record) return { ...record, fields };
+    if (Array.isArray(part)) return part.map(copy);
+    if (typeof part !== 'object' || part === null) return part;
+    return Object.fromEntries(Object.entries(part).map(([name, value]) => [name, copy(value)]));
+  };
+  return copy(avroSchema) as object;
+}
+
 type Resolved = { type: Attributes; namespace: string };
 
 function fieldType(of: Resolved, name: string, named: ReadonlyMap<string, Attributes>): Resolved {

@@ -1,4 +1,4 @@
-import { avroFields } from './row-columns.ts';
+import { avroFields, renameFields } from './row-columns.ts';
 
 /**
  * What the values of a source column are once they are canonical (see `canonical-value.ts`). Whole numbers are `int` up
@@ -68,8 +68,7 @@ const formByKind: Readonly<Record<string, SourceForm>> = {
  * schema is no envelope.
  */
 export function sourceColumns(avroSchema: unknown): SourceColumn[] | undefined {
-  const names = new Set(avroFields(avroSchema).map(({ name }) => name));
-  if (!names.has('after') || !names.has('source') || !names.has('op')) return undefined;
+  if (!isEnvelope(avroSchema)) return undefined;
   return avroFields(avroSchema, 'after').map(({ name, kind, semantics, precision }) => {
     const { name: semanticName = '', scale = 0 } = semantics;
     const form = Object.hasOwn(formBySemanticName, semanticName)
@@ -84,4 +83,20 @@ export function sourceColumns(avroSchema: unknown): SourceColumn[] | undefined {
         : {}),
     };
   });
+}
+
+/**
+ * A schema that Debezium registered, of keys or of values, as if the table's columns had other names: `renamed` gives
+ * them by those that they have. It reads the same bytes.
+ */
+export function renameSourceColumns(
+  avroSchema: object,
+  renamed: (names: readonly string[]) => ReadonlyMap<string, string>,
+): object {
+  return renameFields(avroSchema, isEnvelope(avroSchema) ? 'after' : undefined, renamed);
+}
+
+function isEnvelope(avroSchema: unknown): boolean {
+  const names = new Set(avroFields(avroSchema).map(({ name }) => name));
+  return names.has('after') && names.has('source') && names.has('op');
 }

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import avsc from 'avsc';
 import { parseAvroType } from '../schemas/avro-type.ts';
 import { createSkip, type Skip } from '../schemas/avro-wire.ts';
+import { matchFields } from '../schemas/match-fields.ts';
 import { VerifyError } from './error.ts';
 
 /** A value of a source row in the form in which it is compared: text that is equal when values are. */
@@ -33,7 +34,16 @@ const FRAME_BYTES = 5;
 /** What the values of a column mean; `scale` is that of a decimal. */
 type Meaning = { kind: string; scale: number };
 
-type Reader = { type: avsc.Type; skip: Skip; meanings: ReadonlyMap<string, Meaning> };
+type Reader = {
+  type: avsc.Type;
+  skip: Skip;
+  meanings: ReadonlyMap<string, Meaning>;
+  /** What the contract calls columns that the source calls by an alias. */
+  contractNames: ReadonlyMap<string, string>;
+};
+
+/** A field of a dimension's contract, and what else the source may call it. */
+export type NamedField = { name: string; aliases: readonly string[] };
 
 /** As avsc reads it: text and maps as `Text` and `Entries`. */
 type Envelope = {
@@ -44,11 +54,13 @@ type Envelope = {
 
 /**
  * Decodes Debezium's envelopes with avsc, schema by schema, longs exact. `columns` names those of a row to decode;
- * what stands in others may be no text, as nobody reads it. Default: all.
+ * what stands in others may be no text, as nobody reads it. Default: all. A column that the source calls by an alias of
+ * one of `fields` has that field's name.
  */
 export function openEnvelopeDecoder(
   fetchAvroSchema: FetchAvroSchema,
   columns?: readonly string[],
+  fields: readonly NamedField[] = [],
 ): EnvelopeDecoder {
   const readers = new Map<number, Reader>();
   const readerOf = async (frame: Buffer): Promise<Reader> => {
@@ -58,7 +70,7 @@ export function openEnvelopeDecoder(
     const schemaId = frame.readInt32BE(1);
     const known = readers.get(schemaId);
     if (known !== undefined) return known;
-    const reader = openReader(schemaId, await fetchAvroSchema(schemaId));
+    const reader = openReader(schemaId, await fetchAvroSchema(schemaId), fields);
     readers.set(schemaId, reader);
     return reader;
   };
@@ -87,10 +99,12 @@ export function openEnvelopeDecoder(
     const lsn = plainOf(source.snapshot) === 'incremental' ? null : (source.lsn ?? 0n);
     if (op === 'd') return { rowKey, lsn, row: null, startsRow: false };
     if (after === null) throw new VerifyError('corrupt', `a change "${String(op)}" without a row`);
-    const read = Object.entries(after).filter(([name]) => columns?.includes(name) ?? true);
-    const row = read.map(([name, cell]) => {
-      const meaning = valueReader.meanings.get(name) ?? { kind: '', scale: 0 };
-      return [name, canonicalOf(meaning, plainOf(cell))] as const;
+    const { meanings, contractNames } = valueReader;
+    const row = Object.entries(after).flatMap(([sourceName, cell]) => {
+      const name = contractNames.get(sourceName) ?? sourceName;
+      if (columns?.includes(name) === false) return [];
+      const meaning = meanings.get(sourceName) ?? { kind: '', scale: 0 };
+      return [[name, canonicalOf(meaning, plainOf(cell))] as const];
     });
     return { rowKey, lsn, row: new Map(row), startsRow: op === 'c' || op === 'r' };
   }
@@ -104,14 +118,20 @@ function readFramed({ type, skip }: Reader, framed: Buffer): unknown {
   return type.fromBuffer(framed.subarray(FRAME_BYTES));
 }
 
-function openReader(schemaId: number, avroSchema: unknown): Reader {
+function openReader(schemaId: number, avroSchema: unknown, fields: readonly NamedField[]): Reader {
   try {
     const type = avsc.Type.forSchema(withoutDefaults(avroSchema), {
       logicalTypes: {},
       typeHook: openTypeHook(),
     });
     const skip = createSkip(parseAvroType(avroSchema));
-    return { type, skip, meanings: meaningsOf(avroSchema) };
+    const meanings = meaningsOf(avroSchema);
+    const matches = matchFields(
+      fields,
+      [...meanings.keys()].map((name) => ({ name })),
+    );
+    const contractNames = new Map([...matches].map(([field, { name }]) => [name, field.name]));
+    return { type, skip, meanings, contractNames };
   } catch (cause) {
     throw new VerifyError('corrupt', `schema id ${schemaId} is no Avro schema`, { cause });
   }
@@ -209,7 +229,7 @@ function exactLong(): avsc.Type {
   });
 }
 
-/** `connect.name`, or the logical type, of each column of the record inside `before`. */
+/** `connect.name`, or the logical type, of each column of the record that `before` and `after` hold. */
 function meaningsOf(avroSchema: unknown): Map<string, Meaning> {
   type Named = { name: string; type: unknown };
   type Annotated = {
@@ -219,11 +239,11 @@ function meaningsOf(avroSchema: unknown): Map<string, Meaning> {
     scale?: number;
   };
   const fieldsOf = (schema: unknown): Named[] => (schema as { fields?: Named[] }).fields ?? [];
-  const row = fieldsOf(avroSchema).find(({ name }) => name === 'before');
-  const value = row === undefined ? undefined : withoutNull(row.type);
-  if (value === undefined) return new Map();
+  const rows = fieldsOf(avroSchema).filter(({ name }) => name === 'before' || name === 'after');
+  // The second names the record of the first.
+  const columns = rows.flatMap(({ type }) => fieldsOf(withoutNull(type)));
   return new Map(
-    fieldsOf(value).map(({ name, type }) => {
+    columns.map(({ name, type }) => {
       const plain = withoutNull(type) as Annotated;
       const kind = plain['connect.name'] ?? plain.logicalType ?? '';
       return [

@@ -6,6 +6,7 @@ import {
   openEnvelopeDecoder,
   type Canonical,
   type FetchAvroSchema,
+  type NamedField,
   type ReplayedChange,
 } from './envelope.ts';
 import { VerifyError } from './error.ts';
@@ -26,6 +27,8 @@ type VerifiedDimension = {
   normaliser: string;
   columns: readonly string[];
   prefix: string;
+  /** Of its contract. */
+  fields: readonly NamedField[];
 };
 
 export type VerifyJoinsOptions = {
@@ -193,7 +196,7 @@ async function replayDimension(
   const history = openDimensionHistory({ joinKey, columns, normalise });
   // What the pipeline reads: a record that is no text elsewhere is a change all the same.
   const read = [primaryKey, joinKey, ...columns];
-  const decoder = openEnvelopeDecoder(options.fetchAvroSchema, read);
+  const decoder = openEnvelopeDecoder(options.fetchAvroSchema, read, dimension.fields);
   const expectedNext = new Map<number, bigint>();
   const known = new Set<string>();
   const pasts = new Map<number, bigint>();

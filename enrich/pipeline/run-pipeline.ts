@@ -1,12 +1,13 @@
 import type { DataFileWriter } from '@iceberg-js/rest-client-shim/parquet/data-file-writer.ts';
 import type { Catalog } from '@iceberg-js/rest-client-shim/rest/catalog.ts';
 import type { ObjectStore } from '@iceberg-js/rest-client-shim/store/object-store.ts';
-import { createChangeDecoder } from '../../connectors/decode-change.ts';
+import { createChangeDecoder, keepBySchema } from '../../connectors/decode-change.ts';
 import { createSchemaCache } from '../../schemas/schema-cache.ts';
 import type { Registry } from '../../schemas/registry.ts';
 import type { Clock } from '../clock.ts';
 import { committedInLog } from '../core/acceptance.ts';
 import type { ContractSet } from '../config/check-contracts.ts';
+import { withContractNames } from '../config/contract-names.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
 import { EnrichError } from '../error.ts';
 import type { Logger } from '../log.ts';
@@ -275,13 +276,17 @@ async function openFeed(
 ): Promise<DimensionFeed> {
   const { rejects, schemas, completion } = opened;
   const { log, state, clock, logger, metrics } = ports;
-  const resolve = (id: number): object | undefined => schemas.resolve(id);
   const topics = config.dimensions.flatMap((dimension) => {
     const { name, primaryKey, joinKey, columns } = dimension;
     const description = opened.topics.get(name);
     const contract = contracts.dimensions.get(name);
     if (description === undefined || contract === undefined) return [];
     const { topicId } = description;
+    const renamed = keepBySchema((avroSchema) => withContractNames(contract, avroSchema));
+    const resolve = (id: number): object | undefined => {
+      const avroSchema = schemas.resolve(id);
+      return avroSchema === undefined ? undefined : renamed(avroSchema);
+    };
     const wanted = [...new Set([primaryKey, joinKey, ...columns])];
     const decoder = createChangeDecoder({ resolve, columns: wanted });
     const options = { dimension, contract, topicId, resolve, state, logger, metrics };

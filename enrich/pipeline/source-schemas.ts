@@ -156,8 +156,10 @@ export class SourceSchemas {
   #remedyOf(changes: readonly SourceChange[]): string {
     const { name, contract } = this.#dimension;
     const isKey = changes.some((change) => change.isKey);
+    const gone = changes.find(({ kind }) => kind === 'drop-field');
     return (
       `Bring ${contract}.avsc and dimension ${name} in pipeline.yaml in line with the table` +
+      (gone === undefined ? '' : `: another name of ${gone.column} belongs in its "aliases"`) +
       (isKey ? '' : ', or set its evolution.policy to ignore') +
       ', and start the pipeline again'
     );

@@ -284,6 +284,20 @@ describe('a start with', () => {
         field.name === 'birth_year' ? { ...field, type: ['null', 'long'] } : field,
       ),
     );
+    // Debezium asks the table which columns are its key when it reads the first change of a row: it must be there by then.
+    await alter(`
+      alter table $urls rename column url_id to id;
+      update $urls set price = 4 where id = 1`);
+    await alter(`
+      alter table $urls rename column id to url_id;
+      update $urls set price = 5 where url_id = 1`);
+    const aliases: Readonly<Record<string, string>> = { url_id: 'id', url: 'address' };
+    await source.editContract('url', (fields) =>
+      fields.map((field) => {
+        const alias = aliases[field.name];
+        return alias === undefined ? field : { ...field, aliases: [alias] };
+      }),
+    );
     defined.ignore = await define('ignore', 'ignore', ['widen-type']);
     await restart('ignore');
     rows = await joined(['pause', 'ignore']);
@@ -291,6 +305,23 @@ describe('a start with', () => {
 
   it('a policy that takes the records goes on, to where that policy had got', () => {
     expect(rows.pause).toEqual(last.ignore);
+  });
+
+  it('aliases in the contract takes the rows under other names of their keys, and verify reads them so', async () => {
+    expect(rows.ignore.map((row) => row.slice(4))).toEqual([
+      [null, '5.00', 'hit', 'hit'],
+      [null, '5.00', 'hit', 'hit'],
+      [null, '5.00', 'miss', 'hit'],
+    ]);
+    expect(await pausedOf('ignore', 'urls')).toBe(0);
+    const configured = ['--config', defined.ignore.config, '--contracts', source.contracts];
+    const [checked, verified] = await Promise.all([
+      source.run(...configured, 'contract', 'check', '--against', 'registry'),
+      source.run(...configured, 'verify', '--joins'),
+    ]);
+    expect(checked.output).toContain('url (dimension urls)');
+    expect(checked.output).not.toContain('is a key');
+    expect(verified).toMatchObject({ code: 0 });
   });
 
   it('the wider type in the contract widens the column of the table, and has the value that was refused', async () => {

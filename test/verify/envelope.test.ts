@@ -105,6 +105,24 @@ describe('text of a change record', () => {
     );
   });
 
+  it('is read under the names of the contract, where the source has an alias of a field', async () => {
+    const { key, value } = textRecord({ title: 'a', label: 'l', value: 'v' });
+    const fields = [
+      { name: 'headline', aliases: ['title'] },
+      { name: 'labels', aliases: ['tags'] },
+      { name: 'other', aliases: ['labels'] },
+    ];
+    const columns = fields.map(({ name }) => name);
+    const verifier = openEnvelopeDecoder(async (id) => schemaOf(id), columns, fields);
+    const change = await verifier.decode(key, value);
+    expect(change.row).toEqual(
+      new Map([
+        ['headline', 'a'],
+        ['labels', '{"l":"v"}'],
+      ]),
+    );
+  });
+
   it.each<[where: string, texts: Texts, columns: string[] | undefined, isSound: boolean]>([
     ['the key', { id: broken }, ['title'], false],
     ['a column', { title: broken }, ['title'], false],

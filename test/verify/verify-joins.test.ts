@@ -98,6 +98,7 @@ async function report(
         normaliser: 'url',
         columns: ['title'],
         prefix: 'url_',
+        fields: [],
       },
     ],
     readTopic: async (_topic, until, onRecord) => {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { EvolutionConfig, PipelineConfig } from '../../../enrich/config/pipeline-config.ts';
-import { pipelineConfig, placeOf, QUIET_MS, World } from './harness.ts';
+import { placeOf, QUIET_MS, World } from './harness.ts';
 import type { Process } from './harness.ts';
-import { writeChange } from './source-table.ts';
-import type { Columns } from './source-table.ts';
+import { paused, under, writeChange } from './source-table.ts';
+import type { Columns, Policy } from './source-table.ts';
 
 const whole: Columns = {
   name: 'string',
@@ -15,14 +15,6 @@ const whole: Columns = {
 const { birth_year: _birthYear, ...withoutYear } = whole;
 const widerYear = { ...whole, birth_year: 'long' };
 const textYear = { ...whole, birth_year: 'string' };
-
-type Policy = EvolutionConfig['policy'];
-
-function under(policy: Policy, allow: EvolutionConfig['allow'] = new Set()) {
-  const { dimensions } = pipelineConfig();
-  const evolution = { policy, allow };
-  return { dimensions: dimensions.map((dimension) => ({ ...dimension, evolution })) };
-}
 
 /** A world in which Debezium has written user 1 of partition 0 and user 2 of partition 1, and the pipeline runs. */
 async function started(config: Partial<PipelineConfig>) {
@@ -52,11 +44,6 @@ async function joined(world: World, users: readonly number[]) {
   await world.run(8_000);
   const rows = (await world.rows()).filter((row) => !before.has(placeOf(row)));
   return rows.map((row) => [row['user_id'], row['user_name'], row['user_birth_year']]);
-}
-
-async function paused({ metrics }: Process): Promise<number> {
-  const { values } = await metrics.partitionsPaused.get();
-  return values.reduce((sum, { value }) => sum + value, 0);
 }
 
 const told = ({ lines }: Process) =>

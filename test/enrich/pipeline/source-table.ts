@@ -1,6 +1,8 @@
+import type { EvolutionConfig } from '../../../enrich/config/pipeline-config.ts';
 import type { AvroObject } from '../../../schemas/contract.ts';
 import { avscType } from '../../schemas/avro-encoding.ts';
-import type { World } from './harness.ts';
+import { pipelineConfig } from './harness.ts';
+import type { Process, World } from './harness.ts';
 import { frame, topicOf } from './records.ts';
 import type { DimensionName } from './records.ts';
 
@@ -13,6 +15,21 @@ const keyTypes = {
   urls: { url_id: 'long' },
 } as const;
 
+export type Policy = EvolutionConfig['policy'];
+
+/** The dimensions as shipped, each with this policy for changes of the source. */
+export function under(policy: Policy, allow: EvolutionConfig['allow'] = new Set()) {
+  const { dimensions } = pipelineConfig();
+  const evolution = { policy, allow };
+  return { dimensions: dimensions.map((dimension) => ({ ...dimension, evolution })) };
+}
+
+/** How many partitions of dimensions wait. */
+export async function paused({ metrics }: Process): Promise<number> {
+  const { values } = await metrics.partitionsPaused.get();
+  return values.reduce((sum, { value }) => sum + value, 0);
+}
+
 let lsn = 100_000n;
 
 /** Appends a change of a row as Debezium writes it in Avro, under the schema that the table has now; gives its id. */
@@ -23,6 +40,8 @@ export async function writeChange(
     partition?: number;
     /** Beside the key. */
     columns: Columns;
+    /** What the table calls its key now. */
+    keyName?: string;
     key: number | string;
     /** None for a deletion. */
     row?: Readonly<Record<string, unknown>>;
@@ -30,8 +49,9 @@ export async function writeChange(
 ): Promise<number> {
   const { dimension, partition = 0, columns, key, row } = of;
   const topic = topicOf[dimension];
-  const keyType = keyTypes[dimension];
-  const [keyName = ''] = Object.keys(keyType);
+  const [[ownName, ownType] = ['', '']] = Object.entries(keyTypes[dimension]);
+  const { keyName = ownName } = of;
+  const keyType = { [keyName]: ownType };
   const keySchema = recordOf('Key', keyType);
   const valueSchema = envelopeOf(topic, { ...keyType, ...columns });
   const { schemaId: keyId } = await world.registry.register(`${topic}-key`, keySchema);
