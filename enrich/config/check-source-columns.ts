@@ -60,7 +60,8 @@ export function checkSourceColumns(options: {
     .filter(({ name }) => used.has(name))
     .flatMap((field) => {
       const column = columns.find(({ name }) => name === field.name);
-      const told = column === undefined ? missing(dimension, field) : misfit(field, column);
+      const told =
+        column === undefined ? missing(dimension, field) : misfit(dimension, field, column);
       const rule = column === undefined ? 'missing-column' : 'type';
       return told === undefined ? [] : [{ ...told, field: field.name, rule, against }];
     });
@@ -111,8 +112,18 @@ export function widens(
   return digits.scale === Number(scale) && digits.precision <= decimalPrecisionMax;
 }
 
-function misfit(field: ScalarField, column: SourceColumn): Told | undefined {
-  const message = `is ${field.tableType} by the contract and ${column.type} at the source`;
+/** As whoever writes a contract knows it, else as Debezium names it. */
+export function sourceTypeText({ digits, type }: SourceColumn): string {
+  return digits === undefined ? type : `decimal(${digits.precision}, ${digits.scale})`;
+}
+
+function misfit(
+  dimension: DimensionConfig,
+  field: ScalarField,
+  column: SourceColumn,
+): Told | undefined {
+  const type = sourceTypeText(column);
+  const message = `is ${field.tableType} by the contract and ${type} at the source`;
   const rejects = `${message}: a change with a value that does not fit is a reject`;
   switch (fitOf(field.tableType, column)) {
     case 'none':
@@ -120,20 +131,31 @@ function misfit(field: ScalarField, column: SourceColumn): Told | undefined {
         severity: 'breaking',
         breaks: 'the dimension',
         message: `${message}: every change with a value in it is a reject`,
-        instead: 'give the field the type that the source has, or change the column at the source',
+        instead: `change the column at the source, or ${followed(dimension, field)}`,
       };
     case 'narrower':
       return {
         severity: 'breaking',
         breaks: 'the dimension',
         message: field.tableType === 'float' ? `${message}: values are rounded to it` : rejects,
-        instead: 'give the field the type that the source has: it holds every value',
+        instead: widens(field.tableType, column)
+          ? `make the field ${type}, as it is at the source: the table can follow`
+          : `change the column at the source, or ${followed(dimension, field)}`,
       };
     case 'some':
       return { severity: 'note', breaks: 'nobody', message: rejects, instead: '' };
     case 'every':
       return undefined;
   }
+}
+
+/** What leads to a column of the source's type where the table's cannot become that. */
+function followed({ columns, prefix }: DimensionConfig, { name }: ScalarField): string {
+  if (!columns.includes(name)) return 'give the field the type that it has there';
+  return (
+    'give the source a column of that type under another name, and carry that: where the table has ' +
+    `${prefix}${name} already, that cannot become another type`
+  );
 }
 
 function narrows(type: PrimitiveType, column: SourceColumn): boolean {

@@ -3,7 +3,7 @@ import { contractFields, isScalarField } from '../../schemas/contract-field.ts';
 import type { ScalarField } from '../../schemas/contract-field.ts';
 import type { Contract } from '../../schemas/contract.ts';
 import type { SchemaChangeKind } from '../../schemas/schema-change-kind.ts';
-import { fitOf, widens } from './check-source-columns.ts';
+import { fitOf, sourceTypeText, widens } from './check-source-columns.ts';
 import type { DimensionConfig } from './pipeline-config.ts';
 
 /** One difference of consequence between a dimension's contract and the rows that Debezium writes. */
@@ -39,13 +39,9 @@ export function sourceChanges(options: {
       const isKey = keys.has(name);
       // Keys are taken by value: a wider one that fits is the same key.
       if (kind === undefined || (isKey && kind === 'widen-type')) return [];
-      return [{ kind, column: name, isKey, contractType: tableType, sourceType: typeOf(column) }];
+      const type = column === undefined ? undefined : sourceTypeText(column);
+      return [{ kind, column: name, isKey, contractType: tableType, sourceType: type }];
     });
-}
-
-function typeOf(column: SourceColumn | undefined): string | undefined {
-  const { digits } = column ?? {};
-  return digits === undefined ? column?.type : `decimal(${digits.precision}, ${digits.scale})`;
 }
 
 function changeOf(

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { SourceColumn } from '../../../connectors/source-columns.ts';
 import { checkSourceColumns } from '../../../enrich/config/check-source-columns.ts';
 import type { DimensionConfig } from '../../../enrich/config/pipeline-config.ts';
+import type { ContractFinding } from '../../../schemas/contract-finding.ts';
 import { ByteWriter } from '../../../enrich/state/byte-writer.ts';
 import { ValueRefused, columnCodec } from '../../../enrich/state/column-codec.ts';
 import { contractOf } from '../../schemas/avro-encoding.ts';
@@ -22,13 +23,17 @@ const dimension: DimensionConfig = {
 
 const idColumn: SourceColumn = { name: 'id', form: 'long', type: 'long' };
 
-function check(type: unknown, columns: readonly SourceColumn[]): string[] {
+function findings(type: unknown, columns: readonly SourceColumn[]): ContractFinding[] {
   const contract = contractOf([
     { name: 'id', type: 'long' },
     { name: 'n', type: ['null', type], default: null },
     { name: 'unused', type: 'int' },
   ]);
-  return checkSourceColumns({ dimension, contract, columns, against: 'version 1' }).map(
+  return checkSourceColumns({ dimension, contract, columns, against: 'version 1' });
+}
+
+function check(type: unknown, columns: readonly SourceColumn[]): string[] {
+  return findings(type, columns).map(
     ({ severity, breaks, field, message }) => `${severity}, ${breaks}: ${field} ${message}`,
   );
 }
@@ -100,6 +105,40 @@ describe('a source column that does not fit', () => {
     ['an array', 'string', column('nested', 'array'), /^breaking.*array at the source/],
   ])('%s', (_what, type, columns, message) => {
     expect(check(type, columns)).toEqual([expect.stringMatching(message)]);
+  });
+
+  it.each<[string, unknown, SourceColumn[], RegExp]>([
+    ['more digits', decimal(12, 2), numeric(14, 2), /^make the field decimal\(14, 2\), as it is/],
+    [
+      'another scale',
+      decimal(12, 2),
+      numeric(14, 4),
+      /^change the column at the source, .* the table has user_n already, that cannot become/,
+    ],
+    ['another type', 'string', column('int'), /a column of that type under another name/],
+    ['a wider number', 'int', column('long'), /^make the field long, as it is at the source/],
+  ])('says how the table can hold it: %s', (_what, type, columns, instead) => {
+    expect(findings(type, columns).map((each) => each.instead)).toEqual([
+      expect.stringMatching(instead),
+    ]);
+  });
+
+  it('of a key alone may be given its type: no column has it', () => {
+    const columns: SourceColumn[] = [
+      { name: 'id', form: 'text', type: 'string' },
+      { name: 'n', form: 'int', type: 'int' },
+    ];
+    expect(findings('int', columns).map((each) => each.instead)).toEqual([
+      'change the column at the source, or give the field the type that it has there',
+    ]);
+  });
+
+  it('names a decimal as contracts do', () => {
+    expect(check(decimal(12, 2), numeric(14, 4))).toEqual([
+      expect.stringContaining(
+        'n is decimal(12, 2) by the contract and decimal(14, 4) at the source',
+      ),
+    ]);
   });
 
   it('as it is not there, names the column that stays null', () => {
