@@ -3,19 +3,21 @@ import { checkSourceColumns } from '../enrich/config/check-source-columns.ts';
 import { withContractNames } from '../enrich/config/contract-names.ts';
 import type { DimensionConfig, PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import { EnrichError } from '../enrich/error.ts';
-import { checkColumns, checkRecords } from '../schemas/check-contract.ts';
+import { checkRecords } from '../schemas/check-contract.ts';
 import type { OlderContract } from '../schemas/check-contract.ts';
 import { isTransitive } from '../schemas/compatibility-level.ts';
 import type { Contract } from '../schemas/contract.ts';
 import { valueSubject } from '../schemas/register-contracts.ts';
 import type { CompatibilityLevel, RegisteredSchema, Registry } from '../schemas/registry.ts';
-import { askRegistry, contractAtRef, nothingAtRef } from './against.ts';
+import { configAtRef, orAway } from './against.ts';
 import type { Against } from './against.ts';
+import { previewAtRef, previewInCatalog, reportOnTable } from './contract-table.ts';
 import { EXIT } from './exit-code.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions, LoadedConfig } from './load-config.ts';
+import { look } from './look.ts';
 import { openSchemaRegistry } from './open-lake.ts';
-import { isBreaking, isFirst, renderReports } from './contract-text.ts';
+import { isBreaking, renderReports } from './contract-text.ts';
 import type { ContractReport } from './contract-text.ts';
 import { terminal } from './terminal.ts';
 
@@ -34,7 +36,7 @@ export async function checkAgainst(options: CheckOptions): Promise<void> {
   const reports =
     against.kind === 'git'
       ? await reportsOnGit(loaded, options, against.ref)
-      : await reportsOnRegistry(loaded, options);
+      : await orAway(reportsOnRegistry(loaded, options), 'without the network: --against git:main');
   const text = options.json === true ? JSON.stringify(reports, null, 2) : renderReports(reports);
   terminal.print(text);
   if (reports.some(({ findings }) => findings.some(isBreaking)))
@@ -42,35 +44,22 @@ export async function checkAgainst(options: CheckOptions): Promise<void> {
 }
 
 async function reportsOnGit(
-  { config, contracts }: LoadedConfig,
+  loaded: LoadedConfig,
   options: CheckOptions,
   ref: string,
 ): Promise<ContractReport[]> {
-  const older = async ({ name }: Contract): Promise<OlderContract | undefined> => {
-    const contract = await contractAtRef({ directory: options.contracts, name, ref });
-    return contract === undefined ? undefined : { label: ref, avroSchema: contract.avroSchema };
-  };
-  const level = options.mode ?? defaultLevel;
-  const stream = await older(contracts.stream);
-  const reports = [
-    reportOnStream(
-      { config, contract: contracts.stream },
-      {
-        against: `git ${ref}`,
-        level,
-        older: stream === undefined ? [] : [stream],
-      },
-    ),
-  ];
-  for (const dimension of config.dimensions) {
-    const contract = contractOf(contracts.dimensions, dimension);
-    reports.push(
-      reportOnColumns({ config, dimension, contract }, await older(contract), `git ${ref}`),
-    );
-  }
-  // One that is new is fine; where all are, it is the ref or the directory that is wrong, and no change would be seen.
-  if (reports.every(isFirst)) throw nothingAtRef(ref, `the contracts in ${options.contracts}`);
-  return reports;
+  const { config, contracts } = loaded;
+  const older = await configAtRef(options, ref);
+  const { avroSchema } = older.contracts.stream;
+  const stream = reportOnStream(
+    { config, contract: contracts.stream },
+    {
+      against: `git ${ref}`,
+      level: options.mode ?? defaultLevel,
+      older: [{ label: ref, avroSchema }],
+    },
+  );
+  return [stream, reportOnTable(previewAtRef(loaded, older, ref))];
 }
 
 function reportOnStream(
@@ -79,47 +68,26 @@ function reportOnStream(
 ): ContractReport {
   const { against, level, older } = of;
   const report = { contract: contract.name, role: `stream ${config.stream.topic}`, against };
-  const newest = older.at(-1);
-  if (newest === undefined) return { ...report, level: 'none', findings: [] };
-  const place = { table: tableName(config), columnOf: (field: string): string => field };
-  const findings = [
-    ...checkRecords(contract, older, level),
-    ...checkColumns(contract, newest, place),
-  ];
-  return { ...report, level, findings };
-}
-
-type Dimension = { config: PipelineConfig; dimension: DimensionConfig; contract: Contract };
-
-/** Nobody writes records with a dimension's contract: only the columns of the table can break. */
-function reportOnColumns(
-  { config, dimension, contract }: Dimension,
-  older: OlderContract | undefined,
-  against: string,
-): ContractReport {
-  const report = { contract: contract.name, role: `dimension ${dimension.name}`, against };
-  if (older === undefined) return { ...report, level: 'none', findings: [] };
-  const findings = checkColumns(contract, older, {
-    table: tableName(config),
-    columnOf: (field) => `${dimension.prefix}${field}`,
-    carried: dimension.columns,
-  });
-  return { ...report, level: 'NONE', findings };
+  if (older.length === 0) return { ...report, level: 'none', findings: [] };
+  return { ...report, level, findings: checkRecords(contract, older, level) };
 }
 
 async function reportsOnRegistry(
-  { config, contracts }: LoadedConfig,
+  loaded: LoadedConfig,
   options: CheckOptions,
 ): Promise<ContractReport[]> {
+  const { config, contracts } = loaded;
   const registry = openSchemaRegistry(config);
-  return askRegistry(config, options, async () => {
+  const ask = async (): Promise<ContractReport[]> => {
     const reports = [await askOfStream(registry, { config, contract: contracts.stream }, options)];
     for (const dimension of config.dimensions) {
       const contract = contractOf(contracts.dimensions, dimension);
       reports.push(await askOfDimension(registry, dimension, contract));
     }
     return reports;
-  });
+  };
+  const reports = await look(`the schema registry at ${config.registry.url}`, ask());
+  return [...reports, reportOnTable((await previewInCatalog(loaded)).preview)];
 }
 
 /** What the stream's contract breaks that is registered; without a mode the subject's own level counts. */
@@ -177,8 +145,4 @@ function contractOf(contracts: ReadonlyMap<string, Contract>, { name }: Dimensio
   const contract = contracts.get(name);
   if (contract === undefined) throw new Error(`the contract of dimension ${name} was loaded`);
   return contract;
-}
-
-function tableName({ table }: PipelineConfig): string {
-  return [...table.namespace, table.name].join('.');
 }

@@ -1,10 +1,12 @@
+import type { PipelineConfig } from '../enrich/config/pipeline-config.ts';
 import type { Contract } from '../schemas/contract.ts';
 import { ContractError } from '../schemas/error.ts';
 import { registerContract, valueSubject } from '../schemas/register-contracts.ts';
 import type { CompatibilityLevel, Registry } from '../schemas/registry.ts';
+import { orAway } from './against.ts';
 import { askOfStream } from './contract-check.ts';
+import { previewInCatalog, reportOnTable } from './contract-table.ts';
 import { isBreaking, renderReports } from './contract-text.ts';
-import type { ContractReport } from './contract-text.ts';
 import { loadConfig } from './load-config.ts';
 import type { ConfigOptions, LoadedConfig } from './load-config.ts';
 import { look } from './look.ts';
@@ -22,9 +24,9 @@ export async function registerStreamContract(options: RegisterOptions): Promise<
   const ended = new AbortController();
   const registry = openSchemaRegistry(loaded.config, ended.signal);
   try {
-    const { registers, texts } = await look(
-      `the schema registry at ${loaded.config.registry.url}`,
+    const { registers, texts } = await orAway(
       attempt(registry, loaded, options),
+      `start it, or mend its address in ${options.config}`,
     );
     terminal.print(texts.join('\n'));
     return registers;
@@ -36,23 +38,46 @@ export async function registerStreamContract(options: RegisterOptions): Promise<
 
 async function attempt(
   registry: Registry,
-  { config, contracts: { stream: contract } }: LoadedConfig,
+  loaded: LoadedConfig,
   { mode, dryRun = false }: RegisterOptions,
 ): Promise<{ registers: boolean; texts: string[] }> {
-  const ask = (of: { mode?: CompatibilityLevel }): Promise<ContractReport> =>
-    askOfStream(registry, { config, contract }, of);
-  const report = await ask(mode === undefined ? {} : { mode });
-  const told = renderReports([report]);
-  if (report.findings.some(isBreaking)) return { registers: false, texts: [told] };
+  const { config, contracts } = loaded;
+  const of = { config, contract: contracts.stream };
+  const ask = <T>(action: Promise<T>): Promise<T> =>
+    look(`the schema registry at ${config.registry.url}`, action);
+  const stream = await ask(askOfStream(registry, of, mode === undefined ? {} : { mode }));
+  const reports = [stream, reportOnTable((await previewInCatalog(loaded)).preview)];
+  const told = renderReports(reports);
+  if (reports.some(({ findings }) => findings.some(isBreaking))) {
+    return { registers: false, texts: [told] };
+  }
+  if (!dryRun) return ask(registerOrTell(registry, of, mode));
+  const would = await ask(wishOf(registry, of, mode).then((wish) => wouldDo(registry, wish)));
+  return { registers: true, texts: [`${told}\n`, ...would, 'dry run: nothing was changed'] };
+}
 
+type StreamContract = { config: PipelineConfig; contract: Contract };
+
+async function wishOf(
+  registry: Registry,
+  { config, contract }: StreamContract,
+  mode: CompatibilityLevel | undefined,
+): Promise<Wish> {
   const { topic } = config.stream;
   const level = await registry.compatibility(valueSubject(topic));
-  const wish = { topic, contract, level, mode: mode ?? level };
-  if (dryRun) {
-    const texts = [`${told}\n`, ...(await wouldDo(registry, wish)), 'dry run: nothing was changed'];
-    return { registers: true, texts };
-  }
-  const isForbidden = wish.mode !== level && (await ask({ mode: level })).findings.some(isBreaking);
+  return { topic, contract, level, mode: mode ?? level };
+}
+
+async function registerOrTell(
+  registry: Registry,
+  of: StreamContract,
+  mode: CompatibilityLevel | undefined,
+): Promise<{ registers: boolean; texts: string[] }> {
+  const wish = await wishOf(registry, of, mode);
+  const { level } = wish;
+  const isForbidden =
+    wish.mode !== level &&
+    (await askOfStream(registry, of, { mode: level })).findings.some(isBreaking);
   try {
     return { registers: true, texts: await register(registry, wish, isForbidden) };
   } catch (error) {

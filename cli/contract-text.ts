@@ -1,14 +1,15 @@
 import type { ContractFinding } from '../schemas/contract-finding.ts';
 import type { CompatibilityLevel } from '../schemas/registry.ts';
 
-/** One contract of pipeline.yaml and what it was held against. */
+/** One contract of pipeline.yaml, or the table that all of them make, and what it was held against. */
 export type ContractReport = {
+  /** The contract's name, or the table's. */
   contract: string;
-  /** What the pipeline takes it for: `stream clicks`, `dimension users`. */
+  /** What the pipeline takes it for: `stream clicks`, `dimension users`, `table`. */
   role: string;
   against: string;
-  /** `none` where there is nothing older yet; NONE holds the columns of the table alone. */
-  level: CompatibilityLevel | 'none';
+  /** `none` where there is nothing older yet; a table has no level. */
+  level?: CompatibilityLevel | 'none';
   findings: readonly ContractFinding[];
 };
 
@@ -17,7 +18,7 @@ export function isBreaking({ severity }: ContractFinding): boolean {
 }
 
 /** Whether there was nothing older to compare with. */
-export function isFirst({ level }: ContractReport): boolean {
+function isFirst({ level }: ContractReport): boolean {
   return level === 'none';
 }
 
@@ -32,9 +33,9 @@ export function renderReports(reports: readonly ContractReport[]): string {
 function renderReport({ contract, role, against, level, findings }: ContractReport): string {
   const heading = `${contract} (${role}) against ${against}`;
   if (level === 'none') return `${heading}: there is no older one`;
-  const under = level === 'NONE' ? 'columns alone' : level;
-  if (findings.length === 0) return `${heading}, ${under}: ok`;
-  return [`${heading}, ${under}`, ...findings.map(renderFinding)].join('\n');
+  const under = level === undefined ? heading : `${heading}, ${level}`;
+  if (findings.length === 0) return `${under}: ok`;
+  return [under, ...findings.map(renderFinding)].join('\n');
 }
 
 function renderFinding(finding: ContractFinding): string {

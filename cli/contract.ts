@@ -9,15 +9,17 @@ import { registerStreamContract } from './contract-register.ts';
 import { EXIT } from './exit-code.ts';
 
 const CHECK_NOTES = `
-Each contract that pipeline.yaml names is held against the older one: the stream's against the versions of
-<topic>-value, a dimension's against the row that Debezium registered under <topic>-value; with git:REF each
-file against itself at that ref. Without --mode the subject's level counts, and BACKWARD where it is NONE.
+The stream's contract is held against the versions of <topic>-value, a dimension's against the row that Debezium
+registered under <topic>-value, and the columns that all of them make against the table in the catalog. With git:REF
+the older side is what the pipeline.yaml of that ref names: the stream's contract, and the table that its files make.
+Without --mode the subject's level counts, and BACKWARD where it is NONE. A change of the table that pipeline.yaml
+allows is a note.
 
-Exit codes: 0 nothing breaks, 1 something breaks, 2 usage, 78 no such ref, one that has none of the
-contracts, or the registry is away.
+Exit codes: 0 nothing breaks, 1 something breaks, 2 usage, 78 no such ref, one without these files, or the registry
+or the catalog is away.
 
 Examples:
-  $ tributary contract check                        against the schema registry
+  $ tributary contract check                        against the registry and the catalog
   $ tributary contract check --against git:main     against the files on main, without the network
   $ tributary contract check --against git:origin/main --mode FULL_TRANSITIVE --json`;
 
@@ -41,8 +43,8 @@ that is NONE the contract is held to BACKWARD, and the subject to nothing. With 
 contract is registered, or right before where the old level forbids it; a refusal leaves it as it was. What ended
 half-way is completed by the same command.
 
-Exit codes: 0 registered, or there already, 1 it breaks something, the registry refuses it or is away, 2 usage, 78 the
-files or the credentials are wrong.
+Exit codes: 0 registered, or there already, 1 it breaks something, or the registry refuses it, 2 usage, 78 the files or
+the credentials are wrong, or the registry or the catalog is away.
 
 Examples:
   $ tributary contract register --dry-run               what would be registered, and nothing more
@@ -114,7 +116,7 @@ function addPreview(contract: Command): void {
 }
 
 function againstOption(): Option {
-  return new Option('--against <where>', 'the older side: registry, or git:REF')
+  return new Option('--against <where>', 'the older side: registry, with the catalog, or git:REF')
     .argParser(parseAgainst)
     .default({ kind: 'registry' }, 'registry');
 }

@@ -9,18 +9,21 @@ const outputBytesMax = 16 * 1024 ** 2;
 const UNKNOWN_REF = 1;
 
 /**
- * The text of a file as it stands at a git ref, undefined where that has no such file. The repository is the one that the
- * directory is in. Errors: `config` where git is missing, the directory is in no repository, or there is no such ref.
+ * The text of a file as it stands at a git ref, also where it stood in another directory then and no other file has its
+ * name; undefined where that has no such file. The repository is the one that the directory is in. Errors: `config` where git is missing, the directory is in no repository, or there is no such ref.
  */
 export async function readAtRef(of: {
   directory: string;
   file: string;
   ref: string;
 }): Promise<string | undefined> {
-  const { directory, file, ref } = of;
+  const { file, ref } = of;
   const commit = (await git(of, ['rev-parse', '--verify', '--quiet', `${ref}^{commit}`])).trim();
   const listed = await git(of, ['ls-tree', '--name-only', commit, '--', file]);
-  return listed === '' ? undefined : git({ directory, ref }, ['show', `${commit}:./${file}`]);
+  if (listed !== '') return git(of, ['show', `${commit}:./${file}`]);
+  const all = await git(of, ['ls-tree', '-r', '-z', '--name-only', '--full-tree', commit]);
+  const moved = all.split('\0').filter((path) => path === file || path.endsWith(`/${file}`));
+  return moved.length === 1 ? git(of, ['show', `${commit}:${moved[0]}`]) : undefined;
 }
 
 async function git(

@@ -8,13 +8,16 @@ import type { LeftField, RefusedChange, TableChange } from '../schemas/evolve-fi
 import type { TableEvolution } from '../schemas/plan-evolution.ts';
 
 /** What becomes of one column, and of the queries that name it. */
-type ColumnOutcome = {
+export type ColumnOutcome = {
   column: string;
   /** Undefined for what the table does not get. */
   fieldId?: number;
   outcome: 'added' | 'widened' | 'made optional' | 'renamed' | 'left' | 'refused';
+  /** Of what is refused it completes the sentence that begins with the column. */
   what: string;
   queries: string;
+  /** How to come by what is refused; empty elsewhere. */
+  instead: string;
 };
 
 /** What the contracts would do to a table. */
@@ -35,22 +38,27 @@ export type TablePreview = {
 
 type Plan = Pick<TableEvolution, 'changes' | 'refused' | 'left' | 'requirements' | 'updates'>;
 
-/** Puts a plan into words. `columns` are those that are to be written. */
+/**
+ * Puts a plan into words. `columns` are those that the contracts make; where new fields are taken, producers fill others
+ * too.
+ */
 export function previewTable(of: {
   table: string;
   from: string;
   metadata: Pick<TableMetadata, 'schemas' | 'currentSchemaId'>;
   columns: readonly NestedField[];
   plan: Plan;
+  takesNewFields: boolean;
 }): TablePreview {
-  const { table, from, metadata, columns, plan } = of;
+  const { table, from, metadata, columns, plan, takesNewFields } = of;
   const { changes, refused, left, requirements, updates } = plan;
   const current = metadata.schemas.find(({ schemaId }) => schemaId === metadata.currentSchemaId);
   const present = current?.fields ?? [];
   const written = new Set(columns.map(({ name }) => name));
+  const unfilled = `go on; null in ${takesNewFields ? 'rows whose record lacks it' : 'new rows'}`;
   const outcomes = [
-    ...changes.map((change) => outcomeOf(change, table)),
-    ...left.map(leave),
+    ...changes.map((change) => outcomeOf(change, { table, unfilled })),
+    ...left.map((field) => leave(field, unfilled)),
     ...refused.map(refuse),
   ];
   const touched = new Set(outcomes.map(({ column }) => outermost(column)));
@@ -84,6 +92,7 @@ export function previewNewTable(of: {
       outcome: 'added',
       what: `${typeText(type)}${required ? ', required' : ''}`,
       queries: '',
+      instead: '',
     })),
     unchanged: [],
     views: [],
@@ -112,8 +121,18 @@ function isColumn(path: string): boolean {
   return outermost(path) === path;
 }
 
-function outcomeOf(change: TableChange, table: string): ColumnOutcome {
+function outcomeOf(
+  change: TableChange,
+  { table, unfilled }: { table: string; unfilled: string },
+): ColumnOutcome {
   const { column, fieldId } = change;
+  return { column, fieldId, ...tell(change, { table, unfilled }), instead: '' };
+}
+
+function tell(
+  change: TableChange,
+  { table, unfilled }: { table: string; unfilled: string },
+): Pick<ColumnOutcome, 'outcome' | 'what' | 'queries'> {
   switch (change.kind) {
     case 'add-field': {
       const beside =
@@ -121,8 +140,6 @@ function outcomeOf(change: TableChange, table: string): ColumnOutcome {
           ? ''
           : `; ${change.besides} stays a column beside it, null in new rows: rename-field is not allowed`;
       return {
-        column,
-        fieldId,
         outcome: 'added',
         what: `${typeText(change.type)}, optional`,
         queries: `null in the rows of before${beside}`,
@@ -130,59 +147,46 @@ function outcomeOf(change: TableChange, table: string): ColumnOutcome {
     }
     case 'widen-type':
       return {
-        column,
-        fieldId,
         outcome: 'widened',
         what: `${change.from} becomes ${change.to}; no file is written again`,
         queries: 'go on, with the wider type',
       };
     case 'make-optional':
       return {
-        column,
-        fieldId,
         outcome: 'made optional',
         what: 'was required',
         queries: 'go on, and may meet null',
       };
     case 'rename-field':
       return {
-        column,
-        fieldId,
         outcome: 'renamed',
         what: `was ${change.from}; the id stays, and so do the values of before`,
         queries: `that name ${change.from} fail in Trino: Column '${change.from}' cannot be resolved`,
       };
     case 'drop-field':
       return {
-        column,
-        fieldId,
         outcome: 'left',
-        what: `nothing writes it any more; it stays in ${table} and becomes optional`,
-        queries: 'go on; null in new rows',
+        what: `no contract has it any more; it stays in ${table} and becomes optional`,
+        queries: unfilled,
       };
   }
 }
 
-function leave({ column, fieldId }: LeftField): ColumnOutcome {
-  return {
-    column,
-    fieldId,
-    outcome: 'left',
-    what: 'nothing writes it; it stays as it is',
-    queries: 'go on; null in new rows',
-  };
+function leave({ column, fieldId }: LeftField, queries: string): ColumnOutcome {
+  const what = 'no contract has it; it stays as it is';
+  return { column, fieldId, outcome: 'left', what, queries, instead: '' };
 }
 
 function refuse({ column, kind, by, reason }: RefusedChange): ColumnOutcome {
-  const instead =
+  const [why, instead] =
     by === 'policy'
-      ? `pipeline.yaml does not allow it: add ${kind} to evolution.allow`
-      : remedyOf(kind);
-  return { column, outcome: 'refused', what: `${reason}. ${instead}`, queries: '' };
+      ? [', and pipeline.yaml does not allow that', `add ${kind} to evolution.allow`]
+      : ['', remedyOf(kind)];
+  return { column, outcome: 'refused', what: `${reason}${why}`, queries: '', instead };
 }
 
 function remedyOf(kind: RefusedChange['kind']): string {
   return kind === 'change-type'
-    ? 'Keep the field as it is and add one with the new type under another name'
-    : 'Choose another name, or keep what the table has';
+    ? 'keep the field as it is and add one with the new type under another name'
+    : 'choose another name, or keep what the table has';
 }

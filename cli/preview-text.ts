@@ -61,11 +61,12 @@ function columnText({ exists, columns }: TablePreview): string[] {
     const rows = columns.map(({ column, what }) => [column, what]);
     return [renderTable(['column', 'type'], rows)];
   }
-  const blocks = columns.map(({ column, fieldId, outcome, what, queries }) => {
+  const blocks = columns.map(({ column, fieldId, outcome, what, queries, instead }) => {
     // What is refused is told by a sentence that begins with the column.
     const told = fieldId === undefined ? ` ${what}` : ` (id ${fieldId}): ${what}`;
     const lines = [`  ${outcome}: ${column}${told}`];
     if (queries !== '') lines.push(`    queries: ${queries}`);
+    if (instead !== '') lines.push(`    instead: ${instead}`);
     return lines.join('\n');
   });
   return [blocks.join('\n')];
@@ -157,8 +158,9 @@ function verdict(preview: Preview): string {
 const head = ['column', 'id', 'outcome', 'what becomes of it', 'queries'];
 
 function markdownTable({ columns }: TablePreview): string {
-  const rows = columns.map(({ column, fieldId, outcome, what, queries }) => {
-    return [column, fieldId === undefined ? '' : String(fieldId), outcome, what, queries];
+  const rows = columns.map(({ column, fieldId, outcome, what, queries, instead }) => {
+    const told = instead === '' ? what : `${what}; instead: ${instead}`;
+    return [column, fieldId === undefined ? '' : String(fieldId), outcome, told, queries];
   });
   return [head, head.map(() => '---'), ...rows].map(markdownRow).join('\n');
 }

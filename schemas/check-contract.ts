@@ -1,23 +1,23 @@
 import { parseAvroType } from './avro-type.ts';
-import { columnChanges } from './column-change.ts';
-import type { ColumnChange } from './column-change.ts';
 import { checkLevel } from './compatibility-level.ts';
 import { contractFields } from './contract-field.ts';
 import type { ContractField } from './contract-field.ts';
 import type { ContractFinding } from './contract-finding.ts';
 import type { AvroObject, Contract } from './contract.ts';
 import { ContractError } from './error.ts';
-import { explainColumnChange } from './explain-column-change.ts';
-import type { ColumnPlace } from './explain-column-change.ts';
+import { outermost } from './evolve-fields.ts';
 import { explainIncompatibility } from './explain-incompatibility.ts';
 import type { CompatibilityLevel } from './registry.ts';
+import { schemaChanges } from './schema-change.ts';
+import { unitChanges } from './unit-change.ts';
 
 /** An older state of a contract; `label` names it in what is told. */
 export type OlderContract = { label: string; avroSchema: AvroObject };
 
 /**
- * What the level forbids of a contract that records are written with, given the older versions, the oldest first. Nothing
- * under NONE. Errors: `config` for an older version that is not Avro.
+ * What the level forbids of a contract that records are written with, given the older versions, the oldest first; and what
+ * Avro's rules do not see: a meaning that the newest version gives otherwise. Nothing under NONE. Errors: `config` for an
+ * older version that is not Avro.
  */
 export function checkRecords(
   contract: Contract,
@@ -28,52 +28,58 @@ export function checkRecords(
     label,
     type: parseAvroType(avroSchema),
   }));
-  return checkLevel(level, parseAvroType(contract.avroSchema), versions).map(
+  const found = checkLevel(level, parseAvroType(contract.avroSchema), versions).map(
     explainIncompatibility,
   );
+  const newest = older.at(-1);
+  if (level === 'NONE' || newest === undefined) return found;
+  const told = new Set(found.map(({ field }) => outermost(field)));
+  const unread = level.startsWith('FORWARD') ? [] : unreadable(contract, newest);
+  return [
+    ...found,
+    ...unread.filter(({ field }) => !told.has(field)),
+    ...otherUnits(contract, newest),
+  ];
 }
 
-/**
- * What becomes of the columns of a table when an older contract becomes this one. With `carried`, those fields alone are
- * columns, and each may be null whatever the contract says. An older schema that could not be columns tells nothing.
- */
-export function checkColumns(
-  contract: Contract,
-  older: OlderContract,
-  { carried, ...place }: Omit<ColumnPlace, 'against'> & { carried?: readonly string[] },
-): ContractFinding[] {
-  const before = columnsOf({ name: contract.name, avroSchema: older.avroSchema });
-  if (before === undefined) return [];
-  const now = contractFields(contract);
-  const changes =
-    carried === undefined ? columnChanges(before, now) : carriedChanges(before, now, carried);
-  return changes.map((change) => explainColumnChange(change, { ...place, against: older.label }));
+/** Logical types decide what bytes mean: what the decoder would refuse though Avro takes it. */
+function unreadable(contract: Contract, { label, avroSchema }: OlderContract): ContractFinding[] {
+  const changes = schemaChanges(contract, avroSchema) ?? [];
+  return changes
+    .filter(({ kind }) => kind === 'change-type')
+    .map(({ field, what }) => ({
+      severity: 'breaking',
+      breaks: 'old data',
+      field,
+      rule: 'meaning',
+      against: label,
+      message: `in old records ${what}`,
+      instead: 'keep the field as it is and add one with the new type under another name',
+    }));
 }
 
-/** No record is written with these contracts, so that a unit is the same as another. */
-function carriedChanges(
-  before: readonly ContractField[],
-  now: readonly ContractField[],
-  carried: readonly string[],
-): ColumnChange[] {
-  const next = now.filter(({ name }) => carried.includes(name));
-  const names = new Set(next.flatMap(({ name, aliases }) => [name, ...aliases]));
-  const then = before.filter(({ name }) => names.has(name));
-  return columnChanges(then.map(optional), next.map(optional)).filter(
-    ({ change }) => change !== 'unit',
-  );
+function otherUnits(contract: Contract, { label, avroSchema }: OlderContract): ContractFinding[] {
+  const before = fieldsOf({ name: contract.name, avroSchema });
+  return unitChanges(before, contractFields(contract)).map(({ field, from, to }) => ({
+    severity: 'breaking',
+    breaks: 'old readers',
+    field,
+    rule: 'unit',
+    against: label,
+    message:
+      `was ${from} and is ${to} now: the same column, but another number in each record, which readers that take ` +
+      'the number as it is cannot tell',
+    instead: 'keep the field as it is and add one in the new unit under another name',
+  }));
 }
 
-function optional(field: ContractField): ContractField {
-  return { ...field, nullable: true };
-}
-
-function columnsOf(of: { name: string; avroSchema: AvroObject }): ContractField[] | undefined {
-  const { fields = [] } = of.avroSchema;
+/** An older schema that could be no columns has no times to compare. */
+function fieldsOf({ name, avroSchema }: { name: string; avroSchema: AvroObject }): ContractField[] {
+  const { fields = [] } = avroSchema;
   try {
-    return contractFields({ name: of.name, avroSchema: { ...of.avroSchema, fields } });
+    return contractFields({ name, avroSchema: { ...avroSchema, fields } });
   } catch (error) {
-    if (error instanceof ContractError) return undefined;
+    if (error instanceof ContractError) return [];
     throw error;
   }
 }

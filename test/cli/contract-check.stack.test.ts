@@ -17,10 +17,9 @@ let directory: string;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'tributary-check-'));
   await cp('schemas', directory, { recursive: true });
-  const pipeline = (await readFile('pipeline.yaml', 'utf8')).replaceAll(
-    /^( +topic:) (\S+)$/gm,
-    `$1 ${prefix}.$2`,
-  );
+  const pipeline = (await readFile('pipeline.yaml', 'utf8'))
+    .replaceAll(/^( +topic:) (\S+)$/gm, `$1 ${prefix}.$2`)
+    .replace('name: lake.clicks', `name: lake.${prefix}`);
   await writeFile(join(directory, 'pipeline.yaml'), pipeline);
   const file = join(directory, 'click.avsc');
   const optional = /("name": "duration_ms",\s+"type": )\["null", "int"\],(\s+"default": )null/;
@@ -43,7 +42,7 @@ const check = (...args: string[]): Promise<CliResult> =>
       'check',
       ...args,
     ],
-    { SCHEMA_REGISTRY_URL: endpoints.registryUrl },
+    { SCHEMA_REGISTRY_URL: endpoints.registryUrl, CATALOG_URI: endpoints.catalogUri },
   );
 
 async function withoutDefault<T>(action: () => Promise<T>): Promise<T> {

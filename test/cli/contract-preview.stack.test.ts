@@ -2,6 +2,7 @@ import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Preview } from '../../cli/preview-text.ts';
+import { loadContract } from '../../schemas/load-contracts.ts';
 import { valueSubject } from '../../schemas/register-contracts.ts';
 import { openRegistry } from '../../schemas/registry.ts';
 import { stopCleanly } from '../pipeline/command.ts';
@@ -57,6 +58,14 @@ const renamed = (fields: Field[]): Field[] =>
   fields.map((f) => (f.name === 'referrer' ? { ...f, name: 'source', aliases: ['referrer'] } : f));
 
 const versions = async () => (await registry.versions(valueSubject(lake.topic))).length;
+
+const clicksSubject = () => valueSubject(lake.topic);
+/** How check, preview and a dry run of register end. */
+const codes = async (...args: string[]) => [
+  (await contract('check', ...args)).code,
+  (await preview('--records', '0')).code,
+  (await contract('register', '--dry-run', ...args)).code,
+];
 
 const campaign: Field = { name: 'campaign', type: ['null', 'string'], default: null };
 
@@ -224,5 +233,61 @@ describe('contract register', () => {
       },
     );
     expect(await versions()).toBe(before + 1);
+  });
+});
+
+/** The table has the column campaign by now, an optional text. */
+describe('check, preview and register judge the table alike, by what the catalog has', () => {
+  it('a field that is gone from the registry cannot come back with another type', async () => {
+    const { avroSchema } = await loadContract(schemas, 'click');
+    await registry.setCompatibility(clicksSubject(), 'NONE');
+    await registry.register(clicksSubject(), { ...avroSchema, doc: 'Without a campaign.' });
+    const number: Field = { name: 'campaign', type: ['null', 'int'], default: null };
+    await changed(
+      (fields) => [...fields, number],
+      async () => {
+        expect(await codes()).toEqual([1, 1, 1]);
+        const { stdout } = await contract('check');
+        expect(stdout).toMatch(
+          /breaks the table \(the catalog\): campaign is string in the table and cannot become int\n/,
+        );
+      },
+    );
+  });
+
+  it('a field that the registry has as required may go where the column is optional', async () => {
+    const { avroSchema } = await loadContract(schemas, 'click');
+    const required = { name: 'campaign', type: 'string', default: 'none' };
+    await registry.register(clicksSubject(), {
+      ...avroSchema,
+      fields: [...avroSchema.fields, required],
+    });
+    expect(await codes()).toEqual([0, 0, 0]);
+    const { stdout } = await contract('check');
+    expect(stdout).toMatch(
+      /note \(the catalog\): campaign is left: .*; queries: go on; null in rows whose/,
+    );
+  });
+
+  it('a rename that pipeline.yaml allows by name is a note', async () => {
+    const policy = await readFile(lake.pipelineFile, 'utf8');
+    const allow = '    allow: [add-field, widen-type, rename-field]';
+    await writeFile(lake.pipelineFile, policy.replace(/^ {4}allow: .*$/m, allow));
+    const seen = await changed(
+      renamed,
+      async () => [await codes(), await contract('check')] as const,
+    );
+    await writeFile(lake.pipelineFile, policy);
+    expect(seen[0]).toEqual([0, 0, 0]);
+    expect(seen[1].stdout).toMatch(/note \(the catalog\): source is renamed: was referrer/);
+  });
+
+  it('a catalog that is away ends each with 78', async () => {
+    const away = { CATALOG_URI: 'http://127.0.0.1:1' };
+    for (const name of ['check', 'preview', 'register']) {
+      const { code, output } = await lake.run(['contract', name], away);
+      expect([name, code]).toEqual([name, 78]);
+      expect(output).toContain('127.0.0.1:1');
+    }
   });
 });

@@ -9,6 +9,9 @@ import type { CliResult } from './run-cli.ts';
 vi.setConfig({ testTimeout: 60_000 });
 
 const SUBJECT = 'clicks-value';
+const CATALOG = '/catalog';
+const CATALOG_CONFIG = '{"defaults":{},"overrides":{}}';
+const NO_TABLE = '{"error":{"message":"no","type":"NoSuchTableException","code":404}}';
 const click = JSON.parse(await readFile('schemas/click.avsc', 'utf8')) as {
   fields: { name: string }[];
 };
@@ -39,6 +42,10 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   for await (const chunk of request) chunks.push(chunk as Buffer);
   const body = Buffer.concat(chunks).toString();
   const asked = `${request.method} ${request.url}`;
+  if (asked.startsWith(`GET ${CATALOG}/`)) {
+    const isConfig = asked.includes('/v1/config');
+    return void response.writeHead(isConfig ? 200 : 404).end(isConfig ? CATALOG_CONFIG : NO_TABLE);
+  }
   if (request.method !== 'GET') told.push(asked);
   const status = failAt(asked);
   if (status !== undefined) return void response.writeHead(status).end('{"message":"no"}');
@@ -74,9 +81,11 @@ function respond(asked: string, body: string): unknown {
   }
 }
 
+/** The catalog is the same server, which has no table. */
 function register(...args: string[]): Promise<CliResult> {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return runCli(['contract', 'register', ...args], { SCHEMA_REGISTRY_URL: url });
+  const environment = { SCHEMA_REGISTRY_URL: url, CATALOG_URI: `${url}${CATALOG}` };
+  return runCli(['contract', 'register', ...args], environment);
 }
 
 const REGISTER = `POST /subjects/${SUBJECT}/versions`;
@@ -99,7 +108,7 @@ it('a refusal of the registry ends with 1, in its words, and leaves the level as
 
 it('what ended between the two is completed by the same command', async () => {
   failAt = (asked) => (asked === SET_LEVEL ? 500 : undefined);
-  expect((await register('--mode', 'FULL')).code).toBe(1);
+  expect((await register('--mode', 'FULL')).code).toBe(78);
   expect([level, versions.length]).toEqual(['BACKWARD', 2]);
   failAt = () => undefined;
   const { code, stdout } = await register('--mode', 'FULL');
@@ -122,6 +131,21 @@ it('credentials that the registry does not take end with 78', async () => {
   const { code, stderr } = await register();
   expect(stderr).toContain('check registry.username and password');
   expect(code).toBe(78);
+});
+
+it('a registry that is away ends with 78, since 1 is a verdict on the contract', async () => {
+  failAt = () => 503;
+  const { code, stdout, stderr } = await register();
+  expect(stderr).toMatch(/the schema registry answered 503 .*; start it, or mend its address in/);
+  expect([code, stdout]).toEqual([78, '']);
+});
+
+it('a catalog that is away ends with 78, and nothing is registered', async () => {
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const environment = { SCHEMA_REGISTRY_URL: url, CATALOG_URI: 'http://127.0.0.1:1' };
+  const { code, stderr } = await runCli(['contract', 'register'], environment);
+  expect(stderr).toMatch(/127.0.0.1:1\b.*; start it, or mend its address in/);
+  expect([code, changes()]).toEqual([78, []]);
 });
 
 it('a subject without a level keeps none, and the contract is held to BACKWARD', async () => {

@@ -83,7 +83,7 @@ describe('the workflow of a change of contracts', () => {
       const checked = await runStep(check);
       expect(checked.code).toBe(0);
       expect(checked.summary).toMatch(
-        /^### Contract check\n```text\nclick .*\n {2}note .*: note the table needs[^]*\n```\n$/,
+        /^### Contract check\n```text\nclick .*: ok\n\nlake.clicks [^]*\n {2}note .*: note is added: [^]*\n```\n$/,
       );
       const previewed = await runStep(preview);
       expect(previewed.code).toBe(0);

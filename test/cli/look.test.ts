@@ -14,7 +14,7 @@ it.concurrent('a peer that accepts and never answers is told of, and given up', 
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const startedMs = performance.now();
     const { code, stderr } = await runCli(['contract', 'register'], { SCHEMA_REGISTRY_URL: url });
-    expect(code).toBe(1);
+    expect(code).toBe(78);
     expect(stderr).toContain(`waiting for the schema registry at ${url} ...`);
     expect(stderr).toContain(`no answer from the schema registry at ${url} within 10 s`);
     expect(performance.now() - startedMs).toBeLessThan(25_000);

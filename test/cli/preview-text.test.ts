@@ -24,9 +24,9 @@ const metadata = {
 
 function preview(
   columns: readonly NestedField[],
-  options: Partial<Parameters<typeof planEvolution>[0]> = {},
+  options: Partial<Parameters<typeof planEvolution>[0]> & { takesNewFields?: boolean } = {},
 ): TablePreview {
-  const { table = metadata } = options;
+  const { table = metadata, takesNewFields = false } = options;
   const plan = planEvolution({ table, columns, allows: () => true, ...options });
   return previewTable({
     table: 'lake.clicks',
@@ -34,6 +34,7 @@ function preview(
     metadata: table,
     columns,
     plan,
+    takesNewFields,
   });
 }
 
@@ -110,6 +111,18 @@ describe('the preview of a table', () => {
     expect(shown.updates).toEqual([]);
   });
 
+  it.each([
+    [false, 'go on; null in new rows'],
+    [true, 'go on; null in rows whose record lacks it'],
+  ])('where producers may bring fields (%s), those go on filling them', (takesNewFields, told) => {
+    const columns = fields.filter(({ name }) => name !== 'note' && name !== 'kind');
+    const { columns: shown } = preview(columns, { takesNewFields });
+    expect(shown.map(({ column, queries }) => [column, queries])).toEqual([
+      ['kind', told],
+      ['note', told],
+    ]);
+  });
+
   it('tells fields within a column that nothing writes', () => {
     const box = (...inner: NestedField[]) => field(5, 'box', { type: 'struct', fields: inner });
     const [n, old] = [field(6, 'n', 'int'), field(7, 'old', 'int')];
@@ -130,10 +143,19 @@ describe('the preview of a table', () => {
     );
     const refused = shown.columns.filter(({ outcome }) => outcome === 'refused');
     expect(refused.map(({ column, what }) => `${column} ${what}`)).toEqual([
-      'size is int in the table and cannot become string. Keep the field as it is and add one with the new type ' +
-        'under another name',
-      'campaign (string) is missing from the table. pipeline.yaml does not allow it: add add-field to evolution.allow',
+      'size is int in the table and cannot become string',
+      'campaign (string) is missing from the table, and pipeline.yaml does not allow that',
     ]);
+    const instead = [
+      'keep the field as it is and add one with the new type under another name',
+      'add add-field to evolution.allow',
+    ];
+    expect(refused.map((each) => each.instead)).toEqual(instead);
+    const [text, markdown] = [renderPreview({ table: shown }), renderMarkdown({ table: shown })];
+    for (const told of instead) {
+      expect(text).toContain(`\n    instead: ${told}\n`);
+      expect(markdown).toContain(`; instead: ${told} |`);
+    }
     expect(isRefusing({ table: shown })).toBe(true);
   });
 
