@@ -72,7 +72,7 @@ export type DecodeFailure = {
 export const columnBytesMax = 1 << 30;
 
 /** What an empty buffer keeps of it for the next rows: what was grown for one large record is given back. */
-const keptBytesMax = columnBytesMax / 4;
+const keptBytesMax = columnBytesMax / 2;
 
 /** The rows that what a list or a map holds has room for at first. */
 export const innerRowsInitial = 1024;

@@ -97,6 +97,8 @@ export class DimensionFeed {
     const bounds = await log.bounds(name);
     const source = state.position(dimension);
     if (source !== undefined) assertSameTopic(source, description);
+    // All is read again, for columns that the rows lack: until it is, the dimension is not whole.
+    if (source?.next.size === 0) await state.putMeta(readName(topic), undefined);
     const deleteRetentionMs = await readDeleteRetentionMs(log, name, logger);
     const watch = { dimension, topic: description, deleteRetentionMs, state, clock };
     const missedDeletes = new MissedDeletes(watch);

@@ -182,6 +182,10 @@ async function proveColumns(
   for (const [stage, count] of Object.entries(rows)) {
     if (count === 0) wrong.push(`no row is ${stage}`);
   }
+  const schemas = 1 + Object.keys(stages).length;
+  if (metadata.schemas.length !== schemas) {
+    wrong.push(`expected ${schemas} schemas of the table, got ${metadata.schemas.length}`);
+  }
   if (wrong.length === 0) return proof;
   const text = `${wrong.length} wrong in the columns that were added: ${wrong.slice(0, 5).join('; ')}`;
   return withFinding(proof, 'wrong', text);

@@ -228,7 +228,7 @@ describe('a record whose items are far more in memory than on the wire', () => {
     decoder.append(bytes, 0, bytes.length, into);
   const fits = nulls(1_200_000);
   const tooMany = nulls(2 ** 21 + 1);
-  const keptBytesMax = columnBytesMax / 4;
+  const keptBytesMax = columnBytesMax / 2;
 
   it('is a reject, and its memory is given back', { timeout: 60_000 }, () => {
     const buffer = createRowBuffer(contract, 2);

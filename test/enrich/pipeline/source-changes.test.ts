@@ -228,6 +228,25 @@ describe('under pause', () => {
     expect(await world.rows()).toEqual([]);
   });
 
+  it('nor before it has been read again for another column', async () => {
+    const carrying = (columns: (name: string) => boolean) => {
+      const { dimensions } = under('pause', new Set(['add-field']));
+      return dimensions.map((one) => ({ ...one, columns: one.columns.filter(columns) }));
+    };
+    const world = await World.open();
+    await write(world, textYear, { key: 1, row: { name: 'ann', birth_year: 'unknown' } });
+    await write(world, whole, { key: 1, row: { name: 'anna', birth_year: 1990 } });
+    const dimensions = carrying((name) => name !== 'birth_year');
+    const first = await world.start({ config: { dimensions } });
+    await world.run(1_000);
+    expect(await joined(world, [1])).toEqual([[1n, 'anna', undefined]]);
+    first.stop();
+    await world.run(5_000);
+    const again = await world.start({ config: { dimensions: carrying(() => true) } });
+    expect(await joined(world, [1])).toEqual([]);
+    expect(again.status.waitingFor()).not.toEqual([]);
+  });
+
   it('what lies before such a record is applied, also where that takes more than one try', async () => {
     const { world, process } = await started(under('pause'));
     await write(world, withoutYear, { key: 2, partition: 1, row: { name: 'bo' } });
