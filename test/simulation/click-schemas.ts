@@ -1,17 +1,22 @@
 import avsc from 'avsc';
-import type { AvroField, AvroObject } from '../../schemas/contract.ts';
+import type { AvroField, AvroObject, AvroType, Contract } from '../../schemas/contract.ts';
 import { createMemoryRegistry } from '../../schemas/memory-registry.ts';
 import { clickSchema, frame } from '../enrich/pipeline/records.ts';
 import type { StreamEntry } from './truth.ts';
 
 /** The schemas that producers of the stream use, by name. Only `contract` is what the pipelines start with. */
 const SCHEMAS = {
-  contract: clickSchema,
+  contract: clickWith(),
   tag: clickWith({ name: 'tag', type: 'string' }),
   score: clickWith({ name: 'score', type: ['null', 'int'] }),
   both: clickWith({ name: 'score', type: 'long' }, { name: 'tag', type: 'string' }),
   wide: clickWith({ name: 'duration_ms', type: ['null', 'long'] }),
+  inner: clickWith(place('int', { name: 'y', type: 'string' })),
+  far: clickWith(place('long')),
 } as const;
+
+/** What the pipelines start with: the shipped contract with a record more. */
+export const streamContract = { name: 'click', avroSchema: SCHEMAS.contract } as Contract;
 
 export type ClickSchemaName = keyof typeof SCHEMAS;
 
@@ -22,10 +27,15 @@ export const BROUGHT: Readonly<Record<ClickSchemaName, Readonly<Record<string, s
   score: { score: 'int' },
   both: { tag: 'string', score: 'long' },
   wide: { duration_ms: 'long' },
+  inner: { 'place.y': 'string' },
+  far: { 'place.x': 'long' },
 };
 
-/** Columns that no contract of the start has. */
-export const NEW_COLUMNS: readonly string[] = ['tag', 'score'];
+/** Columns, those within records by their paths, that no contract of the start has. */
+export const NEW_COLUMNS: readonly string[] = ['tag', 'score', 'place.y'];
+
+/** Those that producers make wider. */
+export const WIDENED_COLUMNS: readonly string[] = ['duration_ms', 'place.x'];
 
 export const registry = createMemoryRegistry();
 
@@ -36,10 +46,15 @@ for (const [name, avroSchema] of Object.entries(SCHEMAS)) {
   writers.set(name as ClickSchemaName, { schemaId, type });
 }
 
+function place(x: AvroType, ...others: AvroField[]): AvroField {
+  const fields = [{ name: 'x', type: ['null', x] }, ...others];
+  return { name: 'place', type: { type: 'record', name: 'Place', fields } };
+}
+
 function clickWith(...others: AvroField[]): AvroObject {
   const names = new Set(others.map(({ name }) => name));
-  const kept = (clickSchema.fields ?? []).filter(({ name }) => !names.has(name));
-  return { ...clickSchema, fields: [...kept, ...others] };
+  const own = [...(clickSchema.fields ?? []), place('int')];
+  return { ...clickSchema, fields: [...own.filter(({ name }) => !names.has(name)), ...others] };
 }
 
 /** A click as its producer writes it. */
@@ -55,6 +70,7 @@ export function encodeEntry(click: StreamEntry & { kind: 'click' }): Uint8Array 
     referrer: null,
     duration_ms: null,
     ...click.values,
+    place: { x: click.values['place.x'] ?? null, y: click.values['place.y'] },
   });
   return frame(writer.schemaId, body);
 }

@@ -1,17 +1,26 @@
 import type { PartitionValue } from '@iceberg-js/rest-client-shim/manifest/data-file.ts';
 import { columnValue } from '@iceberg-js/rest-client-shim/parquet/column-value.ts';
-import type { ColumnBatch, FlatColumn } from '@iceberg-js/rest-client-shim/parquet/columns.ts';
+import type {
+  Column,
+  ColumnBatch,
+  FlatColumn,
+} from '@iceberg-js/rest-client-shim/parquet/columns.ts';
 import type {
   DataFileWriter,
   EncodedFile,
 } from '@iceberg-js/rest-client-shim/parquet/data-file-writer.ts';
 import { everyRow } from '@iceberg-js/rest-client-shim/parquet/every-row.ts';
+import { childFields } from '@iceberg-js/rest-client-shim/spec/field-ids.ts';
 import {
   compareValues,
   encodeSingleValue,
 } from '@iceberg-js/rest-client-shim/spec/single-value.ts';
 import type { PrimitiveValue } from '@iceberg-js/rest-client-shim/spec/single-value.ts';
-import type { PrimitiveType, TableSchema } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
+import type {
+  NestedField,
+  PrimitiveType,
+  TableSchema,
+} from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 
 /** The rows of a data file: `rows[i][j]` is the value of the field `fieldIds[j]`. */
 export type FileRows = {
@@ -44,19 +53,37 @@ export function recordRows(
 }
 
 function rowsOfBatch(tableSchema: TableSchema, batch: ColumnBatch, wanted: Int32Array): FileRows {
-  const fields = tableSchema.fields.filter(({ id }) => batch.columns.has(id));
+  const columns = flatColumns(batch.columns);
+  const leaves = leavesOf(tableSchema.fields).filter(({ id }) => columns.has(id));
   const rows = Array.from(wanted, (row) =>
-    fields.map(({ id, type }) => {
-      const column = flatColumn(batch, id);
-      return column === undefined ? null : columnValue(column, type as PrimitiveType, row);
+    leaves.map(({ id, type }) => {
+      const column = columns.get(id);
+      return column === undefined ? null : columnValue(column, type, row);
     }),
   );
-  return { fieldIds: fields.map(({ id }) => id), rows };
+  return { fieldIds: leaves.map(({ id }) => id), rows };
 }
 
-/** The simulated contracts are flat. */
-function flatColumn(batch: ColumnBatch, id: number): FlatColumn | undefined {
-  return batch.columns.get(id) as FlatColumn | undefined;
+/** The values of a table, those within records too: the simulated contracts have no lists or maps. */
+export function leavesOf(
+  fields: readonly NestedField[],
+  within = '',
+): { id: number; path: string; type: PrimitiveType }[] {
+  return fields.flatMap(({ id, name, type }) => {
+    const path = `${within}${name}`;
+    if (typeof type === 'string') return [{ id, path, type }];
+    return leavesOf(childFields(type), `${path}.`);
+  });
+}
+
+function flatColumns(columns: ReadonlyMap<number, Column>): Map<number, FlatColumn> {
+  return new Map(
+    [...columns].flatMap(([id, column]): (readonly [number, FlatColumn])[] => {
+      if (column.kind === 'struct') return [...flatColumns(column.fields)];
+      if (column.kind === 'list' || column.kind === 'map') return [];
+      return [[id, column]];
+    }),
+  );
 }
 
 const HEADER = Buffer.from('TWIN');
@@ -93,22 +120,22 @@ function metricsOf(
   const valueCounts = new Map<number, bigint>();
   const lowerBounds = new Map<number, Uint8Array>();
   const upperBounds = new Map<number, Uint8Array>();
-  for (const { id, type } of tableSchema.fields) {
+  const columns = flatColumns(batch.columns);
+  for (const { id, type } of leavesOf(tableSchema.fields)) {
     valueCounts.set(id, rowCount);
-    const column = flatColumn(batch, id);
+    const column = columns.get(id);
     if (column === undefined || !BOUNDED.has(type)) continue;
-    const primitive = type as PrimitiveType;
     let lowest: PrimitiveValue | undefined;
     let highest: PrimitiveValue | undefined;
     for (const row of rows) {
-      const value = columnValue(column, primitive, row);
+      const value = columnValue(column, type, row);
       if (value === null) continue;
       if (lowest === undefined || compareValues(value, lowest) < 0) lowest = value;
       if (highest === undefined || compareValues(value, highest) > 0) highest = value;
     }
     if (lowest === undefined || highest === undefined) continue;
-    lowerBounds.set(id, encodeSingleValue(primitive, lowest));
-    upperBounds.set(id, encodeSingleValue(primitive, highest));
+    lowerBounds.set(id, encodeSingleValue(type, lowest));
+    upperBounds.set(id, encodeSingleValue(type, highest));
   }
   return {
     recordCount: rowCount,

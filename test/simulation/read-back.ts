@@ -14,7 +14,8 @@ export async function readBack(world: World): Promise<void> {
       // The simulated maintenance writes no Parquet.
       if (location.includes('/optimized-')) continue;
       const expected = model.named(location);
-      const columnNames = Object.keys(expected[0] ?? {});
+      // What is within records the reader of files leaves to Trino.
+      const columnNames = Object.keys(expected[0] ?? {}).filter((name) => !name.includes('.'));
       const fileSizeBytes = BigInt(world.objects.get(location)?.bytes.byteLength ?? 0);
       const dataFile = { location, fileSizeBytes };
       const { store } = world;
@@ -25,7 +26,7 @@ export async function readBack(world: World): Promise<void> {
         ),
       );
       const written = expected.map((row) =>
-        Object.fromEntries(Object.entries(row).map(([name, value]) => [name, comparable(value)])),
+        Object.fromEntries(columnNames.map((name) => [name, comparable(row[name])])),
       );
       if (file.rowCount === expected.length && isDeepStrictEqual(found, written)) continue;
       throw new Violation(5, `${location} reads back as other rows`);

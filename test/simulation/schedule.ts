@@ -39,6 +39,8 @@ const SWITCHES: readonly (readonly ClickSchemaName[])[] = [
   ['contract', 'tag'],
   ['tag', 'score'],
   ['contract', 'score', 'both', 'wide'],
+  ['inner'],
+  ['contract', 'inner', 'far', 'tag'],
 ];
 const TAGS = ['red', 'blue'] as const;
 
@@ -193,7 +195,7 @@ class Schedule {
     const large = this.#random.chance(0.5) ? 2 ** 40 + this.#random.below(1_000) : 7;
     switch (schema) {
       case 'contract':
-        return { duration_ms: small };
+        return { duration_ms: small, 'place.x': small };
       case 'tag':
         return { tag: this.#pick(TAGS) };
       case 'score':
@@ -202,6 +204,10 @@ class Schedule {
         return { tag: this.#pick(TAGS), score: large };
       case 'wide':
         return { duration_ms: large };
+      case 'inner':
+        return { 'place.x': small, 'place.y': this.#pick(TAGS) };
+      case 'far':
+        return { 'place.x': large };
     }
   }
 

@@ -4,6 +4,7 @@ import { decodeManifestList } from '@iceberg-js/rest-client-shim/manifest/manife
 import type { ManifestFile } from '@iceberg-js/rest-client-shim/manifest/manifest-list.ts';
 import type { PartitionValue } from '@iceberg-js/rest-client-shim/manifest/data-file.ts';
 import type { Snapshot, TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
+import { leavesOf } from './file-rows.ts';
 import type { FileRows } from './file-rows.ts';
 import { Violation } from './violation.ts';
 
@@ -186,8 +187,8 @@ export class TableModel {
   /** An id means one column for ever, of one type or of a wider one (INVARIANTS.md 11). */
   #noteFields({ schemas }: TableMetadata): void {
     for (const { fields } of schemas) {
-      for (const { id, name, type } of fields) {
-        const meaning = `${name} ${JSON.stringify(type === 'long' ? 'int' : type)}`;
+      for (const { id, path, type } of leavesOf(fields)) {
+        const meaning = `${path} ${JSON.stringify(type === 'long' ? 'int' : type)}`;
         const known = this.#fields.get(id);
         if (known !== undefined && known !== meaning) {
           throw new Violation(11, `field ${id} was ${known} and is ${meaning}`);

@@ -464,4 +464,15 @@ export const VARIANTS: readonly Variant[] = [
       },
     ],
   },
+  {
+    name: 'within-a-column-what-no-row-brings',
+    breaks: 'a commit changes a column by more than its rows need',
+    edits: [
+      {
+        file: 'schemas/partly-grown.ts',
+        find: 'if (own === undefined && !isGrown) return [];',
+        put: "if (own === undefined && !isGrown && path === '') return [];",
+      },
+    ],
+  },
 ];

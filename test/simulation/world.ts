@@ -23,7 +23,7 @@ import { loadContract } from '../../schemas/load-contracts.ts';
 import { encodeChange, encodeNotification, topicOf } from '../enrich/pipeline/records.ts';
 import type { DimensionName } from '../enrich/pipeline/records.ts';
 import { nextTurn, VirtualTime } from '../enrich/pipeline/virtual-time.ts';
-import { encodeEntry } from './click-schemas.ts';
+import { encodeEntry, streamContract } from './click-schemas.ts';
 import {
   checkDeadLetterCommit,
   checkEventsCommit,
@@ -51,7 +51,7 @@ export const DIMENSIONS: readonly DimensionName[] = ['users', 'devices', 'urls']
 const COLUMN: Record<DimensionName, string> = { users: 'name', devices: 'os', urls: 'title' };
 
 export const contracts: ContractSet = {
-  stream: await loadContract('schemas', 'click'),
+  stream: streamContract,
   dimensions: new Map([
     ['users', await loadContract('schemas', 'user')],
     ['devices', await loadContract('schemas', 'device')],
