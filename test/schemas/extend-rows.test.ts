@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { AvroField, AvroType, Contract } from '../../schemas/contract.ts';
 import { extendRows } from '../../schemas/extend-rows.ts';
 import { createRowBuffer } from '../../schemas/row-buffer.ts';
+import type { RowBuffer } from '../../schemas/row-buffer.ts';
 import { createRowDecoder } from '../../schemas/row-decoder.ts';
 import { avscType, contractOf, rowOf } from './avro-encoding.ts';
 
@@ -77,5 +78,44 @@ describe('rows that a buffer holds when its contract grows', () => {
     const [column] = buffer.columns;
     extendRows(buffer, contractOf([field('a', 'string'), field('b', ['null', 'int'])]), ROWS_MAX);
     expect(buffer.columns[0]).toBe(column);
+  });
+});
+
+const listOf = (...fields: AvroField[]): AvroField =>
+  field('l', { type: 'array', items: { type: 'record', name: 'Item', fields } });
+
+const items = (count: number): object[] => Array.from({ length: count }, (_, n) => ({ n }));
+
+describe('rows within lists and maps, when what they hold grows', () => {
+  const wide = listOf(field('n', 'long'), { ...field('b', ['null', 'string']), default: null });
+
+  it('keep their values, and have null in what is new', () => {
+    const rows = grown(contractOf([listOf(field('n', 'int'))]), contractOf([wide]), [
+      [{ l: items(3) }, { l: [] }, { l: [{ n: -1 }] }],
+      [{ l: [{ n: 2n ** 40n, b: 'x' }] }],
+    ]);
+    expect(rows).toEqual([
+      { l: [0n, 1n, 2n].map((n) => ({ n, b: null })) },
+      { l: [] },
+      { l: [{ n: -1n, b: null }] },
+      { l: [{ n: 2n ** 40n, b: new TextEncoder().encode('x') }] },
+    ]);
+  });
+
+  it('count for the memory that a buffer has grown by as in one that was made for them', () => {
+    const [before, after] = [contractOf([listOf(field('n', 'int'))]), contractOf([wide])];
+    const records = [{ l: items(5_000) }];
+    const [growing, made] = [before, after].map((contract) => createRowBuffer(contract, ROWS_MAX));
+    for (const [contract, buffer] of [
+      [before, growing],
+      [after, made],
+    ] as const) {
+      const bytes = avscType(before.avroSchema).toBuffer(records[0]);
+      const decoder = createRowDecoder(contract, before.avroSchema);
+      expect(decoder.append(bytes, 0, bytes.length, buffer as RowBuffer)).toBeUndefined();
+    }
+    extendRows(growing as RowBuffer, after, ROWS_MAX);
+    expect(growing?.grown.bytes).toBe(made?.grown.bytes);
+    expect(growing?.grown.bytes).toBeGreaterThan(5_000);
   });
 });
