@@ -8,10 +8,10 @@ import type { Registry } from '../../schemas/registry.ts';
 import { createRowBuffer } from '../../schemas/row-buffer.ts';
 import type { RowBuffer } from '../../schemas/row-buffer.ts';
 import { createRowDecoder } from '../../schemas/row-decoder.ts';
-import type { SchemaChange } from '../../schemas/schema-change.ts';
 import { createSchemaCache } from '../../schemas/schema-cache.ts';
 import type { SchemaCache } from '../../schemas/schema-cache.ts';
 import { changeText, changeTexts } from '../core/judge-schema.ts';
+import type { SchemaVerdict } from '../core/judge-schema.ts';
 import { frameFailure } from '../core/take-records.ts';
 import type { JudgeWriter } from '../pipeline/judge-writer.ts';
 import type { LogRecord } from '../source/newest-records.ts';
@@ -41,7 +41,7 @@ export type TrialResult = {
   unwritten: readonly string[];
   /** Fields that are written, and null in every record. */
   alwaysNull: readonly string[];
-  /** Fields that records which are taken have, and that neither the contract nor the table takes. */
+  /** Fields, within records too, that records which are taken have, and that neither the contract nor the table takes. */
   leftOut: readonly string[];
   /** How schemas of records make the contract grow, in words. */
   followed: readonly string[];
@@ -71,10 +71,18 @@ export function createRecordTrial(options: {
   const { registry, contract, older, judge, elapsedMs } = options;
   const schemas = createSchemaCache({ registry, elapsedMs });
   const followed = new Map<string, string>();
-  const onFollow = (schemaId: number, change: SchemaChange): void => {
-    followed.set(change.field, `schema ${schemaId}: ${changeText(change)}`);
+  const skipped = new Map<number, readonly string[]>();
+  const onRead: OnRead = (schemaId, verdict) => {
+    for (const change of verdict.followed) {
+      followed.set(change.field, `schema ${schemaId}: ${changeText(change)}`);
+    }
+    const ignored = verdict.ignored.filter(({ kind }) => kind === 'add-field');
+    skipped.set(
+      schemaId,
+      ignored.map(({ field }) => field),
+    );
   };
-  const decode = createDecode({ schemas, contract, judge, onFollow });
+  const decode = createDecode({ schemas, contract, judge, onRead });
   const decodeOlder =
     older === undefined ? undefined : createDecode({ schemas, contract: older, judge });
   const counts = { records: 0, accepted: 0, newlyRefused: 0 };
@@ -114,7 +122,11 @@ export function createRecordTrial(options: {
       schemas: [...bySchema]
         .map(([schemaId, records]) => ({ schemaId, records }))
         .toSorted((a, b) => b.records - a.records),
-      ...compareFields(contractFields(contract), writtenFields(schemas, readBy), filled, followed),
+      ...compareFields(contractFields(contract), writtenFields(schemas, readBy), {
+        filled,
+        followed,
+        skipped: [...readBy].flatMap((schemaId) => skipped.get(schemaId) ?? []),
+      }),
       followed: [...followed.values()],
     }),
   };
@@ -122,15 +134,16 @@ export function createRecordTrial(options: {
 
 type Outcome = RowBuffer | Pick<RefusedRecords, 'kind' | 'message'>;
 type Reader = (value: Uint8Array) => Outcome;
+type OnRead = (schemaId: number, verdict: SchemaVerdict & { kind: 'read' }) => void;
 
 /** Gives the row of a record until the next one, or why it is none. */
 function createDecode(of: {
   schemas: SchemaCache;
   contract: Contract;
   judge: JudgeWriter;
-  onFollow?: (schemaId: number, change: SchemaChange) => void;
+  onRead?: OnRead;
 }): (value: Uint8Array | null, schemaId: number) => Outcome {
-  const { schemas, contract: base, judge, onFollow = () => undefined } = of;
+  const { schemas, contract: base, judge, onRead = () => undefined } = of;
   const readers = new Map<number, Reader>();
   let current = base;
   const open = (schemaId: number, writer: AvroObject): Reader => {
@@ -141,7 +154,7 @@ function createDecode(of: {
       return () => ({ kind, message });
     }
     current = verdict.contract;
-    for (const change of verdict.followed) onFollow(schemaId, change);
+    onRead(schemaId, verdict);
     return openReader(current, writer);
   };
   return (value, schemaId) => {
@@ -186,18 +199,22 @@ function writtenFields(
 function compareFields(
   fields: readonly ContractField[],
   written: ReadonlySet<string> | undefined,
-  filled: ReadonlySet<string>,
-  followed: ReadonlyMap<string, unknown>,
+  seen: {
+    filled: ReadonlySet<string>;
+    followed: ReadonlyMap<string, unknown>;
+    skipped: readonly string[];
+  },
 ): Pick<TrialResult, 'unwritten' | 'alwaysNull' | 'leftOut'> {
   if (written === undefined) return { unwritten: [], alwaysNull: [], leftOut: [] };
+  const { filled, followed, skipped } = seen;
+  const taken = new Set([...fields.flatMap(namesOf), ...followed.keys()]);
   const isWritten = (field: ContractField): boolean =>
     namesOf(field).some((name) => written.has(name));
-  const taken = new Set(fields.flatMap(namesOf));
   const [there, lacking] = [fields.filter(isWritten), fields.filter((field) => !isWritten(field))];
   return {
     unwritten: lacking.map(({ name }) => name),
     alwaysNull: there.map(({ name }) => name).filter((name) => !filled.has(name)),
-    leftOut: [...written].filter((name) => !taken.has(name) && !followed.has(name)),
+    leftOut: [...new Set([...written, ...skipped])].filter((name) => !taken.has(name)),
   };
 }
 

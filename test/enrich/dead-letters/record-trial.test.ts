@@ -12,6 +12,10 @@ const id = { name: 'id', type: 'long' };
 const note = { name: 'note', type: ['null', 'string'], default: null };
 const size = { name: 'size', type: 'int', default: 7 };
 
+const geo = (...fields: unknown[]): object => {
+  return { name: 'geo', type: { type: 'record', name: 'Geo', fields } };
+};
+
 const registry = createMemoryRegistry();
 
 /** A record as a producer with this schema sends it. */
@@ -65,6 +69,20 @@ describe('records tried under a contract', () => {
     );
     expect(seen.alwaysNull).toEqual([]);
     expect(seen.schemas.map(({ records }) => records)).toEqual([2, 1]);
+  });
+
+  it('tell what the contract leaves out within a record, and what it follows there', async () => {
+    const values = [
+      await sent([id, geo(note, size)], { id: 1n, geo: { note: 'x', size: 1 } }),
+      await sent([id, geo(note)], { id: 1n, geo: { note: 'x' } }),
+    ];
+    const contract = contractOf([id, geo(note)]);
+    expect(await tried(values, contract)).toMatchObject({ accepted: 2, leftOut: ['geo.size'] });
+    const result = await tried(values, contract, { allow: new Set(['add-field']) });
+    expect(result).toMatchObject({
+      leftOut: [],
+      followed: [expect.stringContaining('field geo.size is not in the contract')],
+    });
   });
 
   it('count a field as written by its alias', async () => {
