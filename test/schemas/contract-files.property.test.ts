@@ -21,9 +21,9 @@ it('whatever is taken as a contract is Avro to avsc too', async () => {
       taken++;
       avsc.Type.forSchema(withoutDefaults(avroSchema));
     }),
-    { numRuns: 600 },
+    { numRuns: 300 },
   );
   // A check that takes everything, or nothing, would pass unseen.
-  expect(taken).toBeGreaterThan(100);
-  expect(refused).toBeGreaterThan(100);
+  expect(taken).toBeGreaterThan(50);
+  expect(refused).toBeGreaterThan(50);
 });

@@ -1,12 +1,13 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadContract } from '../../schemas/load-contracts.ts';
 import { ContractError } from '../../schemas/error.ts';
 
+const directory = await mkdtemp(join(tmpdir(), 'contracts-'));
+
 /** Whether a file that holds the schema is taken as a contract. Throws where it is refused in any other way than told. */
 export async function isTakenAsContract(avroSchema: unknown): Promise<boolean> {
-  const directory = await mkdtemp(join(tmpdir(), 'contracts-'));
   await writeFile(join(directory, 'order.avsc'), JSON.stringify(avroSchema));
   try {
     await loadContract(directory, 'order');
@@ -15,7 +16,5 @@ export async function isTakenAsContract(avroSchema: unknown): Promise<boolean> {
     const isTold = error instanceof ContractError && error.kind === 'config';
     if (isTold && error.message.includes('order.avsc: ')) return false;
     throw error;
-  } finally {
-    await rm(directory, { recursive: true });
   }
 }
