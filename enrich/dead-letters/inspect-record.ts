@@ -1,8 +1,10 @@
 import avsc from 'avsc';
 import { frameBytes } from '../../connectors/framing.ts';
 import { parseAvroType } from '../../schemas/avro-type.ts';
+import type { AvroNode } from '../../schemas/avro-type.ts';
 import { createSkip, truncated } from '../../schemas/avro-wire.ts';
 import type { AvroObject } from '../../schemas/contract.ts';
+import { ContractError } from '../../schemas/error.ts';
 
 /** A field of a record as far as it could be read; `end` is where its bytes end in the value. */
 type InspectedField = { name: string; text: string; end: number };
@@ -16,13 +18,19 @@ export type Inspection = {
 
 const TEXT_CHARS_MAX = 120;
 
-/** Reads a framed record field by field until the bytes do not fit. Errors: `config` for what is no Avro schema. */
+/** Reads a framed record field by field until the bytes do not fit, or the schema is none that can be read. */
 export function inspectRecord(value: Uint8Array, avroSchema: AvroObject): Inspection {
-  const node = parseAvroType(avroSchema);
+  let node: AvroNode;
+  try {
+    node = parseAvroType(avroSchema);
+  } catch (error) {
+    if (!(error instanceof ContractError)) throw error;
+    return { fields: [], stoppedBy: `its schema is an ${error.message}` };
+  }
   if (node.kind !== 'record') {
     return { fields: [], stoppedBy: `its schema is a ${node.kind}, not a record` };
   }
-  const { fields: types } = avsc.Type.forSchema(avroSchema as avsc.Schema) as avsc.types.RecordType;
+  const types = typesOf(avroSchema);
   const bytes = Buffer.from(value);
   const fields: InspectedField[] = [];
   let at = frameBytes;
@@ -44,15 +52,27 @@ export function inspectRecord(value: Uint8Array, avroSchema: AvroObject): Inspec
   return { fields, stoppedBy: rest === 0 ? undefined : `${rest} bytes follow the last field` };
 }
 
-function textOf(type: avsc.Type | undefined, bytes: Buffer): string {
-  let text: string;
+/** None where avsc is stricter than the producer's library, such as with a default of a union's second type. */
+function typesOf(avroSchema: AvroObject): readonly { type: avsc.Type }[] {
   try {
-    text = JSON.stringify(type?.fromBuffer(bytes)) ?? 'nothing';
+    return (avsc.Type.forSchema(avroSchema as avsc.Schema) as avsc.types.RecordType).fields;
   } catch {
-    // Sound, and more than avsc holds, such as a long beyond 2^53.
-    text = `0x${bytes.toString('hex')}`;
+    return [];
   }
+}
+
+function textOf(type: avsc.Type | undefined, bytes: Buffer): string {
+  const text = jsonOf(type, bytes) ?? `0x${bytes.toString('hex')}`;
   return text.length > TEXT_CHARS_MAX ? `${text.slice(0, TEXT_CHARS_MAX)} ...` : text;
+}
+
+/** Undefined for what is sound, and more than avsc holds, such as a long beyond 2^53. */
+function jsonOf(type: avsc.Type | undefined, bytes: Buffer): string | undefined {
+  try {
+    return JSON.stringify(type?.fromBuffer(bytes));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Bytes as offsets, hexadecimal and ASCII, sixteen a line, `bytesMax` at most. */

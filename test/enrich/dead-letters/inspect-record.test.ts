@@ -27,6 +27,25 @@ describe('an inspected record', () => {
     expect(inspectRecord(click, { type: 'string' }).stoppedBy).toContain('not a record');
   });
 
+  it('shows values as bytes where avsc is stricter than the producer', () => {
+    const field = { name: 'a', type: ['string', 'null'], default: null };
+    const odd = { type: 'record', name: 'L', fields: [field] } as const;
+    const value = Buffer.from('0000000001000278', 'hex');
+    expect(inspectRecord(value, odd)).toEqual({
+      fields: [{ name: 'a', text: '0x000278', end: 8 }],
+      stoppedBy: undefined,
+    });
+  });
+
+  it('says of a schema that is none why it is none', () => {
+    const none = { type: 'record', name: 'L', fields: [{ name: 'a', type: 'Missing' }] } as const;
+    const { fields, stoppedBy } = inspectRecord(click, none);
+    expect(fields).toEqual([]);
+    expect(stoppedBy).toMatch(
+      /^its schema is an invalid Avro schema: field a: the type Missing is/,
+    );
+  });
+
   it('shows what is beyond 2^53 as bytes', () => {
     const long = { type: 'record', name: 'L', fields: [{ name: 'a', type: 'long' }] };
     const value = Buffer.from('0000000001feffffffffffffffff01', 'hex');
