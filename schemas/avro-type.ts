@@ -61,9 +61,15 @@ export type FieldNode = {
 };
 
 type Names = Map<string, AvroNode>;
+/** What a type is where all that it names is written out: how many types within each other, and how many in all. */
+type Extent = { levels: number; types: number };
 type Scope = {
   namespace: string;
   names: Names;
+  /** Of each record that is read whole. */
+  extents: Map<AvroNode, Extent>;
+  /** Types around. */
+  level: number;
   /** Of the field: `a.b`, `a[]` for what an array holds, `a{}` for the values of a map; empty for the schema itself. */
   path: string;
   strict: boolean;
@@ -87,7 +93,7 @@ const primitiveKinds: ReadonlySet<string> = new Set<PrimitiveKind>([
  */
 export function parseAvroType(avroSchema: unknown): AvroNode {
   assertShallow(avroSchema, 0);
-  return parse(avroSchema, { namespace: '', names: new Map(), path: '', strict: false });
+  return parse(avroSchema, topScope(false));
 }
 
 /**
@@ -97,22 +103,52 @@ export function parseAvroType(avroSchema: unknown): AvroNode {
  */
 export function assertAvro(avroSchema: unknown): void {
   assertShallow(avroSchema, 0);
-  parse(avroSchema, { namespace: '', names: new Map(), path: '', strict: true });
+  parse(avroSchema, topScope(true));
 }
 
-/** Objects and arrays of JSON within each other; an array or a map is one, an optional record four. */
+function topScope(strict: boolean): Scope {
+  return { namespace: '', names: new Map(), extents: new Map(), level: 0, path: '', strict };
+}
+
+/**
+ * Types within each other, and objects and arrays of JSON that say them: an array or a map is one, an optional record
+ * four. Avro for Java reads 1000 levels of JSON.
+ */
 const LEVELS_MAX = 400;
 
 /** Whoever walks a type does so by recursion. */
 function assertShallow(value: unknown, level: number): void {
   if (typeof value !== 'object' || value === null) return;
-  if (level > LEVELS_MAX) {
-    throw invalid(
-      { path: '' },
-      `types are nested too deeply, in more than ${LEVELS_MAX} levels of JSON: send fewer levels, or text`,
-    );
-  }
+  if (level > LEVELS_MAX) throw tooDeep({ path: '' });
   for (const inner of Object.values(value)) assertShallow(inner, level + 1);
+}
+
+/** Far beyond any table; a change of this many is judged within a second. */
+const TYPES_MAX = 100_000;
+
+/** Named types make a short text deep and large. A record that is not read whole yet holds itself, and ends there. */
+function extentOf(node: AvroNode, extents: Scope['extents']): Extent {
+  if (node.kind === 'array') return around([node.items], extents);
+  if (node.kind === 'map') return around([node.values], extents);
+  if (node.kind === 'union') return around(node.branches, extents);
+  return extents.get(node) ?? { levels: 0, types: 1 };
+}
+
+function around(nodes: readonly AvroNode[], extents: Scope['extents']): Extent {
+  const [extent, inner] = [{ levels: 1, types: 1 }, nodes.map((node) => extentOf(node, extents))];
+  for (const { levels, types } of inner) {
+    extent.levels = Math.max(extent.levels, levels + 1);
+    extent.types += types;
+  }
+  return extent;
+}
+
+function tooDeep(scope: Pick<Scope, 'path'>): ContractError {
+  const remedy = 'send fewer levels, or text';
+  return invalid(
+    scope,
+    `types are nested too deeply, in more than ${LEVELS_MAX} levels: ${remedy}`,
+  );
 }
 
 /** Whether values of the type fit one cell: neither null alone nor nested. */
@@ -137,18 +173,21 @@ function parse(type: unknown, scope: Scope): AvroNode {
 }
 
 function parseName(name: string, scope: Scope): AvroNode {
-  const { namespace, names, strict } = scope;
+  const { namespace, names, extents, level, strict } = scope;
   if (name === 'null') return { kind: 'null' };
   if (primitiveKinds.has(name)) return { kind: name as PrimitiveKind, logical: {} };
   const full = fullName(name, namespace);
   const known = names.get(full) ?? (strict ? undefined : names.get(name));
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    if (level + extentOf(known, extents).levels > LEVELS_MAX) throw tooDeep(scope);
+    return known;
+  }
   const remedy = 'correct its name, or define it where it first stands';
   throw invalid(scope, `the type ${full} is not defined: ${remedy}`);
 }
 
 function parseUnion(types: readonly unknown[], scope: Scope): AvroNode {
-  const branches = types.map((branch) => parse(branch, scope));
+  const branches = types.map((branch) => parse(branch, within(scope, '')));
   if (scope.strict && branches.some(({ kind }) => kind === 'union')) {
     throw invalid(scope, 'a union holds a union: write the types of both into one');
   }
@@ -209,7 +248,23 @@ function parseRecord(attributes: Attributes, scope: Scope): RecordNode {
     seen.add(field.name);
     record.fields.push(field);
   }
+  measure(record, scope);
   return record;
+}
+
+function measure(record: RecordNode, scope: Scope): void {
+  const extent = around(
+    record.fields.map(({ type }) => type),
+    scope.extents,
+  );
+  if (extent.types > TYPES_MAX) {
+    const what = `record ${record.name} holds more than ${TYPES_MAX} types`;
+    throw invalid(
+      scope,
+      `${what}, with those that it names written out: send fewer fields, or text`,
+    );
+  }
+  scope.extents.set(record, extent);
 }
 
 const orders: ReadonlySet<unknown> = new Set([undefined, 'ascending', 'descending', 'ignore']);
@@ -297,7 +352,7 @@ function define(node: RecordNode | EnumNode | FixedNode, scope: Scope): void {
 }
 
 function within(scope: Scope, step: string): Scope {
-  return { ...scope, path: `${scope.path}${step}` };
+  return { ...scope, path: `${scope.path}${step}`, level: scope.level + 1 };
 }
 
 function logicalOf(attributes: Attributes): Logical {

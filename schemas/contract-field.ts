@@ -83,9 +83,6 @@ function parseContract(contract: Contract): AvroNode {
   }
 }
 
-/** Named types make a short text deep. */
-const RECORDS_WITHIN_MAX = 100;
-
 /** Where in a contract a type stands; `within` are the records around it. */
 type Place = { contract: Contract; path: string; within: readonly RecordNode[] };
 
@@ -116,13 +113,6 @@ function typedField(place: Place, field: FieldNode): ContractField {
 
 function structField(place: Place, head: FieldHead, record: RecordNode): StructField {
   const { contract, path, within } = place;
-  if (within.length > RECORDS_WITHIN_MAX) {
-    throw refuse(
-      contract,
-      path,
-      `is a record within more than ${RECORDS_WITHIN_MAX} others: send fewer levels`,
-    );
-  }
   if (within.includes(record)) {
     const reason =
       `holds the record ${record.name}, which it is part of, and columns cannot go down for ever: ` +

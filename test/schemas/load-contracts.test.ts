@@ -6,6 +6,7 @@ import { contractFields } from '../../schemas/contract-field.ts';
 import { loadContract } from '../../schemas/load-contracts.ts';
 import { contractOf } from './avro-encoding.ts';
 import { invalidContracts, validContracts } from './corpus/contract-files.ts';
+import { arraysWithin, recordsOfTwo, recordsWithin } from './deep-schemas.ts';
 
 const inGit = join(import.meta.dirname, '../../schemas');
 
@@ -13,20 +14,6 @@ async function loadText(text: string): Promise<unknown> {
   const directory = await mkdtemp(join(tmpdir(), 'contracts-'));
   await writeFile(join(directory, 'order.avsc'), text);
   return loadContract(directory, 'order');
-}
-
-function arraysWithin(levels: number): string {
-  const [open, close] = ['{"type":"array","items":', '}'].map((text) => text.repeat(levels));
-  return `{"type":"record","name":"R","fields":[{"name":"a","type":${open}"int"${close}}]}`;
-}
-
-/** Each holds the one before it, by its name. */
-function recordsWithin(levels: number): string {
-  const fields = Array.from({ length: levels }, (_one, at) => {
-    const inner = { name: 'inner', type: at === 0 ? 'int' : `T${at - 1}` };
-    return { name: `f${at}`, type: { type: 'record', name: `T${at}`, fields: [inner] } };
-  });
-  return JSON.stringify({ type: 'record', name: 'R', fields });
 }
 
 describe('contracts', () => {
@@ -69,14 +56,13 @@ describe('contracts', () => {
     await expect(loadText(JSON.stringify(avroSchema))).resolves.toMatchObject({ avroSchema });
   });
 
-  it('of any depth are refused in words', async () => {
-    const arrays = loadText(arraysWithin(6_000));
-    await expect(arrays).rejects.toThrow(
-      'order.avsc: invalid Avro schema: types are nested too deeply',
-    );
-    const records = loadText(recordsWithin(1_000));
-    const reason = /field f\d+(\.inner)+ is a record within more than 100 others/;
-    await expect(records).rejects.toThrow(reason);
+  it.each([
+    ['arrays', arraysWithin(6_000), 'types are nested too deeply'],
+    ['named records', recordsWithin(1_000), 'field f399.inner: types are nested too deeply'],
+    ['records of two', recordsOfTwo(30), 'field f15: record T15 holds more than 100000 types'],
+  ])('of any depth or size are refused in words: %s', async (_name, text, message) => {
+    await expect(loadText(text)).rejects.toMatchObject({ kind: 'config' });
+    await expect(loadText(text)).rejects.toThrow(`order.avsc: invalid Avro schema: ${message}`);
   });
 });
 

@@ -6,6 +6,7 @@ import type { DecodeFailure, RowBuffer } from '../../schemas/row-buffer.ts';
 import { createRowDecoder } from '../../schemas/row-decoder.ts';
 import type { AvroObject, Contract } from '../../schemas/contract.ts';
 import { avscType, cell, contractOf, recordOf, rowOf, text } from './avro-encoding.ts';
+import { arraysWithin, recordsOfTwo, recordsWithin } from './deep-schemas.ts';
 
 type Decoded = { failure: DecodeFailure | undefined; buffer: RowBuffer; value: unknown };
 
@@ -377,4 +378,21 @@ describe('writer schemas that are no records', () => {
       expect(failure?.message.length).toBeGreaterThan(10);
     },
   );
+
+  it.each([
+    ['arrays', arraysWithin(6_000)],
+    ['named records', recordsWithin(6_000)],
+    ['records of two', recordsOfTwo(40)],
+  ])('%s of any depth or size reject every record, at once', (_name, writer) => {
+    const { failure } = decode(single('int'), JSON.parse(writer), new Uint8Array([0]));
+    expect(failure?.kind).toBe('contract-violation');
+    expect(failure?.message).toMatch(/types are nested too deeply|holds more than 100000 types/);
+  });
+
+  it('as many levels as a contract may have are read', () => {
+    const avroSchema = JSON.parse(arraysWithin(390)) as AvroObject;
+    const contract = { name: 'deep', avroSchema: avroSchema as Contract['avroSchema'] };
+    const { failure } = decode(contract, avroSchema, new Uint8Array([0]));
+    expect(failure).toBeUndefined();
+  });
 });
