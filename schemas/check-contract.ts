@@ -5,7 +5,6 @@ import type { ContractField } from './contract-field.ts';
 import type { ContractFinding } from './contract-finding.ts';
 import type { AvroObject, Contract } from './contract.ts';
 import { ContractError } from './error.ts';
-import { outermost } from './evolve-fields.ts';
 import { explainIncompatibility } from './explain-incompatibility.ts';
 import type { CompatibilityLevel } from './registry.ts';
 import { schemaChanges } from './schema-change.ts';
@@ -33,7 +32,7 @@ export function checkRecords(
   );
   const newest = older.at(-1);
   if (level === 'NONE' || newest === undefined) return found;
-  const told = new Set(found.map(({ field }) => outermost(field)));
+  const told = new Set(found.map(({ field }) => field));
   const unread = level.startsWith('FORWARD') ? [] : unreadable(contract, newest);
   return [
     ...found,

@@ -155,7 +155,20 @@ describe('what Avro takes and its readers do not', () => {
     expect(records(older, newer, 'BACKWARD')).toEqual([]);
   });
 
-  it('is told once of a field that Avro does not take either', () => {
+  it('is told once of a field that Avro does not take either, also within a record', () => {
     expect(records(n('string'), n('int'), 'BACKWARD')).toHaveLength(1);
+    const box = (text: unknown, scale: number): unknown[] =>
+      n({
+        type: 'record',
+        name: 'Box',
+        fields: [
+          { name: 'text', type: text },
+          { name: 'price', type: decimal(12, scale) },
+        ],
+      });
+    expect(records(box('string', 2), box('int', 4), 'BACKWARD').map(line)).toEqual([
+      expect.stringMatching(/^old data: n.text is int now, and string in old records/),
+      expect.stringMatching(/^old data: n.price in old records .*decimal\(12, 4\)$/),
+    ]);
   });
 });
