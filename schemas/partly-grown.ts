@@ -6,8 +6,8 @@ import { printAvroField } from './print-avro-type.ts';
 
 /**
  * A contract that has grown from another only where these paths say so: of fields that the other lacks it has those alone,
- * and all others are as they were before. What is within a new field and not among the paths is left out, unless nothing
- * would be left of it.
+ * and all others are as they were before, so that a commit brings no more than its rows carry (INVARIANTS.md 11). What is
+ * within a new field and not among the paths is left out, unless nothing would be left of it.
  */
 export function partlyGrown(base: Contract, grown: Contract, paths: ReadonlySet<string>): Contract {
   const [before, after] = [base, grown].map(

@@ -1,5 +1,6 @@
 import { zstdDecompressSync } from 'node:zlib';
 import { scanDataFiles } from '@iceberg-js/rest-client-shim/commit/scan.ts';
+import { childFields } from '@iceberg-js/rest-client-shim/spec/field-ids.ts';
 import { parquetReadObjects } from 'hyparquet';
 import { describe, expect, it } from 'vitest';
 import type { AvroField, AvroObject, AvroType } from '../../../schemas/contract.ts';
@@ -57,8 +58,34 @@ async function nestedValuesOf(world: World, column: string): Promise<Record<stri
   return found;
 }
 
+/** Somebody else gives the record a field, in place of one of that name. */
+async function putWithin(world: World, column: string, name: string): Promise<void> {
+  const { schemas, lastColumnId } = await world.metadata();
+  const id = lastColumnId + 1;
+  const fields = (schemas.at(-1)?.fields ?? []).map((one) => {
+    if (one.name !== column || typeof one.type === 'string') return one;
+    const others = childFields(one.type).filter((child) => child.name !== name);
+    const added = { id, name, type: 'int', required: false } as const;
+    return { ...one, type: { type: 'struct' as const, fields: [...others, added] } };
+  });
+  const request = {
+    identifier: { namespace: ['lake'], name: 'clicks' },
+    requirements: [],
+    updates: [
+      {
+        action: 'add-schema' as const,
+        schema: { schemaId: schemas.length, fields },
+        lastColumnId: id,
+      },
+      { action: 'set-current-schema' as const, schemaId: -1 },
+    ],
+  };
+  await world.catalog.prepareCommit(request).send();
+}
+
 const followed = new Set(['add-field', 'widen-type'] as const);
 
+// INVARIANTS.md 11
 describe('a producer that brings a field within a record, and wider values within it', () => {
   const before = geo(city, hist('int'));
   const after = geo(city, hist('long'), zip);
@@ -108,6 +135,47 @@ describe('a producer that brings a field within a record, and wider values withi
       '0/6': is,
     });
     expect(await world.deadLetters()).toEqual([]);
+  });
+
+  it('has the rest of its rows where the table comes to have another field of that name', async () => {
+    const options = { ...withPolicy(), contracts: contractsWith(before) };
+    const { world, process } = await World.started(options);
+    const { send } = await producer(world, clickWith(after));
+    send(0, { geo: wide });
+    await world.run(INTERVAL_MS + 500);
+    await putWithin(world, 'geo', 'zip');
+    send(0, { geo: wide });
+    await world.run(INTERVAL_MS + 5_000);
+    await expectExactlyOnce(world);
+    const { city: town, hist: of } = wide;
+    const rest = { city: town, hist: [{ m: { a: BigInt(of[0]?.m.a ?? 0) } }] };
+    expect(await nestedValuesOf(world, 'geo')).toEqual({
+      '0/0': { ...rest, zip: '3000' },
+      '0/1': rest,
+    });
+    expect(process.lines).toContainEqual(
+      expect.objectContaining({
+        reasons: ['column geo.zip is int in the table and cannot become string'],
+      }),
+    );
+  });
+
+  it('of two processes at once, ends with one field', async () => {
+    const world = await World.open();
+    const options = { ...withPolicy(), contracts: contractsWith(before) };
+    for (const name of ['a', 'b']) await world.start({ ...options, name, state: name });
+    await world.run(2_000);
+    world.rebalance({ a: [0], b: [1, 2] });
+    await world.run(2_000);
+    const { send } = await producer(world, clickWith(after));
+    world.faults.commitDelayMs = 500;
+    send(0, { geo: wide });
+    send(1, { geo: wide });
+    await world.run(QUIET_MS);
+    await expectExactlyOnce(world);
+    expect((await columnOf(world, 'geo'))?.match(/"name":"zip"/g)).toHaveLength(1);
+    const values = Object.values(await nestedValuesOf(world, 'geo'));
+    expect(values.map((value) => (value as typeof wide).zip)).toEqual(['3000', '3000']);
   });
 
   it('brings none of it with rows of others', async () => {
