@@ -36,6 +36,8 @@ export type RecordedCommit = {
   totals: RecordedTotals;
   /** What the snapshot says of itself, as every writer of Iceberg does. */
   addedRows: number;
+  /** Of the table as it was then. */
+  schemaId: number | undefined;
 };
 
 /** A data file of rejects that the dead-letter table may still lack. */
@@ -154,7 +156,7 @@ function stateOf(json: StateJson): RecordedState {
   };
 }
 
-function commitOf({ summary, snapshotId }: Snapshot): RecordedCommit {
+function commitOf({ summary, snapshotId, schemaId }: Snapshot): RecordedCommit {
   const parsed = (name: string): unknown => JSON.parse(summary[PREFIX + name] ?? '');
   return readable(`snapshot ${snapshotId}`, () => {
     const position = parsed('position') as PositionJson;
@@ -166,6 +168,7 @@ function commitOf({ summary, snapshotId }: Snapshot): RecordedCommit {
     >;
     return {
       snapshotId,
+      schemaId,
       commitId: summary[`${PREFIX}commit-id`] ?? '',
       log: logOf(position),
       next: offsets(position.next),

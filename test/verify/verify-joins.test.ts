@@ -1,5 +1,6 @@
 import avsc from 'avsc';
 import { describe, expect, it } from 'vitest';
+import type { TableMetadata } from '../../catalog/spec/table-metadata.ts';
 import { debeziumSchemas } from '../../generate/debezium-schema.ts';
 import type { Report } from '../../verify/report.ts';
 import type { TopicRecord } from '../../verify/topic-reader.ts';
@@ -74,6 +75,7 @@ async function report(
   records: readonly TopicRecord[],
   clicks: readonly { seen: number | undefined; row: BenchRow; topicId?: string }[],
   made: TableBench | Promise<TableBench> = createTableBench(),
+  edit: (events: TableMetadata) => TableMetadata = (events) => events,
 ): Promise<Report> {
   const bench = await made;
   for (const [i, { seen, row, topicId = 'urls' }] of clicks.entries()) {
@@ -85,8 +87,10 @@ async function report(
     };
     await bench.commit(commit);
   }
+  const source = await bench.source();
   return verifyJoins({
-    ...(await bench.source()),
+    ...source,
+    events: edit(source.events),
     pipeline: 'clicks',
     dimensions: [
       {
@@ -266,5 +270,31 @@ describe('joins are judged at the dimension position of their own commit (INVARI
     const found = await report([RETITLED], rows);
     expect(faults(found)).toBe(0);
     expect(found.facts).toMatchObject({ 'not decidable after compaction': 1 });
+  });
+});
+
+describe('a column that the table got later', () => {
+  /** The first commit saw a table without the title. */
+  const gotLater = (events: TableMetadata): TableMetadata => {
+    const [schema] = events.schemas;
+    if (schema === undefined) throw new Error('a table has a schema');
+    const before = schema.fields.filter(({ name }) => name !== 'url_title');
+    const [first, ...others] = events.snapshots;
+    if (first === undefined) throw new Error('there are commits');
+    return {
+      ...events,
+      schemas: [...events.schemas, { ...schema, schemaId: 7, fields: before }],
+      snapshots: [{ ...first, schemaId: 7 }, ...others],
+    };
+  };
+  const clicks = (titles: readonly (string | null)[]) =>
+    titles.map((title, at) => ({ seen: 1, row: click(at, PAGE, 'hit', title) }));
+
+  it.each([
+    [[null, 'one'], 0],
+    [['one', 'one'], 1],
+    [[null, null], 1],
+  ])('is null in rows of before, and in no other: %j', async (titles, wrong) => {
+    expect(faults(await report([CREATED], clicks(titles), undefined, gotLater))).toBe(wrong);
   });
 });
