@@ -1,4 +1,5 @@
 import type { AvroObject, Contract } from './contract.ts';
+import type { DecodeFailure } from './row-buffer.ts';
 import { createRowDecoder, rejectAll } from './row-decoder.ts';
 import type { RowDecoder } from './row-decoder.ts';
 import type { SchemaCache } from './schema-cache.ts';
@@ -16,7 +17,7 @@ export type CodecCache = {
 export function createCodecCache(options: {
   schemas: Pick<SchemaCache, 'resolve' | 'isUnknown'> & {
     /** Why records of a schema are refused, whatever they hold. */
-    refusal?: (avroSchema: AvroObject) => string | undefined;
+    refusal?: (avroSchema: AvroObject) => DecodeFailure | undefined;
   };
   contract: Contract;
 }): CodecCache {
@@ -31,9 +32,7 @@ export function createCodecCache(options: {
       if (made !== undefined) return made;
       const refusal = schemas.refusal?.(avroSchema);
       const decoder =
-        refusal === undefined
-          ? createRowDecoder(contract, avroSchema)
-          : rejectAll('schema-change', refusal);
+        refusal === undefined ? createRowDecoder(contract, avroSchema) : rejectAll(refusal);
       decoders.set(avroSchema, decoder);
       return decoder;
     },

@@ -3,6 +3,7 @@ import type { AvroNode } from './avro-type.ts';
 import { createSkip, readLong, clampToInt32 } from './avro-wire.ts';
 import * as store from './column-store.ts';
 import { contractFields } from './contract-field.ts';
+import type { ContractField } from './contract-field.ts';
 import type { AvroObject, Contract } from './contract.ts';
 import { failureOf, failures } from './decode-failure.ts';
 import { generateDecoder } from './generate-decoder.ts';
@@ -33,17 +34,38 @@ export type RowDecoder = {
  */
 export function createRowDecoder(readerContract: Contract, writerSchema: AvroObject): RowDecoder {
   const fields = contractFields(readerContract);
+  const generated = generate(fields, writerSchema);
+  return typeof generated === 'string'
+    ? rejectAll(violation(generated))
+    : compile(generated, readerContract, fields.length);
+}
+
+/**
+ * Why no record of a writer schema can be read by a contract; undefined where some may be. Errors: `config` for the
+ * contract.
+ */
+export function refusalOf(
+  readerContract: Contract,
+  writerSchema: AvroObject,
+): DecodeFailure | undefined {
+  const generated = generate(contractFields(readerContract), writerSchema);
+  return typeof generated === 'string' ? violation(generated) : undefined;
+}
+
+/** Or a sentence that says why no record can be read. */
+function generate(
+  fields: readonly ContractField[],
+  writerSchema: AvroObject,
+): GeneratedDecoder | string {
   let writer: AvroNode;
   try {
     writer = parseAvroType(writerSchema);
   } catch (cause) {
-    return rejectAll(unreadable, (cause as Error).message);
+    return (cause as Error).message;
   }
-  if (writer.kind !== 'record')
-    return rejectAll(unreadable, `the writer's schema is a ${writer.kind}`);
+  if (writer.kind !== 'record') return `the writer's schema is a ${writer.kind}`;
   const generated = generateDecoder(fields, writer);
-  if ('violation' in generated) return rejectAll(unreadable, generated.violation.message);
-  return compile(generated, readerContract, fields.length);
+  return 'violation' in generated ? generated.violation.message : generated;
 }
 
 type Decode = (bytes: Uint8Array, start: number, end: number, into: RowBuffer) => number;
@@ -100,10 +122,11 @@ function assertRoom(into: RowBuffer, columnCount: number): void {
   );
 }
 
-const unreadable = failures.unreadable.kind;
+function violation(message: string): DecodeFailure {
+  return { kind: failures.unreadable.kind, message };
+}
 
 /** A decoder that takes no record. */
-export function rejectAll(kind: DecodeFailure['kind'], message: string): RowDecoder {
-  const failure: DecodeFailure = { kind, message };
+export function rejectAll(failure: DecodeFailure): RowDecoder {
   return { append: () => failure };
 }

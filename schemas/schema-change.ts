@@ -28,19 +28,31 @@ type Change<Type> = {
  * How a writer's schema differs from a contract, seen by whoever reads with the contract: what it would skip, refuse or
  * read as something else, at any depth. Names of types, documentation, order, aliases that the contract has, types that
  * the contract's are read from, and fields that it has a default for are no differences. Where a writer has several types
- * for what is nested, what differs within them is none either, as long as one can be read.
- *
- * Undefined for a schema of another sort of record: one that neither has the contract's name nor all fields that the
- * contract requires. A damaged schema id may name any schema of the registry, and those must change no table.
+ * for what is nested, what differs within them is none either, as long as one can be read. A schema that is no record
+ * has none.
  */
 export function schemaChanges(
   contract: Contract,
   writerSchema: AvroObject,
-): readonly SchemaChange[] | undefined {
+): readonly SchemaChange[] {
   const fields = contractFields(contract);
   const writer = parsedRecord(writerSchema);
-  if (writer === undefined || !isSameSort(contract, fields, writer)) return undefined;
-  return recordChanges('', fields, writer);
+  return writer === undefined ? [] : recordChanges('', fields, writer);
+}
+
+/**
+ * Whether a schema is of the sort of record that a contract is of: it has its name, or all fields that it requires. A
+ * damaged schema id may name any schema of the registry, and those must change no table.
+ */
+export function isSameSort(contract: Contract, writerSchema: AvroObject): boolean {
+  const writer = parsedRecord(writerSchema);
+  if (writer === undefined) return false;
+  if (lastPart(contract.avroSchema.name ?? '') === lastPart(writer.name)) return true;
+  const names = new Set(writer.fields.map(({ name }) => name));
+  const required = contractFields(contract).filter(
+    (field) => !field.nullable && field.default === undefined,
+  );
+  return required.length > 0 && required.every(({ name }) => names.has(name));
 }
 
 /** The contract with these changes, as far as it can follow them. */
@@ -60,17 +72,6 @@ function parsedRecord(avroSchema: AvroObject): RecordNode | undefined {
   } catch {
     return undefined;
   }
-}
-
-function isSameSort(
-  { avroSchema }: Contract,
-  fields: readonly ContractField[],
-  writer: RecordNode,
-): boolean {
-  if (lastPart(avroSchema.name ?? '') === lastPart(writer.name)) return true;
-  const names = new Set(writer.fields.map(({ name }) => name));
-  const required = fields.filter((field) => !field.nullable && field.default === undefined);
-  return required.length > 0 && required.every(({ name }) => names.has(name));
 }
 
 const lastPart = (name: string): string => name.slice(name.lastIndexOf('.') + 1);

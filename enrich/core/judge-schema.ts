@@ -1,7 +1,9 @@
 import type { AvroObject, Contract } from '../../schemas/contract.ts';
 import { fieldPaths } from '../../schemas/field-paths.ts';
 import { pinnedSchema } from '../../schemas/pinned-schema.ts';
-import { evolveContract, schemaChanges } from '../../schemas/schema-change.ts';
+import type { DecodeFailure } from '../../schemas/row-buffer.ts';
+import { refusalOf } from '../../schemas/row-decoder.ts';
+import { evolveContract, isSameSort, schemaChanges } from '../../schemas/schema-change.ts';
 import type { SchemaChange } from '../../schemas/schema-change.ts';
 import type { EvolutionConfig } from '../config/pipeline-config.ts';
 
@@ -23,12 +25,15 @@ export type SchemaVerdict =
       /** What is read as if it were not so. */
       ignored: readonly SchemaChange[];
     }
+  /** What no record of a schema of another sort can be read for. */
+  | { kind: 'unreadable'; failure: DecodeFailure }
   | { kind: 'pause' | 'reject' | 'fail'; changes: readonly SchemaChange[] };
 
 /**
  * Judges a writer's schema by the policy of its stream. What is allowed and possible makes the contract grow; all else is
  * for the policy, and then nothing of the schema is followed. A schema of another sort of record is read by the contract
- * as it stands, which makes dead letters of its records: it must neither change a table nor stop anybody.
+ * of the start, whatever that has grown to, which makes dead letters of its records: it must neither change a table nor
+ * stop anybody.
  */
 export function judgeSchema(options: {
   /** What the pipeline has started with, and what it has grown to. */
@@ -40,12 +45,11 @@ export function judgeSchema(options: {
   misfit: (contract: Contract, field: string) => string | undefined;
 }): SchemaVerdict {
   const { base, current, writer, evolution, misfit } = options;
-  const changes = schemaChanges(current, writer);
-  if (changes === undefined) return asItStands(current, writer);
+  if (!isSameSort(base, writer)) return ofAnotherSort(options);
   let contract = current;
   const followed: SchemaChange[] = [];
   const others: SchemaChange[] = [];
-  for (const change of changes) {
+  for (const change of schemaChanges(current, writer)) {
     if (change.follow === undefined || !evolution.allow.has(change.kind)) {
       others.push(change);
       continue;
@@ -68,8 +72,14 @@ export function judgeSchema(options: {
   return { kind: 'read', contract, carries, pinned, followed, ignored: others };
 }
 
-function asItStands(contract: Contract, pinned: AvroObject): SchemaVerdict {
-  return { kind: 'read', contract, carries: new Set(), pinned, followed: [], ignored: [] };
+function ofAnotherSort(options: Parameters<typeof judgeSchema>[0]): SchemaVerdict {
+  const { base, current, writer, evolution } = options;
+  const failure = refusalOf(base, writer);
+  if (failure !== undefined) return { kind: 'unreadable', failure };
+  const pinned = pinnedSchema(base, writer);
+  // What others have made optional or wider must be so also for rows of this schema.
+  const carries = carriedPaths({ base, contract: base, writer, pinned, evolution });
+  return { kind: 'read', contract: current, carries, pinned, followed: [], ignored: [] };
 }
 
 /**
@@ -85,7 +95,7 @@ function carriedPaths(of: {
 }): ReadonlySet<string> {
   const { base, contract, writer, pinned, evolution } = of;
   const own = fieldPaths(base);
-  const changed = (schemaChanges(base, writer) ?? [])
+  const changed = schemaChanges(base, writer)
     .filter(({ kind, field }) => own.has(field) && evolution.allow.has(kind))
     .map(({ field }) => field);
   return fieldPaths(contract, pinned).difference(own).union(new Set(changed));

@@ -50,11 +50,15 @@ function createReader(
   writer: AvroObject,
 ): Reader {
   const verdict = judge(contract, contract, writer);
+  if (verdict.kind === 'unreadable') {
+    const { kind, message } = verdict.failure;
+    return () => `${kind}: ${message}`;
+  }
   if (verdict.kind !== 'read') {
     const problem = `schema-change: ${changeTexts(verdict.changes).join('; ')}`;
     return () => problem;
   }
-  const decoder = createRowDecoder(verdict.contract, writer);
+  const decoder = createRowDecoder(verdict.contract, verdict.pinned);
   return (value) => {
     const rows = createRowBuffer(verdict.contract, 1);
     const failure = decoder.append(value, frameBytes, value.length, rows);

@@ -148,6 +148,7 @@ function createDecode(of: {
   let current = base;
   const open = (schemaId: number, writer: AvroObject): Reader => {
     const verdict = judge(base, current, writer);
+    if (verdict.kind === 'unreadable') return () => verdict.failure;
     if (verdict.kind !== 'read') {
       const message = changeTexts(verdict.changes).join('; ');
       const kind = verdict.kind === 'reject' ? 'schema-change' : verdict.kind;
@@ -155,7 +156,7 @@ function createDecode(of: {
     }
     current = verdict.contract;
     onRead(schemaId, verdict);
-    return openReader(current, writer);
+    return openReader(current, verdict.pinned);
   };
   return (value, schemaId) => {
     const writer = schemaId < 0 ? undefined : schemas.resolve(schemaId);

@@ -2,6 +2,7 @@ import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-meta
 import type { AvroObject, Contract } from '../../schemas/contract.ts';
 import { fieldPaths } from '../../schemas/field-paths.ts';
 import { partlyGrown } from '../../schemas/partly-grown.ts';
+import type { DecodeFailure } from '../../schemas/row-buffer.ts';
 import type { ContractSet } from '../config/check-contracts.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
 import { changeTexts } from '../core/judge-schema.ts';
@@ -61,7 +62,7 @@ export class StreamEvolution {
     missing: ReadonlySet<number>,
   ): Lesson {
     const told = new Map<number, AvroObject | 'unknown'>();
-    const refused = new Map<number, string>();
+    const refused = new Map<number, DecodeFailure>();
     for (const [schemaId, avroSchema] of avroSchemas) {
       if (avroSchema === 'unknown') {
         told.set(schemaId, 'unknown');
@@ -72,10 +73,15 @@ export class StreamEvolution {
         told.set(schemaId, verdict.pinned);
         continue;
       }
+      if (verdict.kind === 'unreadable') {
+        told.set(schemaId, avroSchema);
+        refused.set(schemaId, verdict.failure);
+        continue;
+      }
       const changes = changeTexts(verdict.changes).join('; ');
       if (verdict.kind === 'reject') {
         told.set(schemaId, avroSchema);
-        refused.set(schemaId, changes);
+        refused.set(schemaId, { kind: 'schema-change', message: changes });
         continue;
       }
       if (!missing.has(schemaId)) continue;
@@ -125,11 +131,11 @@ export class StreamEvolution {
       this.#contract = verdict.contract;
       if (verdict.carries.size > 0) this.#carries.set(schemaId, verdict.carries);
     }
-    this.#tell(schemaId, verdict);
+    if (verdict.kind !== 'unreadable') this.#tell(schemaId, verdict);
     return verdict;
   }
 
-  #tell(schemaId: number, verdict: SchemaVerdict): void {
+  #tell(schemaId: number, verdict: Exclude<SchemaVerdict, { kind: 'unreadable' }>): void {
     const { logger, metrics, config } = this.#context;
     const { topic, evolution } = config.stream;
     const count = (outcome: string, changes: readonly { kind: string }[]): void => {

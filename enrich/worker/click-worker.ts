@@ -1,6 +1,7 @@
 import type { DataFile } from '@iceberg-js/rest-client-shim/manifest/data-file.ts';
 import type { TableLayout } from '@iceberg-js/rest-client-shim/write/write-data-files.ts';
 import type { AvroObject, Contract } from '../../schemas/contract.ts';
+import type { DecodeFailure } from '../../schemas/row-buffer.ts';
 import type { TableColumn } from '../core/join.ts';
 import type { LogIdentity, OffsetRange } from '../core/position.ts';
 import type { NormaliserName } from '../config/pipeline-config.ts';
@@ -65,7 +66,7 @@ export type Lesson = {
   /** Schemas by registry id; `unknown` where the registry has none, which counts for a while. */
   avroSchemas: ReadonlyMap<number, AvroObject | 'unknown'>;
   /** Ids of those whose records are dead letters, and why. */
-  refused: ReadonlyMap<number, string>;
+  refused: ReadonlyMap<number, DecodeFailure>;
 };
 
 /** How far the batch is that fills. */

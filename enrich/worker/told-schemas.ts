@@ -1,4 +1,5 @@
 import type { AvroObject } from '../../schemas/contract.ts';
+import type { DecodeFailure } from '../../schemas/row-buffer.ts';
 import { createSchemaCache } from '../../schemas/schema-cache.ts';
 import type { Lesson } from './click-worker.ts';
 
@@ -9,7 +10,7 @@ import type { Lesson } from './click-worker.ts';
 export class ToldSchemas {
   readonly #told = new Map<number, AvroObject | 'unknown'>();
   readonly #cache: ReturnType<typeof createSchemaCache>;
-  readonly #refusals = new WeakMap<AvroObject, string>();
+  readonly #refusals = new WeakMap<AvroObject, DecodeFailure>();
   /** Asked for by a reader, and not told since. */
   readonly #asked = new Set<number>();
 
@@ -31,7 +32,7 @@ export class ToldSchemas {
     }
   }
 
-  refusal(avroSchema: AvroObject): string | undefined {
+  refusal(avroSchema: AvroObject): DecodeFailure | undefined {
     return this.#refusals.get(avroSchema);
   }
 

@@ -50,7 +50,7 @@ function grow(writers: readonly Written[]): { contracts: Contract[]; told: AvroO
   const told: AvroObject[] = [];
   let contract: Contract = { name: 'event', avroSchema: writers[0]?.schema as Event };
   for (const { schema } of writers) {
-    contract = evolveContract(contract, schemaChanges(contract, schema) ?? []);
+    contract = evolveContract(contract, schemaChanges(contract, schema));
     contracts.push(contract);
     told.push(pinnedSchema(contract, schema));
   }

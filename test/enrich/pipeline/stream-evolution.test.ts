@@ -279,7 +279,7 @@ describe('a table that producers have made as large as they may', () => {
   it('is told of by the first of many changes, and how many they are', async () => {
     const { evolution } = await openEvolution(withPolicy('reject').config);
     const { refused } = evolution.lessonOf(new Map([[1, many('a', 1_000)]]), new Set());
-    const told = refused.get(1)?.split('; ') ?? [];
+    const told = refused.get(1)?.message.split('; ') ?? [];
     expect(told).toHaveLength(21);
     expect([told[0], told[20]]).toEqual([
       'field a0 is not in the contract (add-field)',
