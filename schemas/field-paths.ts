@@ -16,6 +16,11 @@ export function fieldPaths(contract: Contract, writerSchema?: AvroObject): Reado
   return paths;
 }
 
+/** Whether a path is another or leads to something within it. */
+export function isWithin(path: string, outer: string): boolean {
+  return path.startsWith(outer) && ['', '.', '[', '{'].includes(path.charAt(outer.length));
+}
+
 /** What stands in one place, in any of its forms; undefined where all of the contract counts. */
 type Writers = readonly AvroNode[] | undefined;
 

@@ -1,5 +1,5 @@
 import type { AvroObject, Contract } from '../../schemas/contract.ts';
-import { fieldPaths } from '../../schemas/field-paths.ts';
+import { fieldPaths, isWithin } from '../../schemas/field-paths.ts';
 import { pinnedSchema } from '../../schemas/pinned-schema.ts';
 import type { DecodeFailure } from '../../schemas/row-buffer.ts';
 import { refusalOf } from '../../schemas/row-decoder.ts';
@@ -67,9 +67,19 @@ export function judgeSchema(options: {
   if (others.length > 0 && policy !== 'evolve' && policy !== 'ignore') {
     return { kind: policy, changes: others };
   }
-  const pinned = pinnedSchema(contract, writer);
+  const pinned = pinnedSchema(contract, writer, skippedBy(base, others));
   const carries = carriedPaths({ base, contract, writer, pinned, evolution });
   return { kind: 'read', contract, carries, pinned, followed, ignored: others };
+}
+
+/**
+ * What a writer has in a form that is not followed is skipped where producers alone want it, whoever of them came first:
+ * all that they have added in one place, as that is added as a whole.
+ */
+function skippedBy(base: Contract, others: readonly SchemaChange[]): (path: string) => boolean {
+  const own = fieldPaths(base);
+  const unread = others.filter(({ kind, field }) => kind !== 'add-field' && !own.has(field));
+  return (path) => !own.has(path) && unread.some(({ field }) => isWithin(field, path));
 }
 
 function ofAnotherSort(options: Parameters<typeof judgeSchema>[0]): SchemaVerdict {

@@ -4,6 +4,7 @@ import { layoutOf } from '@iceberg-js/rest-client-shim/write/write-data-files.ts
 import type { TableMetadata } from '@iceberg-js/rest-client-shim/spec/table-metadata.ts';
 import type { IcebergType, NestedField } from '@iceberg-js/rest-client-shim/spec/table-schema.ts';
 import { pathWithin } from '../../schemas/contract-field.ts';
+import { isWithin } from '../../schemas/field-paths.ts';
 import type { RefusedChange } from '../../schemas/evolve-fields.ts';
 import type { Contract } from '../../schemas/contract.ts';
 import { ContractError } from '../../schemas/error.ts';
@@ -131,10 +132,6 @@ export function misfitOf(
     if (error instanceof ContractError) return error.message;
     throw error;
   }
-}
-
-function isWithin(path: string, outer: string): boolean {
-  return path.startsWith(outer) && ['', '.', '[', '{'].includes(path.charAt(outer.length));
 }
 
 /** How files of the plan look: with the evolved schema as the current one. */
