@@ -273,28 +273,29 @@ describe('joins are judged at the dimension position of their own commit (INVARI
   });
 });
 
-describe('a column that the table got later', () => {
-  /** The first commit saw a table without the title. */
-  const gotLater = (events: TableMetadata): TableMetadata => {
-    const [schema] = events.schemas;
-    if (schema === undefined) throw new Error('a table has a schema');
-    const before = schema.fields.filter(({ name }) => name !== 'url_title');
-    const [first, ...others] = events.snapshots;
-    if (first === undefined) throw new Error('there are commits');
-    return {
-      ...events,
-      schemas: [...events.schemas, { ...schema, schemaId: 7, fields: before }],
-      snapshots: [{ ...first, schemaId: 7 }, ...others],
-    };
+/** The first commit saw a table without the title. */
+function gotLater(events: TableMetadata): TableMetadata {
+  const [schema] = events.schemas;
+  if (schema === undefined) throw new Error('a table has a schema');
+  const before = schema.fields.filter(({ name }) => name !== 'url_title');
+  const [first, ...others] = events.snapshots;
+  if (first === undefined) throw new Error('there are commits');
+  return {
+    ...events,
+    schemas: [...events.schemas, { ...schema, schemaId: 7, fields: before }],
+    snapshots: [{ ...first, schemaId: 7 }, ...others],
   };
-  const clicks = (titles: readonly (string | null)[]) =>
-    titles.map((title, at) => ({ seen: 1, row: click(at, PAGE, 'hit', title) }));
+}
 
+const hits = (titles: readonly (string | null)[]) =>
+  titles.map((title, at) => ({ seen: 1, row: click(at, PAGE, 'hit', title) }));
+
+describe('a column that the table got later', () => {
   it.each([
     [[null, 'one'], 0],
     [['one', 'one'], 1],
     [[null, null], 1],
   ])('is null in rows of before, and in no other: %j', async (titles, wrong) => {
-    expect(faults(await report([CREATED], clicks(titles), undefined, gotLater))).toBe(wrong);
+    expect(faults(await report([CREATED], hits(titles), undefined, gotLater))).toBe(wrong);
   });
 });
