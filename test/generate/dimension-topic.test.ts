@@ -95,7 +95,8 @@ describe('change topics as the pipeline decodes them', () => {
       expect(replayed.lsn).toBe(change.sourcePosition);
       for (const [name, cell] of Object.entries(change.after)) {
         const { unscaled } = (cell ?? {}) as { unscaled?: bigint };
-        const expected = cell === null ? null : `${unscaled ?? (cell as string | bigint)}`;
+        const number = unscaled === undefined ? cell : Number(unscaled) / 100;
+        const expected = cell === null ? null : `${number as string | bigint | number}`;
         expect([name, replayed.row?.get(name)]).toEqual([name, expected]);
       }
     }
