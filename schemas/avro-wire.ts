@@ -200,14 +200,14 @@ function skipItems(
   return position;
 }
 
-/** Whether every value of a type takes a byte or more; a record that holds itself is seen once. */
-export function takesBytes(node: AvroNode, seen: readonly AvroNode[] = []): boolean {
+/** Whether every value of a type takes a byte or more. A record is looked at once, wherever it stands. */
+export function takesBytes(node: AvroNode, seen = new Set<AvroNode>()): boolean {
   if (node.kind === 'null') return false;
   if (node.kind === 'fixed') return node.size > 0;
   if (node.kind !== 'record') return true;
-  return (
-    !seen.includes(node) && node.fields.some((field) => takesBytes(field.type, [...seen, node]))
-  );
+  if (seen.has(node)) return false;
+  seen.add(node);
+  return node.fields.some((field) => takesBytes(field.type, seen));
 }
 
 function skipRecord(node: RecordNode, known: Map<AvroNode, Skip>): Skip {

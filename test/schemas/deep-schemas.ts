@@ -14,6 +14,20 @@ export function recordsOfTwo(levels: number): string {
   return chainOf(levels, ['x', 'y']);
 }
 
+/** Records without a byte that hold each other, so that there are more ways from one to another than can be walked. */
+export function recordsOfEachOther(count: number): string {
+  const recordAt = (at: number): object => {
+    const names = Array.from({ length: count }, (_one, index) => `T${index}`);
+    const next = at + 1 < count ? [{ name: `T${at + 1}`, type: recordAt(at + 1) }] : [];
+    const others = names
+      .filter((_name, index) => index !== at + 1)
+      .map((name) => ({ name, type: name }));
+    return { type: 'record', name: `T${at}`, fields: [...next, ...others] };
+  };
+  const items = { type: 'array', items: recordAt(0) };
+  return JSON.stringify({ type: 'record', name: 'R', fields: [{ name: 'f', type: items }] });
+}
+
 function chainOf(levels: number, names: readonly string[]): string {
   const fields = Array.from({ length: levels }, (_one, at) => {
     const type = at === 0 ? 'int' : `T${at - 1}`;

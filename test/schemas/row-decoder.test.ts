@@ -6,7 +6,7 @@ import type { DecodeFailure, RowBuffer } from '../../schemas/row-buffer.ts';
 import { createRowDecoder } from '../../schemas/row-decoder.ts';
 import type { AvroObject, Contract } from '../../schemas/contract.ts';
 import { avscType, cell, contractOf, recordOf, rowOf, text } from './avro-encoding.ts';
-import { arraysWithin, recordsOfTwo, recordsWithin } from './deep-schemas.ts';
+import { arraysWithin, recordsOfEachOther, recordsOfTwo, recordsWithin } from './deep-schemas.ts';
 
 type Decoded = { failure: DecodeFailure | undefined; buffer: RowBuffer; value: unknown };
 
@@ -387,6 +387,13 @@ describe('writer schemas that are no records', () => {
     const { failure } = decode(single('int'), JSON.parse(writer), new Uint8Array([0]));
     expect(failure?.kind).toBe('contract-violation');
     expect(failure?.message).toMatch(/types are nested too deeply|holds more than 100000 types/);
+  });
+
+  it('records that hold each other and no byte are skipped at once', () => {
+    const writer = JSON.parse(recordsOfEachOther(13)) as AvroObject;
+    const contract = single('int', { default: 0 });
+    const { failure } = decode(contract, writer, new Uint8Array([0]));
+    expect(failure).toBeUndefined();
   });
 
   it('as many levels as a contract may have are read', () => {
