@@ -10,6 +10,9 @@ import type { EvolutionConfig } from '../config/pipeline-config.ts';
 /** In words: the text stands in each dead letter of a schema. */
 const TOLD_CHANGES_MAX = 20;
 
+/** Why a table does not take something, and whether it takes no other column whatever that is. */
+export type Misfit = { reason: string; isFull: boolean };
+
 /** What becomes of records of a schema. */
 export type SchemaVerdict =
   | {
@@ -29,40 +32,28 @@ export type SchemaVerdict =
   | { kind: 'unreadable'; failure: DecodeFailure }
   | { kind: 'pause' | 'reject' | 'fail'; changes: readonly SchemaChange[] };
 
-/**
- * Judges a writer's schema by the policy of its stream. What is allowed and possible makes the contract grow; all else is
- * for the policy, and then nothing of the schema is followed. A schema of another sort of record is read by the contract
- * of the start, whatever that has grown to, which makes dead letters of its records: it must neither change a table nor
- * stop anybody.
- */
-export function judgeSchema(options: {
+type JudgeOptions = {
   /** What the pipeline has started with, and what it has grown to. */
   base: Contract;
   current: Contract;
   writer: AvroObject;
   evolution: EvolutionConfig;
   /** Why what stands at a path in a contract cannot be that of the table; undefined where it can. */
-  misfit: (contract: Contract, field: string) => string | undefined;
-}): SchemaVerdict {
-  const { base, current, writer, evolution, misfit } = options;
+  misfit: (contract: Contract, field: string) => Misfit | undefined;
+  /** Paths of what the table has. */
+  columns: ReadonlySet<string>;
+};
+
+/**
+ * Judges a writer's schema by the policy of its stream. What is allowed and possible makes the contract grow; all else is
+ * for the policy, and then nothing of the schema is followed. A schema of another sort of record is read by the contract
+ * of the start, whatever that has grown to, which makes dead letters of its records: it must neither change a table nor
+ * stop anybody.
+ */
+export function judgeSchema(options: JudgeOptions): SchemaVerdict {
+  const { base, writer, evolution } = options;
   if (!isSameSort(base, writer)) return ofAnotherSort(options);
-  let contract = current;
-  const followed: SchemaChange[] = [];
-  const others: SchemaChange[] = [];
-  for (const change of schemaChanges(current, writer)) {
-    if (change.follow === undefined || !evolution.allow.has(change.kind)) {
-      others.push(change);
-      continue;
-    }
-    const grown = evolveContract(contract, [change]);
-    const reason = misfit(grown, change.field);
-    if (reason !== undefined) {
-      others.push({ ...change, what: `${change.what}, and ${reason}` });
-      continue;
-    }
-    contract = grown;
-    followed.push(change);
-  }
+  const { contract, followed, others } = follow(options);
   const { policy } = evolution;
   if (others.length > 0 && policy !== 'evolve' && policy !== 'ignore') {
     return { kind: policy, changes: others };
@@ -70,6 +61,37 @@ export function judgeSchema(options: {
   const pinned = pinnedSchema(contract, writer, skippedBy(base, others));
   const carries = carriedPaths({ base, contract, writer, pinned, evolution });
   return { kind: 'read', contract, carries, pinned, followed, ignored: others };
+}
+
+/** The contract with all that is allowed and possible, change by change. */
+function follow({ current, writer, evolution, misfit, columns }: JudgeOptions): {
+  contract: Contract;
+  followed: readonly SchemaChange[];
+  others: readonly SchemaChange[];
+} {
+  let contract = current;
+  const followed: SchemaChange[] = [];
+  const others: SchemaChange[] = [];
+  // A schema may bring fields by the thousand, and to try one takes a plan of the whole table.
+  let full: Misfit | undefined;
+  for (const change of schemaChanges(current, writer)) {
+    const { kind, field, what } = change;
+    if (change.follow === undefined || !evolution.allow.has(kind)) {
+      others.push(change);
+      continue;
+    }
+    const known = kind === 'add-field' && !columns.has(field) ? full : undefined;
+    const grown = known === undefined ? evolveContract(contract, [change]) : contract;
+    const unfit = known ?? misfit(grown, field);
+    if (unfit === undefined) {
+      contract = grown;
+      followed.push(change);
+      continue;
+    }
+    if (unfit.isFull) full = unfit;
+    others.push({ ...change, what: `${what}, and ${unfit.reason}` });
+  }
+  return { contract, followed, others };
 }
 
 /**
@@ -82,7 +104,7 @@ function skippedBy(base: Contract, others: readonly SchemaChange[]): (path: stri
   return (path) => !own.has(path) && unread.some(({ field }) => isWithin(field, path));
 }
 
-function ofAnotherSort(options: Parameters<typeof judgeSchema>[0]): SchemaVerdict {
+function ofAnotherSort(options: JudgeOptions): SchemaVerdict {
   const { base, current, writer, evolution } = options;
   const failure = refusalOf(base, writer);
   if (failure !== undefined) return { kind: 'unreadable', failure };

@@ -3,8 +3,8 @@ import type { AvroObject, Contract } from '../../schemas/contract.ts';
 import type { ContractSet } from '../config/check-contracts.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
 import { judgeSchema } from '../core/judge-schema.ts';
-import type { SchemaVerdict } from '../core/judge-schema.ts';
-import { misfitOf } from './plan-table.ts';
+import type { Misfit, SchemaVerdict } from '../core/judge-schema.ts';
+import { columnPaths, misfitOf } from './plan-table.ts';
 
 /** What the policy makes of a writer's schema, given a contract as it stands and as it has grown to. */
 export type JudgeWriter = (base: Contract, current: Contract, writer: AvroObject) => SchemaVerdict;
@@ -21,7 +21,9 @@ export function judgeWriters(of: {
   const { config, contracts, metadata } = of;
   const { dimensions } = contracts;
   const { evolution } = config.stream;
-  const misfit = (stream: Contract, field: string): string | undefined =>
+  const misfit = (stream: Contract, field: string): Misfit | undefined =>
     metadata === undefined ? undefined : misfitOf({ config, stream, dimensions, metadata, field });
-  return (base, current, writer) => judgeSchema({ base, current, writer, evolution, misfit });
+  const columns = metadata === undefined ? new Set<string>() : columnPaths(metadata);
+  return (base, current, writer) =>
+    judgeSchema({ base, current, writer, evolution, misfit, columns });
 }

@@ -12,6 +12,7 @@ import { planEvolution } from '../../schemas/plan-evolution.ts';
 import type { TableEvolution } from '../../schemas/plan-evolution.ts';
 import type { PipelineConfig } from '../config/pipeline-config.ts';
 import type { TableColumn } from '../core/join.ts';
+import type { Misfit } from '../core/judge-schema.ts';
 import { eventFields, formerNames } from './event-fields.ts';
 
 /**
@@ -116,7 +117,7 @@ function writtenType(
  */
 export function misfitOf(
   options: Parameters<typeof planTable>[0] & { field: string },
-): string | undefined {
+): Misfit | undefined {
   const { field } = options;
   try {
     const { refused, evolution } = planTable(options);
@@ -124,12 +125,12 @@ export function misfitOf(
       isWithin(column, field) || isWithin(field, column);
     const refusal = refused.find(isIts);
     if (refusal !== undefined) {
-      return `${refusal.column === field ? 'it' : refusal.column} ${refusal.reason}`;
+      const reason = `${refusal.column === field ? 'it' : refusal.column} ${refusal.reason}`;
+      return { reason, isFull: false };
     }
-    const added = evolution?.changes.filter(({ kind }) => kind === 'add-field') ?? [];
-    return evolution !== undefined && added.some(isIts) ? largeness(evolution) : undefined;
+    return evolution === undefined ? undefined : largeness(evolution, isIts);
   } catch (error) {
-    if (error instanceof ContractError) return error.message;
+    if (error instanceof ContractError) return { reason: error.message, isFull: false };
     throw error;
   }
 }
@@ -153,13 +154,36 @@ export function isSamePlan(one: TablePlan, other: TablePlan): boolean {
   });
 }
 
-/** Why a table takes no column more from a producer; undefined where it does. */
-function largeness({ tableSchema }: TableEvolution): string | undefined {
-  if (countColumns(tableSchema.fields) <= EVOLVED_COLUMNS_MAX) return undefined;
-  return (
-    `the table would have more than ${EVOLVED_COLUMNS_MAX} columns, nested ones counted, which no producer may ` +
-    'bring: add it to the contract'
+/** Why a table does not take these columns from a producer, as there would be too many; undefined where it does. */
+function largeness(
+  { tableSchema, changes }: TableEvolution,
+  isIts: (change: { column: string }) => boolean,
+): Misfit | undefined {
+  const added = changes.flatMap((change) =>
+    change.kind === 'add-field' && isIts(change) ? 1 + countColumns(childFields(change.type)) : [],
   );
+  const count = countColumns(tableSchema.fields);
+  if (added.length === 0 || count <= EVOLVED_COLUMNS_MAX) return undefined;
+  const reason =
+    `the table would have more than ${EVOLVED_COLUMNS_MAX} columns, nested ones counted, which no producer may ` +
+    'bring: add it to the contract';
+  const others = added.reduce((sum, own) => sum - own, count);
+  return { reason, isFull: others >= EVOLVED_COLUMNS_MAX };
+}
+
+/** The paths of all columns that stand in a table, as those of a contract are. */
+export function columnPaths({ schemas, currentSchemaId }: TableMetadata): ReadonlySet<string> {
+  const paths = new Set<string>();
+  const add = (path: string, type: IcebergType): void => {
+    paths.add(path);
+    if (typeof type === 'string') return;
+    for (const { name, type: inner } of childFields(type)) {
+      add(pathWithin(path, type.type, name), inner);
+    }
+  };
+  const current = schemas.find(({ schemaId }) => schemaId === currentSchemaId);
+  for (const { name, type } of current?.fields ?? []) add(name, type);
+  return paths;
 }
 
 function countColumns(fields: readonly NestedField[]): number {

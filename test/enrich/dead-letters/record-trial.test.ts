@@ -36,7 +36,14 @@ async function tried(
     contract,
     ...(older === undefined ? {} : { older }),
     judge: (base, current, writer) =>
-      judgeSchema({ base, current, writer, evolution: policy, misfit: () => undefined }),
+      judgeSchema({
+        base,
+        current,
+        writer,
+        evolution: policy,
+        misfit: () => undefined,
+        columns: new Set(),
+      }),
     elapsedMs: () => 0,
   });
   await trial.add(values.map((value, i) => ({ partition: 2, offset: BigInt(i), value })));
