@@ -242,7 +242,13 @@ function valueChanges({ field, path }: Reader, writer: AvroNode): Change<AvroNod
   const wider = isScalarField(field) ? widerType(field, writer) : undefined;
   if (wider !== undefined) {
     const what = `is ${describe(writer)}, and ${describeField(field)} in the contract`;
-    const follow = (type: AvroNode): AvroNode => editValue(type, () => wider);
+    // By then another type of the same writer may have made it wider.
+    const follow = (type: AvroNode): AvroNode =>
+      editValue(type, (value) => {
+        const own = columnOf(requiredField(value));
+        const isOne = typeof own !== 'string' && isScalarField(own);
+        return (isOne ? widerType(own, writer) : undefined) ?? value;
+      });
     return [{ kind: 'widen-type', field: path, what, follow }];
   }
   if (isReadable(field, writer)) return [];

@@ -13,6 +13,12 @@ const decimal = (precision: number, scale = 2): AvroObject => ({
   precision,
   scale,
 });
+const fixed = (name: string, precision: number): AvroObject => ({
+  ...decimal(precision),
+  type: 'fixed',
+  name,
+  size: 8,
+});
 const colours = (...symbols: string[]): AvroObject => ({ type: 'enum', name: 'Colour', symbols });
 
 function contractOf(...fields: AvroField[]): Contract {
@@ -291,6 +297,18 @@ describe('a contract that follows', () => {
     ],
     ['a wider type and null', [field('float')], [field(['null', 'double'])], 'double?'],
     ['more digits', [field(decimal(5))], [field(decimal(9))], 'decimal(9, 2)'],
+    [
+      'the widest of several types',
+      [field(fixed('F', 5))],
+      [field([fixed('F', 14), fixed('G', 12)])],
+      'decimal(14, 2)',
+    ],
+    [
+      'the symbols of several types',
+      [field(colours('a'))],
+      [field([colours('a', 'b'), { ...colours('a', 'c'), name: 'Other' }])],
+      'string',
+    ],
     ['null', [field('int')], [field(['null', 'int'])], 'int?'],
     ['a field that is gone', [field('int')], [], 'int?'],
     [
