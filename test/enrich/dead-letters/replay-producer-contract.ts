@@ -125,7 +125,8 @@ export function describeReplayProducer(
       const value = Buffer.alloc(100 * 1024);
       const letters = Array.from({ length: 30 }, (_, i) => ({ ...at(100 + i), value }));
       expect(await replayAll(producer, letters)).toMatchObject({ replayed: 30, leftOut: [] });
-      expect(await replayAll(producer, letters)).toMatchObject({ alreadyReplayed: 30 });
+      // Kafka ends a transaction after it has answered: another producer is open once it has.
+      expect(await replayAll(await open(), letters)).toMatchObject({ alreadyReplayed: 30 });
     });
 
     it('goes by the bound of the topic, and names what is larger by itself', async () => {
@@ -138,7 +139,7 @@ export function describeReplayProducer(
       expect(report).toMatchObject({ replayed: 3, leftOut: [{ count: 1 }] });
       expect(report.leftOut[0]?.reason).toContain('max.message.bytes');
       expect(report.leftOut[0]?.examples).toMatchObject([{ offset: 201n }]);
-      expect(await replayAll(producer, letters)).toMatchObject({
+      expect(await replayAll(await open(cluster.smallTopic), letters)).toMatchObject({
         alreadyReplayed: 3,
         leftOut: [{ count: 1 }],
       });
