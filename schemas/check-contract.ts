@@ -41,20 +41,20 @@ export function checkRecords(
   ];
 }
 
-/** Logical types decide what bytes mean: what the decoder would refuse though Avro takes it. */
+/** Logical types decide what bytes mean: what the decoder would refuse, all of it or some, though Avro takes it. */
 function unreadable(contract: Contract, { label, avroSchema }: OlderContract): ContractFinding[] {
   const changes = schemaChanges(contract, avroSchema) ?? [];
-  return changes
-    .filter(({ kind }) => kind === 'change-type')
-    .map(({ field, what }) => ({
-      severity: 'breaking',
-      breaks: 'old data',
-      field,
-      rule: 'meaning',
-      against: label,
-      message: `in old records ${what}`,
-      instead: 'keep the field as it is and add one with the new type under another name',
-    }));
+  return changes.flatMap(({ kind, field, what }): ContractFinding[] => {
+    const finding = { breaks: 'old data', field, rule: 'meaning', against: label } as const;
+    if (kind === 'change-type') {
+      const message = `in old records ${what}`;
+      const instead = 'keep the field as it is and add one with the new type under another name';
+      return [{ ...finding, severity: 'breaking', message, instead }];
+    }
+    if (kind !== 'widen-type') return [];
+    const message = `in old records ${what}: values that do not fit are refused, or an enum's become its default`;
+    return [{ ...finding, severity: 'note', message, instead: '' }];
+  });
 }
 
 function otherUnits(contract: Contract, { label, avroSchema }: OlderContract): ContractFinding[] {

@@ -28,7 +28,9 @@ function partOfFields(
     const own = before?.find(({ name }) => name === field.name);
     const at = pathWithin(path, 'struct', field.name);
     const isGrown = paths.has(at);
-    if (own === undefined && !isGrown) return [];
+    // Rows that lack a field of a new record have its default: they carry it too.
+    const isFilled = before === undefined && (field.default ?? null) !== null;
+    if (own === undefined && !isGrown && !isFilled) return [];
     const type = partOfType({ path: at, paths, before: own?.type }, field.type);
     return [{ ...(isGrown ? field : (own ?? field)), type }];
   });

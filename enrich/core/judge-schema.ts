@@ -13,6 +13,9 @@ const TOLD_CHANGES_MAX = 20;
 /** Why a table does not take something, and whether it takes no other column whatever that is. */
 export type Misfit = { reason: string; isFull: boolean };
 
+/** Kinds that leave a column able to hold all that it held. */
+const WIDENING: ReadonlySet<string> = new Set(['widen-type', 'make-optional', 'drop-field']);
+
 /** What becomes of records of a schema. */
 export type SchemaVerdict =
   | {
@@ -64,7 +67,7 @@ export function judgeSchema(options: JudgeOptions): SchemaVerdict {
 }
 
 /** The contract with all that is allowed and possible, change by change. */
-function follow({ current, writer, evolution, misfit, columns }: JudgeOptions): {
+function follow({ base, current, writer, evolution, misfit, columns }: JudgeOptions): {
   contract: Contract;
   followed: readonly SchemaChange[];
   others: readonly SchemaChange[];
@@ -74,9 +77,13 @@ function follow({ current, writer, evolution, misfit, columns }: JudgeOptions): 
   const others: SchemaChange[] = [];
   // A schema may bring fields by the thousand, and to try one takes a plan of the whole table.
   let full: Misfit | undefined;
+  const own = fieldPaths(base);
+  /** What producers have brought, and the table has: a wider form of it changes nothing where the table is that wide. */
+  const mayBeSo = ({ kind, field }: SchemaChange): boolean =>
+    WIDENING.has(kind) && !own.has(field) && columns.has(field);
   for (const change of schemaChanges(current, writer)) {
     const { kind, field, what } = change;
-    if (change.follow === undefined || !evolution.allow.has(kind)) {
+    if (change.follow === undefined || !(evolution.allow.has(kind) || mayBeSo(change))) {
       others.push(change);
       continue;
     }

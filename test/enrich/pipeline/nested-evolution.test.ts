@@ -288,3 +288,80 @@ describe('a producer with more symbols than an enumeration of the contract, whic
     expect(await world.deadLetters()).toMatchObject([{ error_kind: 'schema-change' }]);
   });
 });
+
+describe('a field with a default within a record that producers bring', () => {
+  it.each([
+    ['all is followed', withPolicy()],
+    ['fields alone are', withPolicy('ignore', new Set(['add-field']))],
+    ['all else holds up', withPolicy('pause', new Set(['add-field']))],
+  ])(
+    'has it in rows that lack it, whatever rows they are committed with, where %s',
+    async (_, config) => {
+      const { world } = await World.started({ ...config });
+      const os: AvroField = { name: 'os', type: 'string', default: 'unknown' };
+      const newer = await producer(world, clickWith(geo(city, os)));
+      const older = await producer(world, clickWith(geo(city)));
+      newer.send(0, { geo: { city: 'A', os: 'linux' } });
+      await world.run(INTERVAL_MS + 500);
+      older.send(0, { geo: { city: 'B' } });
+      await world.run(INTERVAL_MS + 500);
+      newer.send(0, { geo: { city: 'C', os: 'linux' } });
+      older.send(0, { geo: { city: 'D' } });
+      await world.run(QUIET_MS);
+      expect(await nestedValuesOf(world, 'geo')).toEqual({
+        '0/0': { city: 'A', os: 'linux' },
+        '0/1': { city: 'B', os: 'unknown' },
+        '0/2': { city: 'C', os: 'linux' },
+        '0/3': { city: 'D', os: 'unknown' },
+      });
+    },
+  );
+});
+
+describe('what the table has of one producer', () => {
+  const addOnly = new Set(['add-field'] as const);
+  const long = 2 ** 40;
+
+  it.each([
+    ['a wider number', 'score', field('score', 'long'), field('score', 'int'), long, 1],
+    [
+      'a record without a field',
+      'geo',
+      geo(city),
+      geo(city, field('os', 'string')),
+      { city: 'A' },
+      { city: 'B', os: 'x' },
+    ],
+    [
+      'items that may be null',
+      'tags',
+      tags(['null', 'string']),
+      tags('string'),
+      ['a', null],
+      ['b'],
+    ],
+  ] as const)(
+    'is written also where another one is met first after a restart: %s',
+    async (_, column, first, second, value, other) => {
+      for (const policy of ['ignore', 'pause'] as const) {
+        const options = withPolicy(policy, addOnly);
+        const { world, process } = await World.started({ ...options });
+        const one = await producer(world, clickWith(first));
+        const two = await producer(world, clickWith(second));
+        one.send(0, { [column]: value });
+        await world.run(INTERVAL_MS + 500);
+        two.send(0, { [column]: other });
+        await world.run(INTERVAL_MS + 500);
+        process.kill();
+        await world.start(options);
+        two.send(0, { [column]: other });
+        await world.run(INTERVAL_MS + 500);
+        one.send(0, { [column]: value });
+        await world.run(QUIET_MS);
+        const values = Object.values(await nestedValuesOf(world, column));
+        const wide = values.map((found) => (typeof found === 'bigint' ? Number(found) : found));
+        expect({ policy, wide }).toMatchObject({ policy, wide: [value, other, other, value] });
+      }
+    },
+  );
+});
