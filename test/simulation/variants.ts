@@ -470,7 +470,7 @@ export const VARIANTS: readonly Variant[] = [
     edits: [
       {
         file: 'schemas/partly-grown.ts',
-        find: 'if (own === undefined && !isGrown) return [];',
+        find: 'if (own === undefined && !isGrown && !isFilled) return [];',
         put: "if (own === undefined && !isGrown && path === '') return [];",
       },
     ],
